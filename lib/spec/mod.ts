@@ -1,0 +1,6 @@
+/**
+ * The OCI runtime-spec's config: its types.
+ *
+ * @module
+ */
+export type * from "./types.ts";
