@@ -4,3 +4,4 @@
  * @module
  */
 export type * from "./types.ts";
+export type * from "./types_resources.ts";
