@@ -1,0 +1,77 @@
+# The interpreter of programs, arm64. Steps and header: see x86_64.s.
+#
+# The kernel preserves every register but x0, so the step's address lives in x9 and the header's in
+# x10, which a C caller does not expect back; the stack is not touched.
+
+        .text
+        .globl  elf_entry, patch_steps, patch_header, call_entry
+
+elf_entry:                              // where execve arrives; the encoder fills in two addresses
+        ldr     w0, patch_steps
+        ldr     w1, patch_header
+
+call_entry:                             // int (*)(const step *first, header *), the C convention
+        mov     x9, x0
+        mov     x10, x1
+
+step:
+        ldr     w11, [x9, #4]
+        ldp     x0, x1, [x9, #32]
+        ldp     x2, x3, [x9, #48]
+        ldp     x4, x5, [x9, #64]
+        tbz     w11, #0, 1f
+        ldrsw   x0, [x0]
+1:      tbz     w11, #1, 2f
+        ldrsw   x1, [x1]
+2:      tbz     w11, #2, 3f
+        ldrsw   x2, [x2]
+3:      tbz     w11, #3, 4f
+        ldrsw   x3, [x3]
+4:      tbz     w11, #4, 5f
+        ldrsw   x4, [x4]
+5:      tbz     w11, #5, 6f
+        ldrsw   x5, [x5]
+6:      ldrsw   x8, [x9]
+        tbnz    w8, #31, inner
+        svc     #0
+
+store:
+        str     x0, [x10, #24]
+        ldr     x11, [x9, #8]
+        cbz     x11, 7f
+        str     w0, [x11]
+7:      cmp     x0, #0
+        b.lt    negative
+        b.eq    8f
+        ldrsw   x11, [x9, #24]
+        b       go
+8:      ldrsw   x11, [x9, #20]
+        b       go
+negative:
+        ldrsw   x11, [x9, #16]
+        cbz     x11, fail
+go:
+        add     x9, x9, x11
+        b       step
+
+fail:
+        str     x9, [x10]
+        str     x0, [x10, #8]
+        ldr     x9, [x10, #16]
+        b       step
+
+inner:
+        cmn     w8, #1
+        b.ne    return
+        sub     x0, x0, x1              // compute: (argument 0 - argument 1) & argument 2
+        and     x0, x0, x2
+        b       store
+
+return:
+        mov     w0, wzr
+        ret
+
+patch_steps:
+        .word   0
+patch_header:
+        .word   0

@@ -1,0 +1,249 @@
+import { INTERPRETERS } from "./interpreter/bytes.ts";
+import { PROT_EXEC, PROT_READ } from "./constants.ts";
+import { SyscallError } from "./errno.ts";
+import { encodeAt, interpreter, memorySize } from "./program/encode.ts";
+import type { Program } from "./program/builder.ts";
+import { type Arch, type SyscallName, syscallNumber } from "./syscalls.ts";
+
+// The one Deno.dlopen. libc is asked for little: `syscall`, once, to make a page of ours executable;
+// `memcpy` of nothing, which answers where a buffer lies; and `bsearch`, which calls the function it
+// is given: the interpreter, in that page. So every call of crate's goes through Deno's fast path and
+// brings the kernel's own result back, never `errno`, which belongs to the thread and which the
+// runtime may overwrite; and nothing needs more than `--allow-ffi=<libc>`.
+
+const SYMBOLS = {
+  // long syscall(long number, long a, long b, long c, long d, long e, long f)
+  syscall: {
+    parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"],
+    result: "i64",
+  },
+  // void *memcpy(void *to, const void *from, size_t count)
+  memcpy: { parameters: ["buffer", "usize", "usize"], result: "usize" },
+  // void *bsearch(const void *key, const void *base, size_t count, size_t size, int (*compare)(key, member))
+  bsearch: {
+    parameters: ["usize", "usize", "usize", "usize", "usize"],
+    result: "usize",
+  },
+} as const;
+
+const ASYNC_SYMBOLS = { bsearch: { ...SYMBOLS.bsearch, nonblocking: true } } as const;
+
+// The largest page of the machine's kernels.
+const PAGE = Deno.build.arch === "aarch64" ? 65536 : 4096;
+/** Code, then the step of a single call, then what its arguments point to, then programs. */
+const STEP_AT = PAGE;
+const SCRATCH_AT = PAGE + 256;
+const SCRATCH_SIZE = 1 << 20;
+const PROGRAM_AT = SCRATCH_AT + SCRATCH_SIZE;
+const PROGRAM_SIZE = 1 << 16;
+const ARENA_SIZE = PROGRAM_AT + PROGRAM_SIZE;
+
+/** The machine this process runs on. */
+export const arch: Arch = Deno.build.arch;
+
+// Deno takes a number wherever it takes a bigint, and its types do not say so.
+interface Symbols {
+  syscall(...args: number[]): bigint;
+  memcpy(to: Uint8Array, from: number, count: number): bigint;
+  bsearch(...args: number[]): bigint;
+}
+interface AsyncSymbols {
+  bsearch(...args: number[]): Promise<bigint>;
+}
+
+interface Machine {
+  readonly path: string;
+  readonly symbols: Symbols;
+  readonly base: number;
+  readonly entry: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly view: DataView<ArrayBuffer>;
+}
+
+let machine: Machine | undefined;
+
+/** Where libc lies on the distributions crate knows, for `--allow-ffi=<absolute path>`. */
+export const LIBC_PATHS: readonly string[] = [
+  `/lib/${arch}-linux-gnu/libc.so.6`,
+  `/usr/lib/${arch}-linux-gnu/libc.so.6`,
+  "/lib64/libc.so.6",
+  "/usr/lib64/libc.so.6",
+  "/usr/lib/libc.so.6",
+];
+
+function dlopen<S extends Deno.ForeignLibraryInterface>(symbols: S, path?: string) {
+  if (path !== undefined) return { path, library: Deno.dlopen(path, symbols) };
+  let refused: unknown;
+  // The soname works with all permissions; with scoped ones Deno takes it for a file of the working
+  // directory, refuses, and an absolute path is what the permission names.
+  for (const path of ["libc.so.6", ...LIBC_PATHS]) {
+    try {
+      return { path, library: Deno.dlopen(path, symbols) };
+    } catch (error) {
+      refused ??= error;
+      if (error instanceof Deno.errors.NotCapable) refused = error;
+    }
+  }
+  throw refused;
+}
+
+function start(): Machine {
+  const { path, library } = dlopen(SYMBOLS);
+  const symbols = library.symbols as unknown as Symbols;
+  // A buffer's bytes never move, and this one is never collected. Its first whole page is for code.
+  const whole = new Uint8Array(ARENA_SIZE + PAGE);
+  const skip = -Number(symbols.memcpy(whole, 0, 0)) & (PAGE - 1);
+  const bytes = whole.subarray(skip);
+  const base = Number(symbols.memcpy(whole, 0, 0)) + skip;
+  bytes.set(interpreter(arch));
+  const protect = syscallNumber("mprotect", arch);
+  if (symbols.syscall(protect, base, PAGE, PROT_READ | PROT_EXEC, 0, 0, 0) !== 0n) {
+    throw new Error("this host forbids making memory executable: mprotect failed");
+  }
+  const view = new DataView(bytes.buffer, skip);
+  // A single call is a program of two steps: the call, whatever comes of it, and the return.
+  for (const branch of [16, 20, 24]) view.setInt32(STEP_AT + branch, 80, true);
+  view.setInt32(STEP_AT + 80, -2, true);
+  const entry = base + INTERPRETERS[arch].callEntry;
+  return machine = { path, symbols, base, entry, bytes, view };
+}
+
+/** The path by which libc was opened. */
+export function libcPath(): string {
+  return (machine ?? start()).path;
+}
+
+/** What a system call takes: a number, a string (NUL-terminated), bytes (in and out), nothing. */
+export type SyscallArgument = number | bigint | string | Uint8Array | null;
+
+const HEADER_AT = STEP_AT + 160;
+const encoder = new TextEncoder();
+
+/** The result of a system call, or the kernel's `-errno`. */
+export function trySyscall(name: SyscallName, ...args: SyscallArgument[]): number {
+  const { symbols, base, entry, bytes, view } = machine ?? start();
+  view.setInt32(STEP_AT, syscallNumber(name, arch), true);
+  let scratch = SCRATCH_AT;
+  let out: [Uint8Array, number][] | undefined;
+  for (let i = 0; i < 6; i++) {
+    const slot = STEP_AT + 32 + 8 * i;
+    const argument = args[i];
+    if (typeof argument === "bigint") {
+      view.setBigUint64(slot, BigInt.asUintN(64, argument), true);
+      continue;
+    }
+    let value: number;
+    if (typeof argument === "number") value = argument;
+    else if (argument === undefined || argument === null) value = 0;
+    else {
+      value = base + scratch;
+      if (typeof argument === "string") {
+        scratch = putString(bytes, scratch, argument, name);
+      } else {
+        if (argument.length > PROGRAM_AT - scratch) {
+          throw new RangeError(`${name}: ${argument.length} bytes in one call; at most 1 MiB`);
+        }
+        bytes.set(argument, scratch);
+        (out ??= []).push([argument, scratch]);
+        scratch = (scratch + argument.length + 7) & ~7;
+      }
+    }
+    view.setInt32(slot, value | 0, true);
+    view.setInt32(slot + 4, Math.floor(value / 4294967296), true);
+  }
+  symbols.bsearch(base + STEP_AT, base + HEADER_AT, 1, 1, entry);
+  if (out !== undefined) {
+    for (const [target, at] of out) target.set(bytes.subarray(at, at + target.length));
+  }
+  return Number(view.getBigInt64(HEADER_AT + 24, true));
+}
+
+function putString(bytes: Uint8Array, at: number, text: string, call: string): number {
+  const { length } = text;
+  if (length * 3 >= PROGRAM_AT - at) {
+    throw new RangeError(`${call}: a string of ${length} characters; at most 300,000`);
+  }
+  let to = at;
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 0 || code > 127) {
+      if (text.includes("\0")) throw new SyscallError(call, 22, JSON.stringify(text));
+      to = at + encoder.encodeInto(text, bytes.subarray(at)).written;
+      break;
+    }
+    bytes[to++] = code;
+  }
+  bytes[to] = 0;
+  return (to + 8) & ~7;
+}
+
+/**
+ * A raw system call, syscall(2).
+ *
+ * @returns its result, a number that is not negative.
+ * @throws {SyscallError} with the kernel's error and the first string argument as the path.
+ *
+ * @example
+ * ```ts
+ * import { syscall } from "./libc.ts";
+ * if (syscall("getpid") !== Deno.pid) throw new Error();
+ * ```
+ */
+export function syscall(name: SyscallName, ...args: SyscallArgument[]): number {
+  const result = trySyscall(name, ...args);
+  if (result < 0 && result >= -4095) {
+    const path = args.find((argument) => typeof argument === "string");
+    throw new SyscallError(name, -result, path);
+  }
+  return result;
+}
+
+/** Reads the variables that an in-process program left behind. */
+export interface Run {
+  /** The 32-bit value at an offset of the program's variables. */
+  value(cell: { readonly offset: number }): number;
+  /** Bytes of the program's variables, copied. */
+  bytes(cell: { readonly offset: number; readonly size: number }): Uint8Array<ArrayBuffer>;
+}
+
+function reader(memory: Uint8Array<ArrayBuffer>): Run {
+  const view = new DataView(memory.buffer, memory.byteOffset);
+  return {
+    value: (cell) => view.getInt32(cell.offset, true),
+    bytes: (cell) => memory.slice(cell.offset, cell.offset + cell.size),
+  };
+}
+
+/** Walks a program in this process, on this thread, to its `return`. */
+export function runProgram(program: Program): Run {
+  const { symbols, base, entry, bytes } = machine ?? start();
+  const size = memorySize(program);
+  if (size > PROGRAM_SIZE) throw new RangeError(`a program of ${size} bytes; at most 64 KiB here`);
+  const memory = bytes.subarray(PROGRAM_AT, PROGRAM_AT + PROGRAM_SIZE);
+  const at = encodeAt(program, arch, base + PROGRAM_AT, memory);
+  symbols.bsearch(at.steps, at.variables, 1, 1, entry);
+  return reader(memory);
+}
+
+let asynchronous: AsyncSymbols | undefined;
+
+function openAsynchronous(path: string): AsyncSymbols {
+  return dlopen(ASYNC_SYMBOLS, path).library.symbols as unknown as AsyncSymbols;
+}
+
+/** Walks a program in this process, on another thread, to its `return`. */
+export async function runProgramAsync(program: Program): Promise<Run> {
+  const { entry, path, symbols } = machine ?? start();
+  asynchronous ??= openAsynchronous(path);
+  const memory = new Uint8Array(memorySize(program));
+  const base = Number(symbols.memcpy(memory, 0, 0));
+  const at = encodeAt(program, arch, base, memory);
+  await asynchronous.bsearch(at.steps, at.variables, 1, 1, entry);
+  return reader(memory);
+}
+
+/** Opens what this room needs of the runtime now, so that `ffi` may be revoked afterwards. */
+export function openLibc(options: { asynchronous?: boolean } = {}): void {
+  const { path } = machine ?? start();
+  if (options.asynchronous) asynchronous ??= openAsynchronous(path);
+}

@@ -1,0 +1,51 @@
+// The only place that knows C: system calls, struct layouts, constants, and programs of system calls.
+export * from "./constants.ts";
+export * from "./errno.ts";
+export * from "./structs.ts";
+export { type Fields, Layout, type Values } from "./layout.ts";
+export type { Arch, SyscallName } from "./syscalls.ts";
+export {
+  arch,
+  LIBC_PATHS,
+  libcPath,
+  openLibc,
+  type Run,
+  runProgram,
+  runProgramAsync,
+  syscall,
+  type SyscallArgument,
+  trySyscall,
+} from "./libc.ts";
+export {
+  close,
+  createFile,
+  exists,
+  mkdir,
+  mkdirAll,
+  open,
+  readAll,
+  readDirectory,
+  readFile,
+  readText,
+  replaceFile,
+  rmdir,
+  unlink,
+  writeAll,
+  writeFile,
+} from "./files.ts";
+export {
+  addressOf,
+  type Argument,
+  type Cell,
+  type Label,
+  type Place,
+  placeIn,
+  type Program,
+  ProgramBuilder,
+  type Step,
+  type StepOptions,
+  valueOf,
+} from "./program/builder.ts";
+export { type Encoded, encodeElf, STEP_SIZE } from "./program/encode.ts";
+export { printProgram } from "./program/print.ts";
+export { become, type ProcessOptions, spawn } from "./process.ts";

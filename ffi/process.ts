@@ -1,0 +1,181 @@
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  CLONE_VFORK,
+  CLONE_VM,
+  F_ADD_SEALS,
+  F_SEAL_ALL,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  MFD_EXEC,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_RDONLY,
+  O_RDWR,
+  SIG_SETMASK,
+  SIGCHLD,
+} from "./constants.ts";
+import { EINVAL, SyscallError } from "./errno.ts";
+import { close, writeAll } from "./files.ts";
+import { arch, runProgram, syscall, trySyscall } from "./libc.ts";
+import { type Cell, type Program, ProgramBuilder, valueOf } from "./program/builder.ts";
+import { encodeElf } from "./program/encode.ts";
+import { clone_args } from "./structs.ts";
+
+// Processes from programs: `spawn` starts one, `become` turns this process into one.
+
+/** Descriptors are first copied to here and then to their places, so that no copy hits a source. */
+const PARKING = 64;
+/** O_TMPFILE without O_DIRECTORY's bit, open(2). */
+const __O_TMPFILE = 0o20000000;
+const SIGNALS = 64;
+
+/** What a process made from a program starts with. */
+export interface ProcessOptions {
+  /** `argv[0]`, what `ps` shows. */
+  name: string;
+  /** Our descriptor for its 0, 1, 2, … ; every other one is closed. */
+  descriptors: readonly number[];
+  /** Where an unlinked file may stand if the host forbids executable memfds. */
+  directory?: string;
+}
+
+/** A sealed executable in memory, as a descriptor. @throws {SyscallError} */
+function executable(program: Program, directory = "/tmp"): number {
+  const { bytes } = encodeElf(program, arch);
+  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  let fd = trySyscall("memfd_create", "crate", flags | MFD_EXEC);
+  // Before Linux 6.3 there is no MFD_EXEC, and every memfd can be executed.
+  if (fd === -EINVAL) fd = trySyscall("memfd_create", "crate", flags);
+  const sealed = fd >= 0;
+  // vm.memfd_noexec=2 forbids it: an unlinked file, reopened so that nobody has it open to write.
+  if (!sealed) {
+    const open = O_RDWR | O_DIRECTORY | __O_TMPFILE | O_CLOEXEC;
+    fd = syscall("openat", AT_FDCWD, directory, open, 0o500);
+  }
+  try {
+    writeAll(fd, bytes);
+    if (sealed) {
+      syscall("fcntl", fd, F_ADD_SEALS, F_SEAL_ALL);
+      return fd;
+    }
+    const readable = syscall("openat", AT_FDCWD, `/proc/self/fd/${fd}`, O_RDONLY | O_CLOEXEC);
+    close(fd);
+    return readable;
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+/** The steps that make this process ready and execute the file; a failure goes to the handler. */
+function enter(p: ProgramBuilder, fd: number, { name, descriptors }: ProcessOptions): void {
+  // Every disposition back to its default: Deno ignores SIGPIPE, and a parent may ignore more.
+  const signal = p.variable("signal", 4);
+  const action = p.bytes(new Uint8Array(32), "SIG_DFL");
+  const again = p.label("next signal");
+  const skip = p.label("skip");
+  p.set(signal, SIGNALS);
+  p.place(again);
+  p.call("rt_sigaction", [valueOf(signal), action, 0, 8], { negative: skip }); // not KILL, not STOP
+  p.place(skip);
+  p.compute(valueOf(signal), 1, -1, { result: signal, positive: again });
+  descriptors.forEach((from, i) => {
+    p.call("dup3", [from, PARKING + i, O_CLOEXEC], { label: `copy descriptor ${from}` });
+  });
+  p.call("dup3", [fd, PARKING + descriptors.length, O_CLOEXEC], { label: "copy the program" });
+  descriptors.forEach((_, i) => {
+    p.call("dup3", [PARKING + i, i, 0], { label: `place descriptor ${i}` });
+  });
+  p.call("close_range", [descriptors.length, PARKING - 1, 0], { label: "close other descriptors" });
+  p.call("close_range", [PARKING + descriptors.length + 1, 0xffffffff, 0], {
+    label: "close other descriptors",
+  });
+  const none = p.bytes(new Uint8Array(8), "{}");
+  p.call("rt_sigprocmask", [SIG_SETMASK, none, 0, 8], { label: "unblock signals" });
+  const argv = p.pointers([p.string(name)], `[${name}]`);
+  const envp = p.pointers([], "[]");
+  const file = PARKING + descriptors.length;
+  p.call("execveat", [file, p.string(""), argv, envp, AT_EMPTY_PATH], {
+    label: "start the program",
+  });
+}
+
+function failure(program: Program, run: { bytes(cell: Cell): Uint8Array<ArrayBuffer> }) {
+  const header = run.bytes({ kind: "variable", show: "header", offset: 0, size: 32 });
+  const view = new DataView(header.buffer);
+  const errno = -Number(view.getBigInt64(8, true));
+  if (errno === 0) return undefined;
+  const failed = view.getBigUint64(0, true);
+  const step = program.steps.find((_, i) => i === stepIndex(program, view, failed));
+  return new SyscallError(step?.label ?? "start a program", errno);
+}
+
+function stepIndex(program: Program, header: DataView, failed: bigint): number {
+  const handler = Number(header.getBigUint64(16, true));
+  return program.handler!.index - Math.round((handler - Number(failed)) / 80);
+}
+
+/**
+ * Starts a process that walks a program.
+ *
+ * The child shares this process's memory until it executes (clone(2), `CLONE_VFORK`), so that nothing
+ * is copied however large the runtime is.
+ *
+ * @returns its pid.
+ * @throws {SyscallError}
+ */
+export function spawn(program: Program, options: ProcessOptions): number {
+  const fd = executable(program, options.directory);
+  try {
+    const p = new ProgramBuilder();
+    const pid = p.variable("pid", 4);
+    const old = p.variable("old mask", 8);
+    const child = p.label("child");
+    const back = p.label("back");
+    const broken = p.label("broken");
+    const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
+    p.handler(broken);
+    // No signal handler of the runtime may run in the child.
+    p.call("rt_sigprocmask", [SIG_SETMASK, all, old, 8]);
+    const args = p.struct(clone_args, { flags: CLONE_VM | CLONE_VFORK, exit_signal: SIGCHLD });
+    p.call("clone3", [args, clone_args.size], { result: pid, zero: child, negative: back });
+    p.place(back);
+    p.call("rt_sigprocmask", [SIG_SETMASK, old, 0, 8]);
+    p.return();
+    p.place(child);
+    enter(p, fd, options);
+    p.place(broken);
+    p.call("exit_group", [127]);
+    const starter = p.build();
+    const run = runProgram(starter);
+    const started = run.value(pid);
+    if (started < 0) throw new SyscallError("clone3", -started);
+    const error = failure(starter, run);
+    if (error !== undefined) {
+      trySyscall("waitid", 1, started, null, 4, null);
+      throw error;
+    }
+    return started;
+  } finally {
+    close(fd);
+  }
+}
+
+/**
+ * Turns this process into one that walks a program: same pid, same children, none of the runtime's
+ * memory. Must be called on the main thread. Returns only by throwing.
+ *
+ * @throws {SyscallError}
+ */
+export function become(program: Program, options: ProcessOptions): never {
+  const fd = executable(program, options.directory);
+  const p = new ProgramBuilder();
+  const broken = p.label("broken");
+  p.handler(broken);
+  enter(p, fd, options);
+  p.place(broken);
+  p.return();
+  const steps = p.build();
+  throw failure(steps, runProgram(steps)) ?? new Error("the process did not become the program");
+}

@@ -1,0 +1,297 @@
+import type { Layout } from "../layout.ts";
+import type { Fields, Values } from "../layout.ts";
+import type { SyscallName } from "../syscalls.ts";
+
+/** Bytes of a program's data: constant (`text`, read-only) or variable (`data`). */
+export interface Cell {
+  readonly kind: "constant" | "variable";
+  /** What `--explain` prints for it: a quoted string, a struct's fields, a variable's name. */
+  readonly show: string;
+  readonly size: number;
+  /** Initial content; absent: zeros. */
+  readonly bytes?: Uint8Array;
+  /** Where in its segment; the builder gives it. */
+  readonly offset: number;
+}
+
+/** A place in a cell. */
+export interface Place {
+  readonly cell: Cell;
+  readonly offset: number;
+}
+
+/** A point in a program that a step can go to. */
+export interface Label {
+  readonly name: string;
+  index: number;
+}
+
+/** An argument: a constant, the address of a cell, the value *at* a place, the address of a step. */
+export type Argument =
+  | number
+  | bigint
+  | Cell
+  | { readonly address: Place }
+  | { readonly value: Place }
+  | { readonly step: Label };
+
+/** One system call or computation of a program, and where to go on. */
+export interface Step {
+  /** A system call, or: `(a - b) & c`, back to the caller of an in-process program. */
+  readonly operation: SyscallName | "compute" | "return";
+  readonly args: readonly Argument[];
+  /** What a person calls this step; a failure is reported with it. */
+  readonly label: string;
+  /** Where the low 32 bits of the result go. */
+  readonly result?: Place;
+  /** Where to go on; absent: the next step, and for a negative result: the failure handler. */
+  readonly negative?: Label;
+  readonly zero?: Label;
+  readonly positive?: Label;
+}
+
+/** A pointer inside the data: at `at` stands the address of `target`. */
+export interface Relocation {
+  readonly at: Place;
+  readonly target: Place;
+}
+
+/** A list of system calls with its data: a value, ready to be encoded or printed. */
+export interface Program {
+  readonly steps: readonly Step[];
+  readonly constants: readonly Cell[];
+  readonly variables: readonly Cell[];
+  readonly relocations: readonly Relocation[];
+  /** Where a failing step without a `negative` label goes on. */
+  readonly handler?: Label;
+  readonly labels: readonly Label[];
+}
+
+/** What a step may say beside its call. */
+export interface StepOptions {
+  label?: string;
+  result?: Cell | Place;
+  negative?: Label;
+  zero?: Label;
+  positive?: Label;
+}
+
+/** The header that every program's data begins with; see interpreter/x86_64.s. */
+export const HEADER_SIZE = 32;
+
+const encoder = new TextEncoder();
+
+function place(at: Cell | Place): Place {
+  return "cell" in at ? at : { cell: at, offset: 0 };
+}
+
+/** The value at a cell, or `offset` bytes into it: a signed 32-bit number when the step runs. */
+export function valueOf(cell: Cell, offset = 0): Argument {
+  return { value: { cell, offset } };
+}
+
+/** A place `offset` bytes into a cell, for a result or a pointer. */
+export function placeIn(cell: Cell, offset: number): Place {
+  return { cell, offset };
+}
+
+/** The address `offset` bytes into a cell. */
+export function addressOf(cell: Cell, offset = 0): Argument {
+  return { address: { cell, offset } };
+}
+
+/**
+ * Puts a program together, step by step.
+ *
+ * @example
+ * ```ts
+ * import { ProgramBuilder, valueOf } from "./builder.ts";
+ * const p = new ProgramBuilder();
+ * const fd = p.variable("fd", 4);
+ * p.call("openat", [-100, p.string("/dev/null"), 0, 0], { label: "open /dev/null", result: fd });
+ * p.call("close", [valueOf(fd)]);
+ * p.call("exit_group", [0]);
+ * const program = p.build();
+ * ```
+ */
+export class ProgramBuilder {
+  readonly #steps: Step[] = [];
+  readonly #constants: Cell[] = [];
+  readonly #variables: Cell[] = [];
+  readonly #relocations: Relocation[] = [];
+  readonly #labels: Label[] = [];
+  readonly #strings = new Map<string, Cell>();
+  #constantsEnd = 0;
+  #variablesEnd = HEADER_SIZE;
+  #handler?: Label;
+  /** The header's cell: `failed`, `error`, `handler`, `last` at 0, 8, 16, 24. */
+  readonly header: Cell = { kind: "variable", show: "header", size: HEADER_SIZE, offset: 0 };
+
+  /** A NUL-terminated string; equal strings share one cell. */
+  string(text: string): Cell {
+    let cell = this.#strings.get(text);
+    if (cell === undefined) {
+      if (text.includes("\0")) throw new RangeError(`a string with a NUL byte: ${show(text)}`);
+      const bytes = new Uint8Array(text.length * 3 + 1);
+      const { written } = encoder.encodeInto(text, bytes);
+      cell = this.#constant(bytes.subarray(0, written + 1), show(text), 1);
+      this.#strings.set(text, cell);
+    }
+    return cell;
+  }
+
+  /** Constant bytes. */
+  bytes(bytes: Uint8Array, show = `(${bytes.length} bytes)`): Cell {
+    return this.#constant(bytes, show, 8);
+  }
+
+  /** A constant struct. */
+  struct<F extends Fields>(layout: Layout<F>, values: Values<F>): Cell {
+    const key = layout.name + showValues(values);
+    let cell = this.#strings.get(key);
+    if (cell === undefined) {
+      cell = this.#constant(layout.pack(values), showValues(values), 8);
+      this.#strings.set(key, cell);
+    }
+    return cell;
+  }
+
+  #constant(bytes: Uint8Array, show: string, align: number): Cell {
+    const offset = Math.ceil(this.#constantsEnd / align) * align;
+    const cell: Cell = { kind: "constant", show, size: bytes.length, bytes, offset };
+    this.#constantsEnd = offset + bytes.length;
+    this.#constants.push(cell);
+    return cell;
+  }
+
+  /** Memory the program may change: zeros, or a copy of `initial`. */
+  variable(name: string, size: number, initial?: Uint8Array): Cell {
+    const offset = this.#variablesEnd;
+    const cell: Cell = { kind: "variable", show: name, size, bytes: initial, offset };
+    this.#variablesEnd = (offset + size + 7) & ~7;
+    this.#variables.push(cell);
+    return cell;
+  }
+
+  /** A struct the program may change. */
+  variableStruct<F extends Fields>(name: string, layout: Layout<F>, values: Values<F>): Cell {
+    return this.variable(name, layout.size, layout.pack(values));
+  }
+
+  /** An array of addresses, with a closing null: `argv`, `envp`. */
+  pointers(targets: readonly Cell[], show: string): Cell {
+    const cell = this.#constant(new Uint8Array(8 * (targets.length + 1)), show, 8);
+    targets.forEach((target, i) => this.pointer(placeIn(cell, 8 * i), target));
+    return cell;
+  }
+
+  /** Puts the address of `target` at a place in the data. */
+  pointer(at: Place, target: Cell | Place): void {
+    this.#relocations.push({ at, target: place(target) });
+  }
+
+  /** A label, to be placed once. */
+  label(name: string): Label {
+    const label = { name, index: -1 };
+    this.#labels.push(label);
+    return label;
+  }
+
+  /** The label stands here: before the next step. */
+  place(label: Label): void {
+    if (label.index >= 0) throw new Error(`the label ${label.name} stands in two places`);
+    label.index = this.#steps.length;
+  }
+
+  /** A system call. */
+  call(name: SyscallName, args: readonly Argument[], options: StepOptions = {}): void {
+    this.#step(name, args, options);
+  }
+
+  /** `(a - b) & mask`: moves, compares, counts. */
+  compute(a: Argument, b: Argument, mask: Argument, options: StepOptions = {}): void {
+    this.#step("compute", [a, b, mask], options);
+  }
+
+  /** Stores a value of 32 bits. */
+  set(to: Cell | Place, value: Argument): void {
+    const next = this.label("next");
+    this.#step("compute", [value, 0, -1], { result: to, negative: next });
+    this.place(next);
+  }
+
+  /** Goes on at a label. */
+  jump(to: Label): void {
+    this.#step("compute", [0, 0, 0], { zero: to });
+  }
+
+  /** Goes to `to` when `a` equals `b`, else to the next step. */
+  jumpIfEqual(a: Argument, b: Argument, to: Label): void {
+    const next = this.label("next");
+    this.#step("compute", [a, b, -1], { zero: to, negative: next });
+    this.place(next);
+  }
+
+  /** Ends a program that runs inside a process, and not as one. */
+  return(): void {
+    this.#step("return", [], {});
+  }
+
+  #step(operation: Step["operation"], args: readonly Argument[], o: StepOptions): void {
+    this.#steps.push({
+      operation,
+      args,
+      label: o.label ?? operation,
+      result: o.result && place(o.result),
+      negative: o.negative,
+      zero: o.zero,
+      positive: o.positive,
+    });
+  }
+
+  /** A failing step goes on here; the address can be changed while the program runs (`setHandler`). */
+  handler(label: Label): void {
+    this.#handler = label;
+  }
+
+  /** From here on, a failing step of this process goes on at another label. */
+  setHandler(label: Label): void {
+    this.#step("compute", [{ step: label }, 0, -1], {
+      result: { cell: this.header, offset: 16 },
+      label: `failures go to ${label.name}`,
+    });
+  }
+
+  /**
+   * The finished program.
+   *
+   * @throws {Error} when a label that a step goes to has no place.
+   */
+  build(): Program {
+    for (const label of this.#labels) {
+      if (label.index < 0) throw new Error(`the label ${label.name} has no place`);
+    }
+    return {
+      steps: this.#steps,
+      constants: this.#constants,
+      variables: this.#variables,
+      relocations: this.#relocations,
+      handler: this.#handler,
+      labels: this.#labels,
+    };
+  }
+}
+
+function show(text: string): string {
+  return JSON.stringify(text);
+}
+
+function showValues<F extends Fields>(values: Values<F>): string {
+  const parts: string[] = [];
+  for (const field in values) parts.push(`${field}: ${showNumber(values[field]!)}`);
+  return `{${parts.join(", ")}}`;
+}
+
+function showNumber(value: number | bigint): string {
+  return value < 10 ? String(value) : `0x${value.toString(16)}`;
+}

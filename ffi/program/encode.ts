@@ -1,0 +1,212 @@
+import { INTERPRETERS } from "../interpreter/bytes.ts";
+import { type Arch, syscallNumber } from "../syscalls.ts";
+import { type Argument, type Cell, HEADER_SIZE, type Program } from "./builder.ts";
+
+// The encoder: a program becomes bytes, as an ELF file (elf(5)) or in the memory of this process.
+
+/** The size of an encoded step; see interpreter/x86_64.s. */
+export const STEP_SIZE = 80;
+
+const TEXT_ADDRESS = 0x400000;
+// The largest page of the machine's kernels: segments begin at a multiple of it.
+const PAGE_SIZES: Record<Arch, number> = { x86_64: 4096, aarch64: 65536 };
+const ELF_HEADER = 64;
+const PROGRAM_HEADER = 56;
+const HEADERS = ELF_HEADER + 3 * PROGRAM_HEADER;
+const COMPUTE = -1;
+const RETURN = -2;
+
+/** Where the parts of an encoded program lie in memory. */
+export interface Addresses {
+  readonly steps: number;
+  readonly constants: number;
+  readonly variables: number;
+}
+
+/** An encoded program and its addresses. */
+export interface Encoded {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly addresses: Addresses;
+}
+
+const interpreters: Partial<Record<Arch, Uint8Array>> = {};
+
+/** The interpreter's machine code. */
+export function interpreter(arch: Arch): Uint8Array {
+  return interpreters[arch] ??= Uint8Array.fromHex(INTERPRETERS[arch].hex);
+}
+
+function end(cells: readonly Cell[], start: number): number {
+  const last = cells[cells.length - 1];
+  return last === undefined ? start : last.offset + last.size;
+}
+
+const align = (value: number, to: number) => Math.ceil(value / to) * to;
+
+/** The bytes up to the last variable that has a value; what follows is zeros. */
+function initialisedEnd(variables: readonly Cell[]): number {
+  for (let i = variables.length - 1; i >= 0; i--) {
+    const cell = variables[i]!;
+    if (cell.bytes !== undefined) return cell.offset + cell.bytes.length;
+  }
+  return HEADER_SIZE;
+}
+
+/** Writes steps, constants and variables where they belong in `view`. */
+function fill(
+  program: Program,
+  arch: Arch,
+  view: DataView<ArrayBuffer>,
+  at: Addresses,
+  /** Offsets in the view of what has these addresses. */
+  offsets: Addresses,
+): void {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  const addressOf = (cell: Cell) =>
+    (cell.kind === "constant" ? at.constants : at.variables) + cell.offset;
+  const offsetOf = (cell: Cell) =>
+    (cell.kind === "constant" ? offsets.constants : offsets.variables) + cell.offset;
+  const set64 = (where: number, value: number) => {
+    view.setInt32(where, value | 0, true);
+    view.setInt32(where + 4, Math.floor(value / 4294967296), true);
+  };
+
+  let where = offsets.steps;
+  for (let i = 0; i < program.steps.length; i++, where += STEP_SIZE) {
+    const { operation, args, result, negative, zero, positive } = program.steps[i]!;
+    const number = operation === "compute"
+      ? COMPUTE
+      : operation === "return"
+      ? RETURN
+      : syscallNumber(operation, arch);
+    view.setInt32(where, number, true);
+    let mask = 0;
+    for (let j = 0; j < args.length; j++) {
+      const slot = where + 32 + 8 * j;
+      const argument: Argument = args[j]!;
+      if (typeof argument === "number") set64(slot, argument);
+      else if (typeof argument === "bigint") {
+        view.setBigUint64(slot, BigInt.asUintN(64, argument), true);
+      } else if ("kind" in argument) set64(slot, addressOf(argument));
+      else if ("value" in argument) {
+        mask |= 1 << j;
+        set64(slot, addressOf(argument.value.cell) + argument.value.offset);
+      } else if ("address" in argument) {
+        set64(slot, addressOf(argument.address.cell) + argument.address.offset);
+      } else set64(slot, at.steps + argument.step.index * STEP_SIZE);
+    }
+    view.setUint32(where + 4, mask, true);
+    if (result !== undefined) set64(where + 8, addressOf(result.cell) + result.offset);
+    if (negative !== undefined) view.setInt32(where + 16, (negative.index - i) * STEP_SIZE, true);
+    view.setInt32(where + 20, (zero === undefined ? 1 : zero.index - i) * STEP_SIZE, true);
+    view.setInt32(where + 24, (positive === undefined ? 1 : positive.index - i) * STEP_SIZE, true);
+  }
+
+  for (const cell of program.constants) bytes.set(cell.bytes!, offsetOf(cell));
+  for (const cell of program.variables) {
+    if (cell.bytes !== undefined) bytes.set(cell.bytes, offsetOf(cell));
+  }
+  for (const { at: from, target } of program.relocations) {
+    set64(offsetOf(from.cell) + from.offset, addressOf(target.cell) + target.offset);
+  }
+  if (program.handler !== undefined) {
+    set64(offsets.variables + 16, at.steps + program.handler.index * STEP_SIZE);
+  }
+}
+
+/**
+ * A program as a static ELF file: one segment to read and execute (interpreter, steps, constants),
+ * one to read and write (variables), and a stack that cannot be executed.
+ */
+export function encodeElf(program: Program, arch: Arch): Encoded {
+  const code = interpreter(arch);
+  const page = PAGE_SIZES[arch];
+  const steps = align(HEADERS + code.length, 8);
+  const constants = steps + program.steps.length * STEP_SIZE;
+  const textEnd = constants + end(program.constants, 0);
+  const variables = align(textEnd, 8);
+  const fileEnd = variables + initialisedEnd(program.variables);
+  // The file's last text page is also its first data page; memory maps it twice, once each way.
+  const dataAddress = TEXT_ADDRESS + align(textEnd, page) + variables % page;
+  const addresses: Addresses = {
+    steps: TEXT_ADDRESS + steps,
+    constants: TEXT_ADDRESS + constants,
+    variables: dataAddress,
+  };
+
+  const view = new DataView(new ArrayBuffer(fileEnd));
+  const bytes = new Uint8Array(view.buffer);
+  fill(program, arch, view, addresses, { steps, constants, variables });
+  bytes.set(code, HEADERS);
+  view.setUint32(HEADERS + INTERPRETERS[arch].patchSteps, addresses.steps, true);
+  view.setUint32(HEADERS + INTERPRETERS[arch].patchHeader, addresses.variables, true);
+
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  view.setUint16(16, 2, true); // ET_EXEC
+  view.setUint16(18, arch === "x86_64" ? 62 : 183, true); // EM_X86_64, EM_AARCH64
+  view.setUint32(20, 1, true);
+  view.setUint32(24, TEXT_ADDRESS + HEADERS, true); // e_entry
+  view.setUint32(32, ELF_HEADER, true); // e_phoff
+  view.setUint16(52, ELF_HEADER, true);
+  view.setUint16(54, PROGRAM_HEADER, true);
+  view.setUint16(56, 3, true);
+  const segment = (
+    index: number,
+    type: number,
+    flags: number,
+    offset: number,
+    address: number,
+    fileSize: number,
+    memorySize: number,
+  ) => {
+    const at = ELF_HEADER + index * PROGRAM_HEADER;
+    view.setUint32(at, type, true);
+    view.setUint32(at + 4, flags, true);
+    view.setUint32(at + 8, offset, true);
+    view.setUint32(at + 16, address, true);
+    view.setUint32(at + 24, address, true);
+    view.setUint32(at + 32, fileSize, true);
+    view.setUint32(at + 40, memorySize, true);
+    view.setUint32(at + 48, type === PT_LOAD ? page : 16, true);
+  };
+  const variablesEnd = end(program.variables, HEADER_SIZE);
+  segment(0, PT_LOAD, PF_R | PF_X, 0, TEXT_ADDRESS, textEnd, textEnd);
+  segment(1, PT_LOAD, PF_R | PF_W, variables, dataAddress, fileEnd - variables, variablesEnd);
+  segment(2, PT_GNU_STACK, PF_R | PF_W, 0, 0, 0, 0);
+  return { bytes, addresses };
+}
+
+const PT_LOAD = 1;
+const PT_GNU_STACK = 0x6474e551;
+const PF_X = 1;
+const PF_W = 2;
+const PF_R = 4;
+
+/** How many bytes `encodeAt` needs for a program. */
+export function memorySize(program: Program): number {
+  return align(end(program.variables, HEADER_SIZE), 8) + program.steps.length * STEP_SIZE +
+    end(program.constants, 0);
+}
+
+/**
+ * A program for this process, in memory at `base`: header and variables first, then the steps, then
+ * the constants. It ends with a `return`.
+ */
+export function encodeAt(
+  program: Program,
+  arch: Arch,
+  base: number,
+  memory: Uint8Array<ArrayBuffer>,
+): Addresses {
+  const steps = align(end(program.variables, HEADER_SIZE), 8);
+  const offsets = { variables: 0, steps, constants: steps + program.steps.length * STEP_SIZE };
+  const size = memorySize(program);
+  memory.fill(0, 0, size);
+  const at = {
+    variables: base,
+    steps: base + offsets.steps,
+    constants: base + offsets.constants,
+  };
+  fill(program, arch, new DataView(memory.buffer, memory.byteOffset, size), at, offsets);
+  return at;
+}

@@ -1,0 +1,90 @@
+import { flagNames } from "../flags.ts";
+import { argumentKinds } from "../syscalls.ts";
+import type { Argument, Place, Program, Step } from "./builder.ts";
+
+function showPlace({ cell, offset }: Place): string {
+  if (cell.show === "header") {
+    return ["failed", "error", "handler", "result"][offset / 8] ?? "header";
+  }
+  return offset === 0 ? cell.show : `${cell.show}+${offset}`;
+}
+
+function showArgument(argument: Argument, kind: string): string {
+  if (typeof argument === "object") {
+    if ("value" in argument) return showPlace(argument.value);
+    if ("address" in argument) return `&${showPlace(argument.address)}`;
+    if ("step" in argument) return argument.step.name;
+    return argument.kind === "constant" ? argument.show : `&${argument.show}`;
+  }
+  const value = Number(argument);
+  switch (kind) {
+    case "dirfd":
+      return value === -100 ? "AT_FDCWD" : String(value);
+    case "fd":
+    case "dec":
+      return String(value);
+    case "oct":
+      return value === 0 ? "0" : `0${value.toString(8)}`;
+    case "path":
+    case "string":
+    case "address":
+      return value === 0 ? "NULL" : `0x${value.toString(16)}`;
+    case "hex":
+      return value === 0 ? "0" : `0x${value.toString(16)}`;
+    default:
+      return flagNames(kind, argument);
+  }
+}
+
+function showCompute(args: readonly Argument[]): string {
+  const [a, b, mask] = args.map((argument) => showArgument(argument, "dec"));
+  const difference = b === "0" ? a : `${a} - ${b}`;
+  return mask === "-1" ? difference! : `(${difference}) & ${mask}`;
+}
+
+function showStep(step: Step, index: number, marks: Map<number, string>): string {
+  const { operation, args, label, result } = step;
+  const kinds = operation === "compute" || operation === "return" ? [] : argumentKinds(operation);
+  const text = operation === "compute"
+    ? showCompute(args)
+    : `${operation}(${args.map((a, i) => showArgument(a, kinds[i] ?? "hex")).join(", ")})`;
+  const assigned = result === undefined ? text : `${showPlace(result)} = ${text}`;
+  const ways: string[] = [];
+  for (const way of ["negative", "zero", "positive"] as const) {
+    const to = step[way];
+    if (to !== undefined && to.index !== index + 1) {
+      ways.push(`${way}: ${marks.get(to.index) ?? to.index}`);
+    } else if (to !== undefined && way === "negative" && operation !== "compute") {
+      ways.push("errors ignored");
+    }
+  }
+  const notes = [label === operation ? "" : label, ways.length ? `[${ways.join(", ")}]` : ""];
+  const note = notes.filter(Boolean).join(" ");
+  return `${String(index).padStart(4)}  ${assigned}${note && `  # ${note}`}`;
+}
+
+/**
+ * A program as text, one line a step: what it calls with which arguments, why, and where it goes on.
+ *
+ * @example
+ * ```ts
+ * import { ProgramBuilder } from "./builder.ts";
+ * import { printProgram } from "./print.ts";
+ * const p = new ProgramBuilder();
+ * p.call("sethostname", [p.string("web"), 3], { label: "hostname" });
+ * if (printProgram(p.build()) !== '   0  sethostname("web", 3)  # hostname\n') throw new Error();
+ * ```
+ */
+export function printProgram(program: Program): string {
+  const marks = new Map<number, string>();
+  for (const { name, index } of program.labels) {
+    if (name !== "next" && !marks.has(index)) marks.set(index, name);
+  }
+  const lines: string[] = [];
+  program.steps.forEach((step, i) => {
+    const mark = marks.get(i);
+    if (mark !== undefined) lines.push(`${mark}:`);
+    lines.push(showStep(step, i, marks));
+  });
+  return lines.join("\n") + "\n";
+}
