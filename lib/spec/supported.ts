@@ -1,0 +1,182 @@
+/**
+ * What this version cannot do yet, by field.
+ *
+ * @module
+ */
+import { CrateError } from "../errors.ts";
+import type { Linux, Mount, Process, Spec } from "./types.ts";
+import type { LinuxResources } from "./types_resources.ts";
+
+/**
+ * Refuses a valid config that asks for something this version does not do: nothing is ever left
+ * out in silence.
+ *
+ * @throws {CrateError} `UNSUPPORTED`, naming the first such field.
+ *
+ * @example
+ * ```ts
+ * import { requireSupported, validateSpec } from "./mod.ts";
+ * const linux = { namespaces: [{ type: "pid" }, { type: "mount" }] };
+ * const process = { args: ["/bin/true"], cwd: "/" };
+ * requireSupported(validateSpec({ ociVersion: "1.2.0", root: { path: "/" }, process, linux }));
+ * ```
+ */
+export function requireSupported(spec: Spec): void {
+  if (spec.process === undefined) {
+    throw new CrateError(
+      "UNSUPPORTED",
+      "process is missing: a container without one is not supported yet",
+    );
+  }
+  requireProcess(spec.process);
+  for (const [point, hooks] of Object.entries(spec.hooks ?? {})) {
+    if (Array.isArray(hooks)) refuseEach(hooks, `hooks.${point}`);
+  }
+  spec.mounts?.forEach(requireMount);
+  requireLinux(spec.linux ?? {});
+}
+
+function unsupported(field: string, remedy = "leave it out"): never {
+  throw new CrateError("UNSUPPORTED", `${field} is not supported yet: ${remedy}`);
+}
+
+/** An empty value asks for nothing: engines write those. */
+function refuseField(value: unknown, field: string): void {
+  if (value === undefined || value === "") return;
+  unsupported(field);
+}
+
+function refuseEach(items: readonly unknown[] | undefined, field: string): void {
+  if (items !== undefined && items.length > 0) unsupported(field);
+}
+
+function refuseKeys(value: object | undefined, field: string): void {
+  if (value !== undefined && Object.keys(value).length > 0) unsupported(field);
+}
+
+function requireProcess(process: Process): void {
+  refuseField(process.apparmorProfile, "process.apparmorProfile");
+  refuseField(process.selinuxLabel, "process.selinuxLabel");
+  refuseField(process.scheduler, "process.scheduler");
+  refuseField(process.ioPriority, "process.ioPriority");
+  refuseKeys(process.execCPUAffinity, "process.execCPUAffinity");
+}
+
+const FILESYSTEMS = new Set([
+  "bind",
+  "proc",
+  "sysfs",
+  "tmpfs",
+  "devpts",
+  "mqueue",
+  "cgroup",
+  "cgroup2",
+  "overlay",
+]);
+
+/** Mount attributes that also have a recursive form, `rro`: mount_setattr(2). */
+const ATTRIBUTES = [
+  "ro",
+  "rw",
+  "nosuid",
+  "suid",
+  "nodev",
+  "dev",
+  "noexec",
+  "exec",
+  "relatime",
+  "noatime",
+  "strictatime",
+  "nodiratime",
+];
+const PROPAGATIONS = ["private", "slave", "shared", "unbindable"];
+/** Words of the spec and of other runtimes that a filesystem would take for its own data. */
+const NOT_YET = new Set([
+  "idmap",
+  "ridmap",
+  "remount",
+  "copy-symlink",
+  "dest-nofollow",
+  "src-nofollow",
+  "mand",
+  "nomand",
+  "iversion",
+  "noiversion",
+  "lazytime",
+  "nolazytime",
+  "dirsync",
+]);
+
+function requireMount(mount: Mount, index: number): void {
+  const field = `mounts[${index}]`;
+  const options = mount.options ?? [];
+  const bind = mount.type === "bind" || options.includes("bind") || options.includes("rbind");
+  if (!bind && !FILESYSTEMS.has(mount.type ?? "")) unsupported(`${field}.type "${mount.type}"`);
+  refuseEach(mount.uidMappings, `${field}.uidMappings`);
+  refuseEach(mount.gidMappings, `${field}.gidMappings`);
+  for (const option of options) {
+    if (NOT_YET.has(option)) unsupported(`${field}.options "${option}"`);
+    if (bind && !isBindOption(option)) {
+      unsupported(`${field}.options "${option}"`, "a bind has no filesystem to hand it to");
+    }
+    if (option === "tmpcopyup" && mount.type !== "tmpfs") {
+      unsupported(`${field}.options "tmpcopyup"`, "it goes with a tmpfs");
+    }
+  }
+}
+
+/** Whether a bind knows the option: it has no filesystem that would take the others as its data. */
+function isBindOption(option: string): boolean {
+  if (option === "bind" || option === "rbind" || option === "sync") return true;
+  const plain = option.startsWith("r") ? option.slice(1) : option;
+  return ATTRIBUTES.includes(option) || ATTRIBUTES.includes(plain) ||
+    PROPAGATIONS.includes(option) || PROPAGATIONS.includes(plain);
+}
+
+/** The namespaces that may be another container's, or an engine's pod's. */
+const JOINABLE = new Set(["network", "ipc", "uts"]);
+
+function requireLinux(linux: Linux): void {
+  const namespaces = linux.namespaces ?? [];
+  namespaces.forEach(({ type, path }, index) => {
+    const field = `linux.namespaces[${index}]`;
+    if (type === "user" || type === "time") unsupported(`${field}: a ${type} namespace`);
+    if (path !== undefined && path !== "" && !JOINABLE.has(type)) {
+      unsupported(`${field}.path: joining a ${type} namespace`);
+    }
+  });
+  if (!namespaces.some(({ type }) => type === "mount")) {
+    unsupported("linux.namespaces without mount", 'add {"type": "mount"}');
+  }
+  refuseEach(linux.uidMappings, "linux.uidMappings");
+  refuseEach(linux.gidMappings, "linux.gidMappings");
+  refuseKeys(linux.timeOffsets, "linux.timeOffsets");
+  refuseKeys(linux.netDevices, "linux.netDevices");
+  refuseField(linux.mountLabel, "linux.mountLabel");
+  refuseField(linux.intelRdt, "linux.intelRdt");
+  refuseKeys(linux.memoryPolicy, "linux.memoryPolicy");
+  refuseField(linux.personality, "linux.personality");
+  refuseField(linux.seccomp?.listenerPath, "linux.seccomp.listenerPath");
+  const seccomp = linux.seccomp;
+  if (seccomp?.defaultAction === "SCMP_ACT_NOTIFY") {
+    unsupported("linux.seccomp.defaultAction SCMP_ACT_NOTIFY");
+  }
+  seccomp?.syscalls?.forEach(({ action }, index) => {
+    if (action === "SCMP_ACT_NOTIFY") {
+      unsupported(`linux.seccomp.syscalls[${index}].action ${action}`);
+    }
+  });
+  if (linux.resources !== undefined) requireResources(linux.resources);
+}
+
+function requireResources(resources: LinuxResources): void {
+  const where = "linux.resources";
+  refuseKeys(resources.rdma, `${where}.rdma`);
+  refuseField(resources.network?.classID, `${where}.network.classID`);
+  refuseEach(resources.network?.priorities, `${where}.network.priorities`);
+  const { weight: _, leafWeight, ...devices } = resources.blockIO ?? {};
+  if (leafWeight) unsupported(`${where}.blockIO.leafWeight`);
+  for (const [key, items] of Object.entries(devices)) {
+    if (Array.isArray(items)) refuseEach(items, `${where}.blockIO.${key}`);
+  }
+}

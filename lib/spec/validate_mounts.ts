@@ -1,0 +1,65 @@
+/**
+ * Validation of `mounts` and of id maps.
+ *
+ * @module
+ */
+import type { LinuxNamespaceType } from "./types.ts";
+import {
+  at,
+  fail,
+  type Fields,
+  integer,
+  MAX_UINT32,
+  object,
+  optionalEach,
+  optionalStrings,
+  optionalText,
+  refuse,
+  text,
+} from "./check.ts";
+
+/** Throws `INVALID` unless the config's mounts are mounts, in a mount namespace. */
+export function validateMounts(
+  spec: Fields,
+  root: string,
+  namespaces: ReadonlyMap<LinuxNamespaceType, string | undefined>,
+): void {
+  const items = optionalEach(spec, "mounts", root, mount);
+  if (items !== undefined && items.length > 0 && !namespaces.has("mount")) {
+    fail(`${at(root, "mounts")} needs a mount namespace in linux.namespaces`);
+  }
+}
+
+function mount(value: unknown, field: string): void {
+  const fields = object(value, field);
+  const destination = at(field, "destination");
+  // A relative one is read as from "/", as the spec asks of runtimes.
+  if (text(fields.destination, destination) === "") refuse(destination, "name a directory", "");
+  const type = optionalText(fields, "type", field);
+  const source = optionalText(fields, "source", field);
+  const options = optionalStrings(fields, "options", field);
+  if (type === "bind" || options?.includes("bind") || options?.includes("rbind")) {
+    if (source === undefined || source === "") {
+      refuse(at(field, "source"), "name what to bind", source);
+    }
+  } else if (type === undefined || type === "" || type === "none") {
+    refuse(at(field, "type"), 'name a filesystem, or options have "bind" or "rbind"', type);
+  }
+  const uids = optionalEach(fields, "uidMappings", field, validateIDMapping);
+  const gids = optionalEach(fields, "gidMappings", field, validateIDMapping);
+  if ((uids?.length ?? 0) > 0 !== (gids?.length ?? 0) > 0) {
+    fail(`${field} must have both uidMappings and gidMappings, or neither`);
+  }
+}
+
+/** One line of a uid or gid map: both ranges stay inside 32 bits. */
+export function validateIDMapping(value: unknown, field: string): void {
+  const map = object(value, field);
+  const size = integer(map.size, at(field, "size"), 1, MAX_UINT32);
+  for (const key of ["containerID", "hostID"]) {
+    const first = integer(map[key], at(field, key), 0, MAX_UINT32);
+    if (first + size > MAX_UINT32 + 1) {
+      fail(`${field} ends after 2^32-1: ${key} ${first}, size ${size}`);
+    }
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * Validation of `process`.
+ *
+ * @module
+ */
+import {
+  absolute,
+  at,
+  cpuList,
+  each,
+  fail,
+  type Fields,
+  integer,
+  MAX_ID,
+  object,
+  oneOf,
+  optionalBoolean,
+  optionalEach,
+  optionalInteger,
+  optionalObject,
+  optionalStrings,
+  optionalText,
+  optionalWord,
+  refuse,
+  strings,
+  uint64,
+} from "./check.ts";
+
+const INT32_MAX = 0x7fff_ffff;
+/** struct winsize counts in unsigned shorts, ioctl_tty(2). */
+const MAX_WINDOW = 0xffff;
+
+/** Throws `INVALID` unless the value is a process. */
+export function validateProcess(value: unknown, where: string): void {
+  const process = object(value, where);
+  validateArguments(process, where);
+  if (process.cwd === undefined) fail(`${at(where, "cwd")} is missing: the working directory, "/"`);
+  absolute(process.cwd, at(where, "cwd"));
+  const terminal = optionalBoolean(process, "terminal", where);
+  consoleSize(process, where, terminal === true);
+  user(process, where);
+  capabilities(process, where);
+  rlimits(process, where);
+  optionalBoolean(process, "noNewPrivileges", where);
+  optionalText(process, "apparmorProfile", where);
+  optionalText(process, "selinuxLabel", where);
+  // /proc/PID/oom_score_adj, proc(5).
+  optionalInteger(process, "oomScoreAdj", where, -1000, 1000);
+  scheduling(process, where);
+}
+
+function validateArguments(process: Fields, where: string): void {
+  const field = at(where, "args");
+  if (process.args === undefined) fail(`${field} is missing: the command and its arguments`);
+  const args = strings(process.args, field);
+  if (args.length === 0) refuse(field, "name a command", args);
+  if (args[0] === "") refuse(`${field}[0]`, "name a command", args[0]);
+
+  const env = optionalStrings(process, "env", where);
+  if (env === undefined) return;
+  for (let i = 0; i < env.length; i++) {
+    if (env[i]!.indexOf("=") < 1) refuse(`${at(where, "env")}[${i}]`, "be NAME=value", env[i]);
+  }
+}
+
+/** Ignored without a terminal, as the spec asks, but for its types. */
+function consoleSize(process: Fields, where: string, terminal: boolean): void {
+  const box = optionalObject(process, "consoleSize", where);
+  if (box === undefined) return;
+  const max = terminal ? MAX_WINDOW : Number.MAX_SAFE_INTEGER;
+  for (const key of ["height", "width"]) {
+    integer(box[key], at(at(where, "consoleSize"), key), 0, max);
+  }
+}
+
+function user(process: Fields, where: string): void {
+  const fields = optionalObject(process, "user", where);
+  if (fields === undefined) return;
+  const field = at(where, "user");
+  optionalInteger(fields, "uid", field, 0, MAX_ID);
+  optionalInteger(fields, "gid", field, 0, MAX_ID);
+  optionalInteger(fields, "umask", field, 0, 0o777);
+  optionalText(fields, "username", field);
+  const groups = fields.additionalGids;
+  if (groups === undefined) return;
+  each(groups, at(field, "additionalGids"), (gid, name) => integer(gid, name, 0, MAX_ID));
+}
+
+const CAPABILITY_SETS = ["bounding", "effective", "inheritable", "permitted", "ambient"];
+
+/** Names by their form only: which of them this kernel has is not the document's business. */
+function capabilities(process: Fields, where: string): void {
+  const sets = optionalObject(process, "capabilities", where);
+  if (sets === undefined) return;
+  for (const set of CAPABILITY_SETS) {
+    const names = optionalStrings(sets, set, at(where, "capabilities"));
+    if (names === undefined) continue;
+    for (let i = 0; i < names.length; i++) {
+      if (!/^CAP_[A-Z][A-Z0-9_]*$/.test(names[i]!)) {
+        const field = `${at(where, "capabilities")}.${set}[${i}]`;
+        refuse(field, "be a capability's name (CAP_CHOWN)", names[i]);
+      }
+    }
+  }
+}
+
+/** getrlimit(2). */
+const RLIMITS = [
+  "RLIMIT_AS",
+  "RLIMIT_CORE",
+  "RLIMIT_CPU",
+  "RLIMIT_DATA",
+  "RLIMIT_FSIZE",
+  "RLIMIT_LOCKS",
+  "RLIMIT_MEMLOCK",
+  "RLIMIT_MSGQUEUE",
+  "RLIMIT_NICE",
+  "RLIMIT_NOFILE",
+  "RLIMIT_NPROC",
+  "RLIMIT_RSS",
+  "RLIMIT_RTPRIO",
+  "RLIMIT_RTTIME",
+  "RLIMIT_SIGPENDING",
+  "RLIMIT_STACK",
+];
+
+function rlimits(process: Fields, where: string): void {
+  const seen = new Set<string>();
+  optionalEach(process, "rlimits", where, (value, field) => {
+    const limit = object(value, field);
+    const type = oneOf(limit.type, at(field, "type"), RLIMITS);
+    if (seen.has(type)) fail(`${field} sets ${type} a second time`);
+    seen.add(type);
+    const soft = uint64(limit.soft, at(field, "soft"));
+    const hard = uint64(limit.hard, at(field, "hard"));
+    if (soft > hard) fail(`${field} (${type}) has a soft limit ${soft} over the hard one ${hard}`);
+  });
+}
+
+/** sched_setattr(2). */
+const POLICIES = [
+  "SCHED_OTHER",
+  "SCHED_FIFO",
+  "SCHED_RR",
+  "SCHED_BATCH",
+  "SCHED_ISO",
+  "SCHED_IDLE",
+  "SCHED_DEADLINE",
+];
+const SCHEDULER_FLAGS = [
+  "SCHED_FLAG_RESET_ON_FORK",
+  "SCHED_FLAG_RECLAIM",
+  "SCHED_FLAG_DL_OVERRUN",
+  "SCHED_FLAG_KEEP_POLICY",
+  "SCHED_FLAG_KEEP_PARAMS",
+  "SCHED_FLAG_UTIL_CLAMP_MIN",
+  "SCHED_FLAG_UTIL_CLAMP_MAX",
+];
+const IO_CLASSES = ["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
+
+function scheduling(process: Fields, where: string): void {
+  const scheduler = optionalObject(process, "scheduler", where);
+  if (scheduler !== undefined) {
+    const field = at(where, "scheduler");
+    oneOf(scheduler.policy, at(field, "policy"), POLICIES);
+    optionalInteger(scheduler, "nice", field, -20, 19);
+    optionalInteger(scheduler, "priority", field, 0, INT32_MAX);
+    optionalEach(scheduler, "flags", field, (flag, name) => oneOf(flag, name, SCHEDULER_FLAGS));
+    for (const key of ["runtime", "deadline", "period"]) {
+      optionalInteger(scheduler, key, field, 0, Number.MAX_SAFE_INTEGER);
+    }
+  }
+  const io = optionalObject(process, "ioPriority", where);
+  if (io !== undefined) {
+    const field = at(where, "ioPriority");
+    if (io.class === undefined) fail(`${at(field, "class")} is missing: ${IO_CLASSES.join(", ")}`);
+    optionalWord(io, "class", field, IO_CLASSES);
+    optionalInteger(io, "priority", field, 0, 7);
+  }
+  const affinity = optionalObject(process, "execCPUAffinity", where);
+  if (affinity !== undefined) {
+    for (const key of ["initial", "final"]) {
+      cpuList(affinity, key, at(where, "execCPUAffinity"));
+    }
+  }
+}
