@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { commandLine } from "./commands.ts";
+import { parseWords } from "./parse.ts";
+import type { OptionTable } from "./table.ts";
+
+const lists: [string, readonly OptionTable[]][] = [
+  ["crate", commandLine.options],
+  ...commandLine.commands.map(({ name, options }): [string, readonly OptionTable[]] => [
+    name,
+    options,
+  ]),
+];
+
+Deno.test("no name or letter of an option, and no name of a command, is used twice", () => {
+  for (const [command, options] of lists) {
+    const names = options.flatMap(({ long, short }) => [long, ...short ?? ""]);
+    assert.deepEqual(names, [...new Set(names)], command);
+  }
+  const commands = commandLine.commands.flatMap(({ name, aliases }) => [name, ...aliases ?? []]);
+  assert.deepEqual(commands, [...new Set(commands)]);
+  assert(!commands.includes("help"), "help is the parser's own");
+});
+
+Deno.test("only an option with an argument can be repeated or have choices", () => {
+  for (const [command, options] of lists) {
+    for (const { long, argument, repeat, choices, default: preset } of options) {
+      if (argument === undefined) assert(!repeat && !choices, `${command} --${long}`);
+      if (choices && preset) assert(choices.includes(preset), `${command} --${long}`);
+    }
+  }
+});
+
+Deno.test("positionals that must be there come first, and only the last takes all the rest", () => {
+  for (const { name, positionals } of commandLine.commands) {
+    const required = positionals.map((each) => each.required);
+    assert.deepEqual(required, required.toSorted((a, b) => Number(b) - Number(a)), name);
+    assert(positionals.slice(0, -1).every((each) => !each.variadic), name);
+  }
+});
+
+Deno.test("the examples of the help are command lines that can be run", () => {
+  for (const { command } of [commandLine, ...commandLine.commands].flatMap((t) => t.examples)) {
+    // As a shell splits these: pipes end them, and quotes keep words together.
+    const words = command.split(" | ")[0]!.match(/'[^']*'|\S+/g) ?? [];
+    if (words[1] === "help") continue;
+    assert(parseWords(commandLine, words.slice(1)), command);
+  }
+});

@@ -1,0 +1,182 @@
+/**
+ * The commands on containers that exist. Small tables, in one file because every file costs the
+ * start-up of every command.
+ *
+ * @module
+ */
+import type { Call, CommandTableOf, OptionValues, PositionalTable } from "../table.ts";
+
+const container: PositionalTable = {
+  name: "CONTAINER",
+  required: true,
+  variadic: false,
+  description: "name or id",
+};
+
+const containers: PositionalTable = {
+  name: "CONTAINER",
+  required: true,
+  variadic: true,
+  description: "names or ids",
+};
+
+export const listOptions = [
+  { long: "all", short: "a", description: "those that have stopped, too" },
+  { long: "quiet", short: "q", description: "print ids only" },
+  {
+    long: "format",
+    short: "f",
+    argument: "FORMAT",
+    choices: ["table", "json"],
+    description: "how to print them",
+    default: "table",
+  },
+] as const;
+
+/** What `crate list` is called with. */
+export type ListCall = Call<OptionValues<typeof listOptions>>;
+
+export const listTable: CommandTableOf<typeof listOptions> = {
+  name: "list",
+  aliases: ["ls", "ps"],
+  summary: "List the containers that run",
+  usage: "[OPTIONS]",
+  group: "Containers",
+  options: listOptions,
+  positionals: [],
+  examples: [
+    { text: "all of them, for a program to read", command: "crate list --all --format json" },
+  ],
+  load: () => import("../../commands/list.ts"),
+};
+
+export const stateOptions = [] as const;
+
+/** What `crate state` is called with. */
+export type StateCall = Call<OptionValues<typeof stateOptions>>;
+
+export const stateTable: CommandTableOf<typeof stateOptions> = {
+  name: "state",
+  summary: "Print a container's state as OCI JSON",
+  usage: "CONTAINER",
+  group: "Containers",
+  options: stateOptions,
+  positionals: [container],
+  examples: [{ text: "its status", command: "crate state web | jq -r .status" }],
+  load: () => import("../../commands/state.ts"),
+};
+
+export const logsOptions = [
+  { long: "follow", short: "f", description: "go on printing until the container ends" },
+  {
+    long: "tail",
+    short: "n",
+    argument: "N",
+    description: "print the last N lines only",
+    default: "all",
+  },
+  { long: "timestamps", short: "t", description: "print each line's time before it" },
+  {
+    long: "since",
+    argument: "TIME",
+    description: "print what was written since a time (2026-01-31T12:00:00Z) or for so long (10m)",
+  },
+] as const;
+
+/** What `crate logs` is called with. */
+export type LogsCall = Call<OptionValues<typeof logsOptions>>;
+
+export const logsTable: CommandTableOf<typeof logsOptions> = {
+  name: "logs",
+  summary: "Print what a detached container has written",
+  usage: "[OPTIONS] CONTAINER",
+  group: "Containers",
+  options: logsOptions,
+  positionals: [container],
+  examples: [
+    { text: "the last ten lines, and all that follows", command: "crate logs -f --tail 10 web" },
+  ],
+  load: () => import("../../commands/logs.ts"),
+};
+
+export const stopOptions = [
+  {
+    long: "time",
+    short: "t",
+    argument: "SECONDS",
+    description: "how long to wait before SIGKILL",
+    default: "the container's --stop-timeout",
+  },
+  {
+    long: "signal",
+    short: "s",
+    argument: "SIGNAL",
+    description: "what to send first",
+    default: "the container's --stop-signal",
+  },
+] as const;
+
+/** What `crate stop` is called with. */
+export type StopCall = Call<OptionValues<typeof stopOptions>>;
+
+export const stopTable: CommandTableOf<typeof stopOptions> = {
+  name: "stop",
+  summary: "Ask containers to end, and kill them when they do not",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  group: "Containers",
+  options: stopOptions,
+  positionals: [containers],
+  examples: [{ text: "with three seconds of patience", command: "crate stop -t 3 web" }],
+  load: () => import("../../commands/stop.ts"),
+};
+
+export const killOptions = [
+  {
+    long: "signal",
+    short: "s",
+    argument: "SIGNAL",
+    description: "name or number of the signal",
+    default: "SIGKILL",
+  },
+] as const;
+
+/** What `crate kill` is called with. */
+export type KillCall = Call<OptionValues<typeof killOptions>>;
+
+export const killTable: CommandTableOf<typeof killOptions> = {
+  name: "kill",
+  summary: "Send a signal to a container's first process",
+  usage: "[OPTIONS] CONTAINER [SIGNAL]",
+  group: "Containers",
+  options: killOptions,
+  positionals: [
+    container,
+    {
+      name: "SIGNAL",
+      required: false,
+      variadic: false,
+      description: "the same as --signal",
+    },
+  ],
+  examples: [{ text: "read the configuration again", command: "crate kill web HUP" }],
+  load: () => import("../../commands/kill.ts"),
+};
+
+export const deleteOptions = [
+  { long: "force", short: "f", description: "kill those that still run" },
+] as const;
+
+/** What `crate delete` is called with. */
+export type DeleteCall = Call<OptionValues<typeof deleteOptions>>;
+
+export const deleteTable: CommandTableOf<typeof deleteOptions> = {
+  name: "delete",
+  aliases: ["rm"],
+  summary: "Delete containers that have stopped",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  group: "Containers",
+  options: deleteOptions,
+  positionals: [containers],
+  examples: [{ text: "whatever it is doing", command: "crate delete --force web" }],
+  load: () => import("../../commands/delete.ts"),
+};
