@@ -1,7 +1,35 @@
 /**
- * The OCI runtime-spec's config: its types.
+ * The OCI runtime-spec's config: its types, its validation, its JSON text; and the way from what
+ * a person types, word by word, through options to such a config.
  *
  * @module
  */
 export type * from "./types.ts";
 export type * from "./types_resources.ts";
+export { validateSpec } from "./validate.ts";
+export { formatSpec, parseSpec } from "./json.ts";
+export { requireSupported } from "./supported.ts";
+export { sysctlNamespace, sysctlPath } from "./sysctl.ts";
+export {
+  type RunDefaults,
+  type RunDevice,
+  type RunOptions,
+  type Share,
+  specFromOptions,
+} from "./options.ts";
+export { DEFAULT_PATH, DEFAULT_SHM_SIZE } from "./defaults.ts";
+export { parseCpus, parseInteger, parseSize, parseSizeOrUnlimited } from "./words_numbers.ts";
+export { parseMountFlag, parseTmpfs, parseVolume, type VolumeWord } from "./words_mounts.ts";
+export { parseEnvFile, resolveEnv } from "./words_env.ts";
+export {
+  type DeviceWord,
+  parseCapability,
+  parseDevice,
+  parseGroupWord,
+  parsePair,
+  parseSysctl,
+  parseUlimit,
+  parseUserWord,
+  type UserWord,
+  validateId,
+} from "./words_process.ts";
