@@ -104,6 +104,11 @@ export interface RunDefaults {
   readonly allCapabilities: readonly string[];
   /** The default filter for a container with these capabilities, or null for none. */
   readonly seccomp: (capabilities: readonly string[]) => LinuxSeccomp | null;
+  /**
+   * Whether the host counts swap: then memory alone limits memory and swap together to twice as
+   * much, as docker does. Where it does not, such a limit could not be enforced.
+   */
+  readonly swapLimit?: boolean;
   /** The host's devices: what a privileged container gets; not looked at for others. */
   readonly hostDevices?: readonly LinuxDevice[];
 }
@@ -219,7 +224,9 @@ function mountsOf(options: RunOptions): Mount[] {
   const own = options.mounts ?? [];
   const taken = new Set(own.map((mount) => mount.destination));
   const defaults = defaultMounts(options.shmSize)
-    .filter((mount) => !taken.has(mount.destination))
+    .filter(({ destination }) => !taken.has(destination))
+    // Somebody's own /dev comes with what is in it.
+    .filter(({ destination }) => !(taken.has("/dev") && destination.startsWith("/dev/")))
     .map((mount) => adaptMount(mount, options));
   // Parents before what is mounted in them; otherwise as they came.
   return [...defaults, ...own].sort((a, b) => depth(a.destination) - depth(b.destination));
@@ -258,7 +265,7 @@ function linuxOf(
     namespaces: namespacesOf(options),
     devices: devices.length === 0 ? undefined : lastOfEachPath(devices),
     cgroupsPath: options.cgroupsPath,
-    resources: resourcesOf(options),
+    resources: resourcesOf(options, defaults),
     seccomp: filter ?? undefined,
     sysctl: options.sysctls,
     maskedPaths: options.maskedPaths ?? (privileged ? [] : defaultMaskedPaths()),
@@ -292,11 +299,12 @@ function rootPropagation(options: RunOptions): Linux["rootfsPropagation"] {
   return undefined;
 }
 
-function resourcesOf(options: RunOptions): LinuxResources {
+function resourcesOf(options: RunOptions, defaults: RunDefaults): LinuxResources {
+  const bySwap = defaults.swapLimit && options.memory !== undefined && options.memory > 0;
   const memory = dropUndefined({
     limit: options.memory,
     reservation: options.memoryReservation,
-    swap: options.memorySwap,
+    swap: options.memorySwap ?? (bySwap ? 2 * options.memory : undefined),
   });
   const cpu = dropUndefined({
     ...bandwidth(options),

@@ -306,6 +306,9 @@ export interface LinuxIntelRdt {
   readonly memBwSchema?: string;
   /** A monitoring group of the container's own (1.3). */
   readonly enableMonitoring?: boolean;
+  /** Monitoring as 1.2 has it, gone in 1.3. */
+  readonly enableCMT?: boolean;
+  readonly enableMBM?: boolean;
 }
 
 /** set_mempolicy(2) (1.3). */

@@ -175,10 +175,12 @@ function intelRdt(linux: Fields, where: string): void {
   optionalStrings(rdt, "schemata", field);
   optionalText(rdt, "l3CacheSchema", field);
   const bandwidth = optionalText(rdt, "memBwSchema", field);
-  if (bandwidth !== undefined && bandwidth !== "" && !/^MB:[^\n]*$/.test(bandwidth)) {
+  if (bandwidth !== undefined && !/^MB:[^\n]*$/.test(bandwidth)) {
     refuse(at(field, "memBwSchema"), 'be one line that starts with "MB:"', bandwidth);
   }
-  optionalBoolean(rdt, "enableMonitoring", field);
+  for (const key of ["enableMonitoring", "enableCMT", "enableMBM"]) {
+    optionalBoolean(rdt, key, field);
+  }
 }
 
 const POLICY_MODES = [
