@@ -1,20 +1,65 @@
 /**
- * The command line of crate: its global options and its commands.
+ * The command line of crate: its global options and its commands, and the tables of those commands
+ * that are about crate itself. Few files, because each costs the start-up of every command.
  *
  * @module
  */
-import type { CommandLine, OptionValues } from "./table.ts";
+import type { Call, CommandLine, CommandTableOf, OptionValues } from "./table.ts";
 import {
   deleteTable,
+  execTable,
   killTable,
   listTable,
   logsTable,
   stateTable,
   stopTable,
 } from "./tables/containers.ts";
-import { configTable, versionTable } from "./tables/crate.ts";
-import { execTable } from "./tables/exec.ts";
 import { runTable } from "./tables/run.ts";
+
+export const configOptions = [
+  {
+    long: "format",
+    argument: "FORMAT",
+    choices: ["toml", "json"],
+    description: "how to print it",
+    default: "toml",
+  },
+] as const;
+
+/** What `crate config` is called with. */
+export type ConfigCall = Call<OptionValues<typeof configOptions>>;
+
+export const configTable: CommandTableOf<typeof configOptions> = {
+  name: "config",
+  summary: "Print the configuration and where it comes from",
+  usage: "[OPTIONS]",
+  group: "Crate",
+  options: configOptions,
+  positionals: [],
+  examples: [
+    {
+      text: "what a file would change",
+      command: "crate --config ./config.toml config --format json",
+    },
+  ],
+  load: () => import("../commands/config.ts"),
+};
+
+export const versionOptions = [] as const;
+
+/** What `crate version` is called with. */
+export type VersionCall = Call<OptionValues<typeof versionOptions>>;
+
+export const versionTable: CommandTableOf<typeof versionOptions> = {
+  name: "version",
+  summary: "Print the version",
+  usage: "",
+  group: "Crate",
+  options: versionOptions,
+  positionals: [],
+  examples: [],
+  load: () => import("../commands/version.ts"),
+};
 
 const globalOptions = [
   {

@@ -4,9 +4,15 @@
  * @module
  */
 import { Argument, Command, CommanderError, Option } from "commander";
-import type { Explanation } from "./parse.ts";
-import type { Problem, Trouble } from "./scan.ts";
+import type { Problem, Trouble } from "./parse.ts";
 import type { CommandLine, CommandTable, Example, OptionTable } from "./table.ts";
+
+/** What to print, and what to exit with, instead of running a command. */
+export interface Explanation {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
 
 /** A problem that is the words' fault. */
 type Mistake = Exclude<Problem, { kind: "help" | "no-command" }>;

@@ -4,8 +4,9 @@
  *
  * @module
  */
-export { commandLine, type Globals } from "./commands.ts";
-export { explainWords, type Explanation, parseWords } from "./parse.ts";
+export { commandLine, type ConfigCall, type Globals, type VersionCall } from "./commands.ts";
+export type { Explanation } from "./explain.ts";
+export { explainWords, parseWords } from "./parse.ts";
 export type {
   Call,
   CommandLine,
@@ -22,12 +23,11 @@ export type {
 } from "./table.ts";
 export type {
   DeleteCall,
+  ExecCall,
   KillCall,
   ListCall,
   LogsCall,
   StateCall,
   StopCall,
 } from "./tables/containers.ts";
-export type { ConfigCall, VersionCall } from "./tables/crate.ts";
-export type { ExecCall } from "./tables/exec.ts";
 export type { RunCall } from "./tables/run.ts";
