@@ -1,0 +1,71 @@
+import { ENODEV, ENOENT, exists, SIGKILL, trySyscall, writeFile } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import { freezerV1 } from "./freeze.ts";
+import type { CgroupLocation } from "./location.ts";
+import { cgroupProcesses, isErrno } from "./processes.ts";
+
+/**
+ * Sends a signal to every process of a container.
+ *
+ * SIGKILL reaches all of them at once, whatever they do: by `cgroup.kill` in v2, with the group frozen
+ * meanwhile in v1. Another signal reaches those that are there when it is sent.
+ *
+ * @param signal its number, signal(7).
+ * @throws {CrateError} `FAILED` when this process is in the group itself.
+ * @throws {SyscallError}
+ *
+ * @example
+ * ```ts ignore
+ * import { detectLayout, killAll, locateCgroup } from "./mod.ts";
+ * killAll(locateCgroup(detectLayout(), "/crate/web"), 15);
+ * ```
+ */
+export function killAll(location: CgroupLocation, signal: number): void {
+  if (signal === SIGKILL) killDirectories(location.directories);
+  else signalProcesses(cgroupProcesses(location), signal, location.path);
+}
+
+/** SIGKILL for all that is in any of these groups or below them. */
+export function killDirectories(directories: readonly string[]): void {
+  const freezer = directories.find((directory) => exists(`${directory}/freezer.state`));
+  const frozen = freezer !== undefined && tryFreeze(freezer, true);
+  try {
+    for (const directory of directories) killDirectory(directory);
+  } finally {
+    // A process that v1 has frozen dies when it goes on.
+    if (frozen) tryFreeze(freezer, false);
+  }
+}
+
+function killDirectory(directory: string): void {
+  const killed = new Set<number>();
+  // What has its signal forks no more, and what v1 freezes soon does not either: so the new ones of a
+  // round become fewer.
+  for (let round = 0; round < 100; round++) {
+    const pids = cgroupProcesses(directory).filter((pid) => !killed.has(pid));
+    if (pids.length === 0) return;
+    // Since Linux 5.14, and then one write is enough. That we are not in there must be known.
+    const file = `${directory}/cgroup.kill`;
+    if (exists(file) && !pids.includes(Deno.pid)) return writeFile(file, "1");
+    signalProcesses(pids, SIGKILL, directory);
+    for (const pid of pids) killed.add(pid);
+  }
+}
+
+function tryFreeze(directory: string, freeze: boolean): boolean {
+  try {
+    freezerV1(directory).write(freeze);
+    return true;
+  } catch (error) {
+    if (isErrno(error, ENOENT, ENODEV)) return false;
+    throw error;
+  }
+}
+
+function signalProcesses(pids: readonly number[], signal: number, group: string): void {
+  if (pids.includes(Deno.pid)) {
+    throw new CrateError("FAILED", `the cgroup ${group} holds crate itself, and is not killed`);
+  }
+  // One that is gone meanwhile is as good as signalled.
+  for (const pid of pids) trySyscall("kill", pid, signal);
+}
