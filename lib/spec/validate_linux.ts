@@ -103,7 +103,7 @@ function sysctls(linux: Fields, where: string, namespaces: Namespaces, spec: Fie
       fail(`${field}: ${name} belongs to no namespace: setting it would change the whole host`);
     }
     if (!namespaces.has(namespace)) {
-      fail(`${field}: ${name} needs a ${namespace} namespace in linux.namespaces`);
+      fail(`${field}: ${name} needs the ${namespace} namespace in linux.namespaces`);
     }
     if (path === "kernel/hostname" && spec.hostname) {
       fail(`${field}: ${name} and hostname say the same thing: leave one out`);

@@ -127,11 +127,11 @@ function parseIdWord(part: string, option: string, word: string): string | numbe
  * @throws {CrateError} `INVALID`.
  */
 export function parseCapability(word: string, option: string): string {
-  const name = word.toUpperCase();
+  const name = word.toUpperCase().replace(/^CAP_/, "");
   if (!/^[A-Z][A-Z0-9_]*$/.test(name)) {
     wrongWord(option, word, "is not a capability's name, such as NET_ADMIN, or ALL");
   }
-  return name === "ALL" || name.startsWith("CAP_") ? name : `CAP_${name}`;
+  return name === "ALL" ? name : `CAP_${name}`;
 }
 
 /**

@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { CrateError } from "../errors.ts";
+import { requireSupported } from "./supported.ts";
+import { FULL_SPEC } from "./testing.ts";
+import type { Linux, Mount, Process, Spec } from "./types.ts";
+import type { LinuxResources } from "./types_resources.ts";
+import { validateSpec } from "./validate.ts";
+
+const namespaces = [{ type: "pid" }, { type: "mount" }, { type: "uts" }, {
+  type: "network",
+}] as const;
+
+/** What this version does, all of it. */
+const DONE = {
+  ...FULL_SPEC,
+  process: {
+    terminal: true,
+    consoleSize: FULL_SPEC.process.consoleSize,
+    user: FULL_SPEC.process.user,
+    args: ["/bin/true"],
+    env: ["A=b"],
+    cwd: "/",
+    capabilities: FULL_SPEC.process.capabilities,
+    rlimits: FULL_SPEC.process.rlimits,
+    noNewPrivileges: true,
+    oomScoreAdj: 0,
+  },
+  mounts: [
+    { destination: "/a", type: "bind", source: "/a", options: ["rbind", "rro", "rslave", "nodev"] },
+    { destination: "/b", type: "tmpfs", options: ["size=1m", "tmpcopyup", "noatime"] },
+    ...["proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2"].map((type) => ({
+      destination: "/c",
+      type,
+      options: ["nosuid", "strictatime", "newinstance"],
+    })),
+    { destination: "/d", type: "overlay", options: ["lowerdir=/x", "volatile"] },
+  ],
+  hooks: {},
+  linux: {
+    namespaces: [
+      { type: "pid" },
+      { type: "mount" },
+      { type: "cgroup" },
+      { type: "network", path: "/ns/net" },
+      { type: "ipc", path: "/ns/ipc" },
+      { type: "uts", path: "/ns/uts" },
+    ],
+    devices: FULL_SPEC.linux.devices,
+    cgroupsPath: "/crate/x",
+    resources: {
+      devices: [{ allow: false }],
+      memory: FULL_SPEC.linux.resources.memory,
+      cpu: FULL_SPEC.linux.resources.cpu,
+      pids: { limit: 5 },
+      blockIO: { weight: 500, leafWeight: 0, weightDevice: [] },
+      hugepageLimits: FULL_SPEC.linux.resources.hugepageLimits,
+      unified: { "memory.high": "1" },
+      rdma: {},
+      network: {},
+    },
+    rootfsPropagation: "slave",
+    seccomp: {
+      ...FULL_SPEC.linux.seccomp,
+      listenerPath: undefined,
+      listenerMetadata: undefined,
+    },
+    sysctl: FULL_SPEC.linux.sysctl,
+    maskedPaths: ["/proc/kcore"],
+    readonlyPaths: ["/proc/sys"],
+    uidMappings: [],
+    mountLabel: "",
+  },
+} as const satisfies Spec;
+
+Deno.test("what this version does, and fields that say nothing, are let through", () => {
+  requireSupported(validateSpec(DONE));
+});
+
+const process = (fields: Partial<Process>): Spec => ({
+  ...DONE,
+  process: { ...DONE.process, ...fields },
+});
+const linux = (fields: Partial<Linux>): Spec => ({ ...DONE, linux: { ...DONE.linux, ...fields } });
+const resources = (fields: LinuxResources): Spec => linux({ resources: fields });
+const mount = (fields: Partial<Mount>): Spec => ({
+  ...DONE,
+  mounts: [{ destination: "/a", type: "tmpfs", ...fields }],
+});
+const map = [{ containerID: 0, hostID: 0, size: 1 }];
+const { process: full, linux: fullLinux } = FULL_SPEC;
+
+const NOT_YET: [spec: Spec, message: string][] = [
+  [{ ...DONE, process: undefined }, "process is missing"],
+  [process({ apparmorProfile: "x" }), "process.apparmorProfile is not supported yet"],
+  [process({ selinuxLabel: "x" }), "process.selinuxLabel is not supported yet"],
+  [process({ scheduler: full.scheduler }), "process.scheduler is not supported yet"],
+  [process({ ioPriority: full.ioPriority }), "process.ioPriority is not supported yet"],
+  [process({ execCPUAffinity: { initial: "0" } }), "process.execCPUAffinity is not supported yet"],
+  [{ ...DONE, hooks: FULL_SPEC.hooks }, "hooks.prestart is not supported yet"],
+  [{ ...DONE, hooks: { poststop: [{ path: "/x" }] } }, "hooks.poststop is not supported yet"],
+  [mount({ type: "ext4" }), 'mounts[0].type "ext4" is not supported yet'],
+  [mount({ uidMappings: map }), "mounts[0].uidMappings is not supported yet"],
+  [mount({ gidMappings: map }), "mounts[0].gidMappings is not supported yet"],
+  [mount({ options: ["idmap"] }), 'mounts[0].options "idmap" is not supported yet'],
+  [mount({ options: ["remount"] }), 'mounts[0].options "remount" is not supported yet'],
+  [
+    mount({ type: "bind", source: "/a", options: ["size=1m"] }),
+    'mounts[0].options "size=1m" is not supported yet: a bind has no filesystem to hand it to',
+  ],
+  [
+    mount({ type: "proc", options: ["tmpcopyup"] }),
+    'mounts[0].options "tmpcopyup" is not supported yet: it goes with a tmpfs',
+  ],
+  [
+    linux({ namespaces: [...namespaces, { type: "user" }] }),
+    "linux.namespaces[4]: a user namespace is not supported yet",
+  ],
+  [
+    linux({ namespaces: [...namespaces, { type: "time" }] }),
+    "linux.namespaces[4]: a time namespace is not supported yet",
+  ],
+  [
+    linux({ namespaces: [{ type: "mount" }, { type: "pid", path: "/ns/pid" }] }),
+    "linux.namespaces[1].path: joining a pid namespace is not supported yet",
+  ],
+  [
+    linux({ namespaces: [{ type: "mount", path: "/ns/mnt" }] }),
+    "linux.namespaces[0].path: joining a mount namespace is not supported yet",
+  ],
+  [linux({ namespaces: [{ type: "pid" }] }), "linux.namespaces without mount is not supported yet"],
+  [{ ...DONE, linux: undefined }, "linux.namespaces without mount is not supported yet"],
+  [linux({ uidMappings: map }), "linux.uidMappings is not supported yet"],
+  [linux({ gidMappings: map }), "linux.gidMappings is not supported yet"],
+  [linux({ timeOffsets: fullLinux.timeOffsets }), "linux.timeOffsets is not supported yet"],
+  [linux({ netDevices: fullLinux.netDevices }), "linux.netDevices is not supported yet"],
+  [linux({ mountLabel: "x" }), "linux.mountLabel is not supported yet"],
+  [linux({ intelRdt: {} }), "linux.intelRdt is not supported yet"],
+  [linux({ memoryPolicy: fullLinux.memoryPolicy }), "linux.memoryPolicy is not supported yet"],
+  [linux({ personality: { domain: "LINUX32" } }), "linux.personality is not supported yet"],
+  [linux({ seccomp: fullLinux.seccomp }), "linux.seccomp.listenerPath is not supported yet"],
+  [
+    linux({ seccomp: { defaultAction: "SCMP_ACT_NOTIFY" } }),
+    "linux.seccomp.defaultAction SCMP_ACT_NOTIFY is not supported yet",
+  ],
+  [
+    linux({
+      seccomp: {
+        defaultAction: "SCMP_ACT_ALLOW",
+        syscalls: [{ names: ["read"], action: "SCMP_ACT_NOTIFY" }],
+      },
+    }),
+    "linux.seccomp.syscalls[0].action SCMP_ACT_NOTIFY is not supported yet",
+  ],
+  [resources({ rdma: { a: {} } }), "linux.resources.rdma is not supported yet"],
+  [resources({ network: { classID: 1 } }), "linux.resources.network.classID is not supported yet"],
+  [
+    resources({ network: { priorities: [{ name: "a", priority: 1 }] } }),
+    "linux.resources.network.priorities is not supported yet",
+  ],
+  [
+    resources({ blockIO: { leafWeight: 10 } }),
+    "linux.resources.blockIO.leafWeight is not supported yet",
+  ],
+  [
+    resources({ blockIO: { throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 1 }] } }),
+    "linux.resources.blockIO.throttleReadBpsDevice is not supported yet",
+  ],
+];
+
+Deno.test("what this version does not do is refused by the field's name", async (test) => {
+  for (const [spec, message] of NOT_YET) {
+    await test.step(message, () => {
+      assert.throws(() => requireSupported(spec), (error: unknown) => {
+        assert(error instanceof CrateError && error.code === "UNSUPPORTED", String(error));
+        assert(error.message.startsWith(message), error.message);
+        return true;
+      });
+    });
+  }
+});
