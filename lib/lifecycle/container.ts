@@ -1,0 +1,200 @@
+import {
+  arch,
+  close,
+  EINTR,
+  P_PID,
+  ProgramBuilder,
+  runProgramAsync,
+  siginfo,
+  trySyscall,
+  WEXITED,
+  WNOHANG,
+} from "../../ffi/mod.ts";
+import {
+  type CgroupPlan,
+  createCgroup,
+  detectLayout,
+  planCgroup,
+  removeCgroup,
+} from "../cgroup/mod.ts";
+import { compileSeccomp } from "../security/mod.ts";
+import { requireSupported, type Spec } from "../spec/mod.ts";
+import { gatherFacts } from "./facts.ts";
+import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
+import {
+  claim,
+  decodeExit,
+  type Exit,
+  mountPoint,
+  prepareRoot,
+  recordProcess,
+  removeDirectory,
+  retiredPath,
+  STATE_FILES,
+  statePaths,
+} from "./state.ts";
+import { CGROUP, compileContainer, type MonitorOptions, SIGINFO_SIZE } from "./program/mod.ts";
+import type { Program } from "../../ffi/mod.ts";
+
+/** What a container is started from. */
+export interface StartOptions {
+  readonly id: string;
+  /** The state directory of all containers. */
+  readonly root: string;
+  readonly spec: Spec;
+  /** The bundle's directory, or where the command was given. */
+  readonly bundle: string;
+  readonly detached: boolean;
+  /** Nothing is kept when it ends. */
+  readonly remove: boolean;
+  readonly stdio: Stdio;
+  readonly stopSignal?: string;
+  readonly stopTimeout?: number;
+}
+
+/** A container's program and the groups it needs: all that can be known before anything is made. */
+export interface Prepared {
+  readonly options: StartOptions;
+  readonly program: Program;
+  readonly cgroup: CgroupPlan;
+}
+
+/** A container whose user program runs. */
+export interface Started {
+  readonly id: string;
+  readonly launched: Launched;
+}
+
+function unique(): string {
+  return crypto.getRandomValues(new Uint8Array(4)).toHex();
+}
+
+function monitorOptions(options: StartOptions, cgroup: CgroupPlan): MonitorOptions {
+  const { root, id, detached, remove } = options;
+  const paths = statePaths(root, id);
+  const retired = retiredPath(root, id, unique());
+  return {
+    detached,
+    log: detached ? paths.log : undefined,
+    exitFile: remove ? undefined : paths.exit,
+    retire: remove ? [paths.directory, retired] : undefined,
+    removeFiles: remove ? STATE_FILES.map((name) => `${retired}/${name}`) : [],
+    removeDirectories: remove ? [retired] : [],
+    cgroupDirectories: cgroup.directories,
+  };
+}
+
+/**
+ * Compiles a container's config for this host. Makes nothing.
+ *
+ * @throws {CrateError} for a config that this version or this host cannot carry out.
+ */
+export function prepareContainer(options: StartOptions): Prepared {
+  const { spec, root, id } = options;
+  requireSupported(spec);
+  const layout = detectLayout();
+  const { linux } = spec;
+  const cgroup = planCgroup(layout, linux?.cgroupsPath ?? `/crate/${id}`, linux?.resources ?? {});
+  const seccomp = linux?.seccomp && compileSeccomp(linux.seccomp, arch);
+  const program = compileContainer({
+    spec,
+    facts: gatherFacts(spec, layout),
+    attachPoint: mountPoint(root),
+    cgroup: {
+      files: cgroup.join,
+      descriptor: cgroup.joinDirectory === undefined ? undefined : CGROUP,
+    },
+    seccomp,
+    monitor: monitorOptions(options, cgroup),
+  });
+  return { options, program, cgroup };
+}
+
+/**
+ * Starts a prepared container: when this returns, the user's program has been executed.
+ *
+ * @throws {CrateError} when a step failed; then nothing is left of it.
+ */
+export async function startContainer({ options, program, cgroup }: Prepared): Promise<Started> {
+  const { id, root, detached, remove, spec, bundle, stopSignal, stopTimeout } = options;
+  reapEnded();
+  prepareRoot(root);
+  using _lock = claim(root, {
+    id,
+    created: new Date().toISOString(),
+    bundle,
+    spec,
+    cgroupsPath: cgroup.path,
+    detached,
+    remove,
+    stopSignal,
+    stopTimeout,
+  });
+  const { directory } = statePaths(root, id);
+  let launched: Launched | undefined;
+  try {
+    createCgroup(cgroup);
+    launched = withGroup(
+      cgroup,
+      (extra) => launch(program, { name: "crate-monitor", stdio: options.stdio, extra, directory }),
+    );
+    recordProcess(root, id, { init: launched.init, monitor: launched.monitor });
+    launched.go();
+    return { id, launched };
+  } catch (error) {
+    launched?.abandon();
+    await removeCgroup(cgroup.directories);
+    removeDirectory(directory);
+    throw error;
+  }
+}
+
+/** With a v2 group's descriptor, when there is such a group. */
+export function withGroup<T>(
+  { joinDirectory }: { readonly joinDirectory?: string },
+  use: (fds: readonly number[]) => T,
+): T {
+  if (joinDirectory === undefined) return use([]);
+  const fd = openDirectory(joinDirectory);
+  try {
+    return use([fd]);
+  } finally {
+    close(fd);
+  }
+}
+
+// Monitors of this process's containers that have told the end and may still be clearing away.
+const ending = new Set<number>();
+
+function reapEnded(): void {
+  const info = new Uint8Array(128);
+  for (const pid of ending) {
+    info.fill(0);
+    const result = trySyscall("waitid", P_PID, pid, info, WEXITED | WNOHANG, null);
+    // Zero and no pid: it is still at it. waitid(2)
+    if (result < 0 || siginfo.get(info, "si_pid") === pid) ending.delete(pid);
+  }
+}
+
+/** Waits on another thread for a started container's end. */
+export async function waitForExit({ control, monitor }: Launched): Promise<Exit> {
+  const p = new ProgramBuilder();
+  const info = p.variable("exit status", SIGINFO_SIZE);
+  const count = p.variable("count", 4);
+  const again = p.label("again");
+  const done = p.label("done");
+  p.place(again);
+  p.call("recvfrom", [control, info, SIGINFO_SIZE, 0, 0, 0], { result: count, negative: done });
+  p.place(done);
+  p.return();
+  const program = p.build();
+  for (;;) {
+    const run = await runProgramAsync(program);
+    const got = run.value(count);
+    if (got === -EINTR) continue;
+    close(control);
+    ending.add(monitor.pid);
+    if (got < SIGINFO_SIZE) return { code: 137, signal: 9 };
+    return decodeExit(run.bytes(info));
+  }
+}

@@ -1,0 +1,21 @@
+import { EACCES, ENOENT, ENOTDIR, errnoName } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import { EXECUTE } from "./program/mod.ts";
+
+/** The error for a step that failed: its label, and what a person can do where that is known. */
+export function startError(label: string, errno: number): CrateError {
+  const code = errnoName(errno);
+  if (!label.startsWith(EXECUTE)) {
+    return new CrateError("START", `${label}: ${code}`);
+  }
+  const command = label.slice(EXECUTE.length);
+  if (errno === ENOENT || errno === ENOTDIR) {
+    const where = command.includes("/") ? "in the container" : "in the container's PATH";
+    return new CrateError(
+      "COMMAND_NOT_FOUND",
+      `${command}: not found ${where} (nor, if it is a script, its interpreter)`,
+    );
+  }
+  const why = errno === EACCES ? "is not an executable file" : `cannot be executed: ${code}`;
+  return new CrateError("COMMAND_NOT_EXECUTABLE", `${command}: ${why}`);
+}

@@ -1,0 +1,94 @@
+import {
+  AT_FDCWD,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFMT,
+  STATX_BASIC_STATS,
+  statx_layout,
+  SyscallError,
+  trySyscall,
+} from "../../ffi/mod.ts";
+import type { CgroupLayout } from "../cgroup/mod.ts";
+import { CrateError } from "../errors.ts";
+import { lastCapability } from "../security/mod.ts";
+import type { Spec } from "../spec/mod.ts";
+import { type CgroupHierarchy, type HostFacts, isBind } from "./program/mod.ts";
+
+function statx(path: string): Uint8Array | undefined {
+  const buffer = new Uint8Array(256);
+  const result = trySyscall("statx", AT_FDCWD, path, 0, STATX_BASIC_STATS, buffer);
+  if (result === -2) return undefined;
+  if (result < 0) throw new SyscallError("statx", -result, path);
+  return buffer;
+}
+
+/** Whether a path of the host is a directory; undefined when it is not there. @throws {SyscallError} */
+export function isDirectory(path: string): boolean | undefined {
+  const found = statx(path);
+  return found && (statx_layout.get(found, "stx_mode") & S_IFMT) === S_IFDIR;
+}
+
+/** stx_rdev_major and stx_rdev_minor, statx(2). */
+const RDEV_AT = 0x80;
+
+function checkNull(): void {
+  const found = statx("/dev/null");
+  const view = found && new DataView(found.buffer);
+  const isNull = found && (statx_layout.get(found, "stx_mode") & S_IFMT) === S_IFCHR &&
+    view!.getUint32(RDEV_AT, true) === 1 && view!.getUint32(RDEV_AT + 4, true) === 3;
+  if (!isNull) {
+    throw new CrateError("UNSUPPORTED", "/dev/null of this host is not the null device (c 1:3)");
+  }
+}
+
+function hierarchies(layout: CgroupLayout): CgroupHierarchy[] {
+  const byMount = new Map<string, string[]>();
+  for (const [controller, mount] of layout.v1) {
+    const controllers = byMount.get(mount);
+    if (controllers) controllers.push(controller);
+    else byMount.set(mount, [controller]);
+  }
+  if (byMount.size === 0) return [];
+  const found: CgroupHierarchy[] = [...byMount].map(([mount, controllers]) => ({
+    name: mount.slice(mount.lastIndexOf("/") + 1),
+    type: "cgroup",
+    options: controllers.flatMap((controller): [string, string?][] =>
+      controller.startsWith("name=") ? [["none"], ["name", controller.slice(5)]] : [[controller]]
+    ),
+  }));
+  if (layout.v2) found.push({ name: "unified", type: "cgroup2", options: [] });
+  return found;
+}
+
+/**
+ * Looks up what the compiler must know of this host for a config.
+ *
+ * @throws {CrateError} `INVALID` for a mount whose source, or a root, that is not there.
+ */
+export function gatherFacts(spec: Spec, layout: CgroupLayout): HostFacts {
+  const sourceKinds = new Map<string, "directory" | "file">();
+  for (const mount of spec.mounts ?? []) {
+    if (!isBind(mount)) continue;
+    const directory = isDirectory(mount.source!);
+    if (directory === undefined) {
+      throw new CrateError(
+        "INVALID",
+        `the source of the mount on ${mount.destination} is not there: ${mount.source}`,
+      );
+    }
+    sourceKinds.set(mount.source!, directory ? "directory" : "file");
+  }
+  const root = spec.root!.path;
+  const directory = isDirectory(root);
+  if (!directory) {
+    const wrong = directory === undefined ? "is not there" : "is not a directory";
+    throw new CrateError("INVALID", `the root filesystem ${root} ${wrong}`);
+  }
+  if (spec.linux?.maskedPaths?.length) checkNull();
+  const wantsCgroups = (spec.mounts ?? []).some(({ type }) => type === "cgroup");
+  return {
+    sourceKinds,
+    cgroupHierarchies: wantsCgroups ? hierarchies(layout) : [],
+    lastCapability: lastCapability(),
+  };
+}

@@ -1,0 +1,84 @@
+import {
+  type Argument,
+  type Cell,
+  EACCES,
+  ENOENT,
+  ENOTDIR,
+  type Label,
+  valueOf,
+} from "../../../ffi/mod.ts";
+import type { Process } from "../../spec/mod.ts";
+import type { Scope } from "./scope.ts";
+
+/** Where a program without a slash is looked for when the environment has no PATH. */
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** What the label of every step begins with whose failure means: the user's program did not start. */
+export const EXECUTE = "execute ";
+
+/** The files that a program's name may mean, in order; execvp(3). */
+export function candidates(name: string, env: readonly string[]): string[] {
+  if (name.includes("/")) return [name];
+  const path = env.find((variable) => variable.startsWith("PATH="))?.slice(5) || DEFAULT_PATH;
+  return path.split(":").map((directory) =>
+    directory === "" ? `./${name}` : `${directory}/${name}`
+  );
+}
+
+/** What execve(2) takes beside the file; made before anything is given up. */
+export interface Execution {
+  readonly files: readonly Cell[];
+  readonly argv: Cell;
+  readonly envp: Cell;
+  readonly label: string;
+}
+
+/** Puts a process's arguments and environment into the data. */
+export function prepareExecution(s: Scope, process: Process): Execution {
+  const { p } = s;
+  const args = process.args!;
+  const env = process.env ?? [];
+  return {
+    files: candidates(args[0]!, env).map((file) => p.string(file)),
+    argv: p.pointers(args.map((arg) => p.string(arg)), JSON.stringify(args)),
+    envp: p.pointers(env.map((variable) => p.string(variable)), `(${env.length} variables)`),
+    label: EXECUTE + args[0],
+  };
+}
+
+/**
+ * The last steps: execve of each candidate. One that is not there makes room for the next; one that
+ * may not be executed is remembered, and told if no other can.
+ */
+export function execute(s: Scope, { files, argv, envp, label }: Execution): void {
+  const { p } = s;
+  const result = s.descriptor("execve's result");
+  const refused = s.descriptor("refused");
+  const tries: { look: Label; next: Label }[] = [];
+  for (const file of files) {
+    const look = s.label("look");
+    const next = s.label("next");
+    tries.push({ look, next });
+    const args: Argument[] = [file, argv, envp];
+    p.call("execve", args, { label, result, negative: look });
+    p.place(next);
+  }
+  // No candidate is left: the one that was refused, or the last one's error.
+  const last = s.label("not found");
+  p.compute(valueOf(refused), 0, -1, { label, zero: last });
+  p.place(last);
+  s.fail(label, result);
+  s.aside(() => {
+    for (const { look, next } of tries) {
+      const denied = s.label("denied");
+      p.place(look);
+      p.jumpIfEqual(valueOf(result), -ENOENT, next);
+      p.jumpIfEqual(valueOf(result), -ENOTDIR, next);
+      p.jumpIfEqual(valueOf(result), -EACCES, denied);
+      s.fail(label, result);
+      p.place(denied);
+      p.set(refused, valueOf(result));
+      p.jump(next);
+    }
+  });
+}

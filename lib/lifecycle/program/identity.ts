@@ -1,0 +1,98 @@
+import {
+  type Argument,
+  cap_user_data,
+  cap_user_header,
+  type Cell,
+  LINUX_CAPABILITY_VERSION_3,
+  PR_CAP_AMBIENT,
+  PR_CAP_AMBIENT_CLEAR_ALL,
+  PR_CAP_AMBIENT_RAISE,
+  PR_CAPBSET_DROP,
+  PR_SET_KEEPCAPS,
+  PR_SET_NO_NEW_PRIVS,
+  rlimit64,
+} from "../../../ffi/mod.ts";
+import { capabilityBit, capabilityMask, rlimitNumber } from "../../security/mod.ts";
+import type { Process } from "../../spec/mod.ts";
+import type { Scope } from "./scope.ts";
+
+const CAP_SYS_ADMIN = 21;
+
+/** Resource limits, while the process may still raise them. */
+export function setRlimits(s: Scope, { rlimits }: Process): void {
+  for (const { type, soft, hard } of rlimits ?? []) {
+    const limit = s.p.struct(rlimit64, { rlim_cur: soft, rlim_max: hard });
+    s.p.call("prlimit64", [0, rlimitNumber(type), limit, 0], {
+      label: `set ${type} to ${soft}:${hard}`,
+    });
+  }
+}
+
+/**
+ * Ids, groups and capabilities, in the one order that leaves nothing too much: the bounding set while
+ * CAP_SETPCAP is there, then the ids with the capabilities kept, then all sets at once.
+ *
+ * @param last the highest capability the kernel knows.
+ * @param filtered a seccomp filter follows: without no_new_privs, loading it takes CAP_SYS_ADMIN,
+ *   which execve(2) then takes away, since it looks at every set but the permitted one.
+ */
+export function becomeUser(s: Scope, process: Process, last: number, filtered: boolean): void {
+  const { p } = s;
+  const { capabilities, user, noNewPrivileges } = process;
+  const bounding = capabilityMask(capabilities?.bounding ?? []);
+  for (let bit = 0; bit <= last; bit++) {
+    if ((bounding >> BigInt(bit)) & 1n) continue;
+    p.call("prctl", [PR_CAPBSET_DROP, bit, 0, 0, 0], {
+      label: `drop capability ${bit} from the bounding set`,
+    });
+  }
+  if (noNewPrivileges) {
+    p.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { label: "no_new_privs" });
+  }
+  const uid = user?.uid ?? 0;
+  const gid = user?.gid ?? 0;
+  if (uid !== 0) p.call("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], { label: "keep capabilities" });
+  const groups = user?.additionalGids ?? [];
+  const list = p.bytes(new Uint8Array(new Uint32Array(groups).buffer), `[${groups.join(", ")}]`);
+  p.call("setgroups", [groups.length, list], { label: "set supplementary groups" });
+  p.call("setresgid", [gid, gid, gid], { label: `become group ${gid}` });
+  p.call("setresuid", [uid, uid, uid], { label: `become user ${uid}` });
+
+  const keep = filtered && !noNewPrivileges ? 1n << BigInt(CAP_SYS_ADMIN) : 0n;
+  const effective = capabilityMask(capabilities?.effective ?? []) | keep;
+  const permitted = capabilityMask(capabilities?.permitted ?? []) | keep;
+  const inheritable = capabilityMask(capabilities?.inheritable ?? []);
+  const header = p.struct(cap_user_header, { version: LINUX_CAPABILITY_VERSION_3 });
+  const low = (mask: bigint) => Number(mask & 0xffffffffn);
+  const high = (mask: bigint) => Number(mask >> 32n);
+  const sets = p.struct(cap_user_data, {
+    effective_lo: low(effective),
+    permitted_lo: low(permitted),
+    inheritable_lo: low(inheritable),
+    effective_hi: high(effective),
+    permitted_hi: high(permitted),
+    inheritable_hi: high(inheritable),
+  });
+  p.call("capset", [header, sets], { label: "set capabilities" });
+  const ambient: Argument[] = (capabilities?.ambient ?? []).map(capabilityBit);
+  p.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0], {
+    label: "clear ambient capabilities",
+  });
+  for (const bit of ambient) {
+    p.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, bit, 0, 0], {
+      label: `raise ambient capability ${bit}`,
+    });
+  }
+}
+
+/** Loads a seccomp filter for what is executed next. seccomp(2) */
+export function loadFilter(s: Scope, seccomp: { filter: Uint8Array; flags: number }): void {
+  const { p } = s;
+  const filter = p.bytes(seccomp.filter, `(${seccomp.filter.length / 8} instructions)`);
+  // struct sock_fprog { unsigned short len; struct sock_filter *filter; }
+  const head = new Uint8Array(16);
+  new DataView(head.buffer).setUint16(0, seccomp.filter.length / 8, true);
+  const program: Cell = p.bytes(head, `{filter of ${seccomp.filter.length / 8} instructions}`);
+  p.pointer({ cell: program, offset: 8 }, filter);
+  p.call("seccomp", [1, seccomp.flags, program], { label: "load the seccomp filter" });
+}

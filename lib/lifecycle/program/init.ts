@@ -1,0 +1,122 @@
+import {
+  type Cell,
+  clone_args,
+  CLOSE_RANGE_CLOEXEC,
+  ENOENT,
+  O_CLOEXEC,
+  P_ALL,
+  PR_SET_PDEATHSIG,
+  SIG_SETMASK,
+  SIGCHLD,
+  siginfo,
+  SIGKILL,
+  valueOf,
+  WEXITED,
+  WNOHANG,
+} from "../../../ffi/mod.ts";
+import type { Process } from "../../spec/mod.ts";
+import { execute, type Execution } from "./execute.ts";
+import { becomeUser, loadFilter } from "./identity.ts";
+import { exitAs } from "./monitor.ts";
+import { CONTROL, SETUP_FAILED } from "./protocol.ts";
+import type { Scope } from "./scope.ts";
+
+/** The first bytes of getcwd's answer for a directory that is not below the root, getcwd(3). */
+const UNREACHABLE = "(".charCodeAt(0);
+
+/** What the last part of every container process is made from. */
+export interface Finish {
+  readonly process: Process;
+  readonly execution: Execution;
+  /** An open descriptor of the working directory, verified to lie in the root. */
+  readonly cwd: Cell;
+  readonly seccomp?: { readonly filter: Uint8Array; readonly flags: number };
+  readonly lastCapability: number;
+  /** A first process of crate's own that reaps and forwards signals. */
+  readonly init?: boolean;
+}
+
+/** The umask, ids and capabilities, the wait for "go on", the filter, the user's program. */
+export function finishProcess(s: Scope, finish: Finish): void {
+  const { p } = s;
+  const { process, seccomp } = finish;
+  becomeUser(s, process, finish.lastCapability, seccomp !== undefined);
+  p.call("umask", [process.user?.umask ?? 0o022]);
+  p.call("fchdir", [valueOf(finish.cwd)], { label: `enter ${process.cwd}` });
+  verifyDirectory(s, process.cwd);
+  // After the ids: changing them clears it. The monitor is the parent. prctl(2)
+  p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], { label: "die with the monitor" });
+
+  const byte = p.variable("go on", 1);
+  const gone = p.label("starter gone before the start");
+  p.call("read", [CONTROL, byte, 1], { label: "wait for the start", zero: gone });
+  s.aside(() => {
+    p.place(gone);
+    p.call("exit_group", [SETUP_FAILED]);
+  });
+  if (finish.init) reap(s, seccomp);
+  p.call("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC], {
+    label: "close all descriptors on execve",
+  });
+  const none = p.bytes(new Uint8Array(8), "{}");
+  p.call("rt_sigprocmask", [SIG_SETMASK, none, 0, 8], { label: "unblock signals" });
+  if (seccomp !== undefined) loadFilter(s, seccomp);
+  execute(s, finish.execution);
+}
+
+/** The working directory must have a path in the container (CVE-2024-21626). */
+function verifyDirectory(s: Scope, cwd: string): void {
+  const { p } = s;
+  const path = p.variable("working directory", 4096);
+  const label = `enter ${cwd}: it is outside of the container`;
+  p.call("getcwd", [path, 4096], { label: `enter ${cwd}` });
+  const first = s.descriptor("first byte");
+  const outside = s.label("outside");
+  p.compute(valueOf(path), 0, 0xff, { result: first });
+  p.jumpIfEqual(valueOf(first), UNREACHABLE, outside);
+  s.aside(() => {
+    p.place(outside);
+
+    p.compute(-ENOENT, 0, -1, { label });
+  });
+}
+
+/**
+ * `--init`: this process stays the container's first and clones another to go on. It reaps whatever
+ * is left to it and forwards every signal it gets, as docker-init does.
+ */
+function reap(s: Scope, seccomp: Finish["seccomp"]): void {
+  const { p } = s;
+  const args = p.struct(clone_args, { exit_signal: SIGCHLD });
+  const child = s.descriptor("child");
+  const go = p.label("the user's process");
+  p.call("clone3", [args, clone_args.size], {
+    label: "clone the user's process",
+    result: child,
+    zero: go,
+  });
+  const signals = s.descriptor("signals");
+  const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
+  p.call("close_range", [0, 0xffffffff, 0]);
+  p.call("signalfd4", [-1, all, 8, O_CLOEXEC], { label: "open signals", result: signals });
+  if (seccomp !== undefined) loadFilter(s, seccomp);
+  const signal = p.variable("signal", 128);
+  const info = p.variable("child's end", 128);
+  const loop = p.label("reaper");
+  const ended = p.label("a child ended");
+  const own = p.label("the user's process ended");
+  p.place(loop);
+  p.call("read", [valueOf(signals), signal, 128], { negative: loop });
+  p.jumpIfEqual(valueOf(signal), SIGCHLD, ended);
+  p.call("kill", [valueOf(child), valueOf(signal)], { negative: loop, zero: loop });
+  p.place(ended);
+  p.set({ cell: info, offset: siginfo.offset("si_pid") }, 0);
+  p.call("waitid", [P_ALL, 0, info, WEXITED | WNOHANG, 0], { negative: loop });
+  const pid = valueOf(info, siginfo.offset("si_pid"));
+  p.jumpIfEqual(pid, 0, loop);
+  p.jumpIfEqual(pid, valueOf(child), own);
+  p.jump(ended);
+  p.place(own);
+  exitAs(s, info);
+  p.place(go);
+}

@@ -1,0 +1,86 @@
+import {
+  AT_FDCWD,
+  type Cell,
+  ENOENT,
+  ENOTDIR,
+  O_DIRECTORY,
+  O_PATH,
+  valueOf,
+} from "../../../ffi/mod.ts";
+import type { CompileInput } from "./input.ts";
+import { cloneTree, makeFilesystem, setAttributes } from "./mounts.ts";
+import { attach, below, openBelow, type Scope } from "./scope.ts";
+
+/**
+ * The source of masks: the host's /dev/null, cloned while the host's tree is still there, and a
+ * read-only empty tmpfs that all masked directories share.
+ */
+export interface MaskSources {
+  readonly file: Cell;
+  readonly directory: Cell;
+}
+
+/** Prepares what masks are made of; undefined when nothing is masked. */
+export function openMasks(s: Scope, { spec }: CompileInput): MaskSources | undefined {
+  if (!spec.linux?.maskedPaths?.length) return undefined;
+  const label = "prepare masks";
+  return {
+    file: cloneTree(s, AT_FDCWD, "/dev/null", false, label),
+    directory: makeFilesystem(s, "tmpfs", "tmpfs", [["size", "0"], ["mode", "555"]], 15, label),
+  };
+}
+
+/** Hides `linux.maskedPaths`; a path that is not there needs no hiding. */
+export function mask(s: Scope, { spec }: CompileInput, root: Cell, sources: MaskSources): void {
+  const { p } = s;
+  for (const path of spec.linux?.maskedPaths ?? []) {
+    const label = `mask ${path}`;
+    const fd = s.descriptor(`fd of ${path}`);
+    const next = s.label("next");
+    const other = s.label(`mask ${path} otherwise`);
+    const relative = below(path);
+    openBelow(s, valueOf(root), relative, O_PATH | O_DIRECTORY, {
+      label,
+      result: fd,
+      negative: other,
+    });
+    const cover = (source: Cell) => {
+      const clone = cloneTree(s, valueOf(source), "", false, label);
+      attach(s, valueOf(clone), valueOf(fd), label);
+    };
+    cover(sources.directory);
+    p.place(next);
+    s.aside(() => {
+      const file = s.label("file");
+      p.place(other);
+      p.jumpIfEqual(valueOf(fd), -ENOENT, next);
+      p.jumpIfEqual(valueOf(fd), -ENOTDIR, file);
+      s.fail(label, fd);
+      p.place(file);
+      openBelow(s, valueOf(root), relative, O_PATH, { label, result: fd });
+      cover(sources.file);
+      p.jump(next);
+    });
+  }
+}
+
+/** Makes `linux.readonlyPaths` read-only, with all that is mounted below; one not there is skipped. */
+export function makeReadonly(s: Scope, { spec }: CompileInput, root: Cell): void {
+  const { p } = s;
+  for (const path of spec.linux?.readonlyPaths ?? []) {
+    const label = `make ${path} read-only`;
+    const fd = s.descriptor(`fd of ${path}`);
+    const missing = s.label("missing");
+    const next = s.label("next");
+    openBelow(s, valueOf(root), below(path), O_PATH, { label, result: fd, negative: missing });
+    const tree = cloneTree(s, valueOf(fd), "", true, label);
+    setAttributes(s, valueOf(tree), { set: 1, clear: 0 }, 0, true, label);
+    attach(s, valueOf(tree), valueOf(fd), label);
+    p.place(next);
+    s.aside(() => {
+      p.place(missing);
+      p.jumpIfEqual(valueOf(fd), -ENOENT, next);
+      s.fail(label, fd);
+    });
+  }
+}

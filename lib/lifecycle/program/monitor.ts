@@ -1,0 +1,297 @@
+import {
+  addressOf,
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  type Cell,
+  CLD_EXITED,
+  CLOCK_REALTIME,
+  clone_args,
+  CLONE_INTO_CGROUP,
+  CLONE_PIDFD,
+  EBUSY,
+  type Label,
+  MSG_NOSIGNAL,
+  O_CLOEXEC,
+  O_CREAT,
+  O_TRUNC,
+  O_WRONLY,
+  P_PIDFD,
+  placeIn,
+  pollfd,
+  POLLIN,
+  PR_SET_NAME,
+  SIG_SETMASK,
+  SIGCHLD,
+  siginfo,
+  SIGKILL,
+  timespec,
+  valueOf,
+  WEXITED,
+} from "../../../ffi/mod.ts";
+import type { MonitorOptions } from "./input.ts";
+import { consoleStream, type LogStream, openLog, writeLog } from "./log.ts";
+import {
+  CONTROL,
+  EXIT_RECORD_SIZE,
+  RECORD_SIZE,
+  REPORT,
+  SETUP_FAILED,
+  SIGINFO_SIZE,
+} from "./protocol.ts";
+import type { Scope } from "./scope.ts";
+
+// The process beside a container: it clones the init, holds its log, learns of its end, records it,
+// tells whoever waits, and clears away. A program of some tens of kilobytes.
+
+/** How often, a millisecond apart, a control group that is still busy is tried again. */
+const CGROUP_RETRIES = 2000;
+
+/** What `supervise` hands to the steps of the init. */
+export interface Output {
+  /** For a detached container: what becomes its standard output and error. */
+  readonly streams: readonly LogStream[];
+  /** Where the init sends its console's master, if not to the starter. */
+  readonly console?: Cell;
+}
+
+/** How a console reaches the monitor of a detached container; see console.ts. */
+export interface ConsoleHandover {
+  pair(s: Scope): { mine: Cell; theirs: Cell };
+  take(s: Scope, pair: { mine: Cell; theirs: Cell }): Cell;
+}
+
+/** Everything that `supervise` depends on. */
+export interface SuperviseOptions extends MonitorOptions {
+  /** What `ps` shows. */
+  readonly name: string;
+  /** The `CLONE_NEW…` flags of the init. */
+  readonly namespaces: number;
+  /** The last of the descriptors that the program was started with. */
+  readonly lastDescriptor: number;
+  /** The descriptor of the v2 group that the init is cloned into. */
+  readonly cgroup?: number;
+  readonly console?: ConsoleHandover;
+  /** Writes steps that come right before the clone. */
+  before?(): void;
+}
+
+/** Steps that every failing step goes to: the report, and the end. */
+export function failureHandler(s: Scope): Label {
+  const { p } = s;
+  const handler = p.label("failed");
+  p.handler(handler);
+  s.aside(() => {
+    const next = p.label("next");
+    p.place(handler);
+    p.call("write", [REPORT, addressOf(p.header), RECORD_SIZE], {
+      label: "report",
+      negative: next,
+    });
+    p.place(next);
+    p.call("exit_group", [SETUP_FAILED]);
+  });
+  return handler;
+}
+
+/**
+ * The monitor's steps, and in the middle of them the init's.
+ *
+ * @param init writes the steps of the cloned process; they end in execve or exit.
+ */
+export function supervise(
+  s: Scope,
+  options: SuperviseOptions,
+  init: (output: Output) => void,
+): void {
+  const { p } = s;
+  failureHandler(s);
+  const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
+  p.call("prctl", [PR_SET_NAME, p.string(options.name), 0, 0, 0]);
+  p.call("rt_sigprocmask", [SIG_SETMASK, all, 0, 8], { label: "block signals" });
+  if (options.detached) p.call("setsid", [], { label: "leave the session" });
+  const { log, console } = options;
+  const pair = console?.pair(s);
+  let streams = log === undefined || pair !== undefined ? [] : openLog(s, log);
+
+  const pidfd = s.descriptor("init pidfd");
+  const record = p.variable("init's pid", RECORD_SIZE);
+  const args = p.variableStruct("clone_args", clone_args, {
+    flags: options.namespaces + CLONE_PIDFD +
+      (options.cgroup === undefined ? 0 : CLONE_INTO_CGROUP),
+    exit_signal: SIGCHLD,
+    cgroup: options.cgroup ?? 0,
+  });
+  p.pointer(placeIn(args, clone_args.offset("pidfd")), pidfd);
+  options.before?.();
+  const child = p.label("init");
+  const outputs = streams;
+  p.call("clone3", [args, clone_args.size], {
+    label: "clone the container's init",
+    result: placeIn(record, 8),
+    zero: child,
+  });
+  s.aside(() => {
+    p.place(child);
+    init({ streams: outputs, console: pair?.theirs });
+  });
+
+  p.call("write", [REPORT, record, RECORD_SIZE], { label: "tell the init's pid" });
+  p.call("close_range", [0, 2, 0]);
+  p.call("close_range", [REPORT, options.lastDescriptor, 0]);
+  for (const { writeEnd } of streams) p.call("close", [valueOf(writeEnd)]);
+  if (pair !== undefined && log !== undefined) {
+    streams = [consoleStream(s, log, console!.take(s, pair))];
+  }
+  watch(s, options, pidfd, streams);
+}
+
+/** Waits for the init's end, logging meanwhile, and for the starter's. */
+function watch(
+  s: Scope,
+  options: MonitorOptions,
+  pidfd: Cell,
+  streams: readonly LogStream[],
+): void {
+  const { p } = s;
+  const count = 2 + streams.length;
+  const size = pollfd.size;
+  const initial = new Uint8Array(size * count);
+  initial.set(pollfd.pack({ events: POLLIN }), 0);
+  initial.set(pollfd.pack({ fd: CONTROL }), size); // a hang-up is always told
+  streams.forEach((_, i) => initial.set(pollfd.pack({ events: POLLIN }), size * (2 + i)));
+  const polled = p.variable("pollfds", initial.length, initial);
+  p.set(placeIn(polled, 0), valueOf(pidfd));
+  streams.forEach(({ readEnd }, i) => p.set(placeIn(polled, size * (2 + i)), valueOf(readEnd)));
+
+  // events and revents are one 32-bit word here, revents its upper half.
+  const revents = (i: number) => valueOf(polled, size * i + 4);
+  const loop = p.label("wait");
+  const ended = p.label("ended");
+  const hungUp = p.label("starter gone");
+  p.place(loop);
+  p.call("ppoll", [polled, count, 0, 0, 8], { negative: loop });
+  streams.forEach((stream, i) => {
+    const next = s.label("next");
+    p.compute(revents(2 + i), 0, 0x7fff0000, { zero: next });
+    writeLog(s, stream, { end: placeIn(polled, size * (2 + i)), retry: next });
+    p.place(next);
+  });
+  p.compute(revents(0), 0, 0x7fff0000, { positive: ended });
+  p.compute(revents(1), 0, 0x7fff0000, { positive: hungUp, zero: loop });
+
+  p.place(hungUp);
+  p.set(placeIn(polled, size), -1);
+  if (!options.detached) {
+    // Nobody is left for whom the container runs.
+    const next = s.label("next");
+    p.call("pidfd_send_signal", [valueOf(pidfd), SIGKILL, 0, 0], { negative: next });
+    p.place(next);
+  }
+  p.jump(loop);
+
+  p.place(ended);
+  conclude(s, options, pidfd, streams);
+}
+
+/** The container has ended: what it still wrote, its status, its name, its groups. */
+function conclude(
+  s: Scope,
+  options: MonitorOptions,
+  pidfd: Cell,
+  streams: readonly LogStream[],
+): void {
+  const { p } = s;
+  const ignore = (write: (next: Label) => void) => {
+    const next = s.label("next");
+    write(next);
+    p.place(next);
+  };
+  // What is in the pipes now; a process that was handed their ends may hold them for ever.
+  for (const stream of streams) {
+    const done = s.label("drained");
+    const more = s.label("drain");
+    p.place(more);
+    writeLog(s, stream, { end: undefined, retry: done });
+    p.jump(more);
+    p.place(done);
+  }
+  const info = p.variable("exit status", 128);
+  const time = p.variable("exit time", timespec.size);
+  p.call("waitid", [P_PIDFD, valueOf(pidfd), info, WEXITED, 0], { label: "wait for the init" });
+  p.call("clock_gettime", [CLOCK_REALTIME, time]);
+  const { exitFile } = options;
+  if (exitFile !== undefined) {
+    ignore((next) => {
+      const fd = s.descriptor("exit file");
+      const file = p.string(`${exitFile}.new`);
+      const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+      const note = { label: "record the exit status", negative: next };
+      p.call("openat", [AT_FDCWD, file, flags, 0o644], { ...note, result: fd });
+      // { siginfo, timespec } lie together in the exit record
+      p.call("write", [valueOf(fd), info, SIGINFO_SIZE], note);
+      p.call("write", [valueOf(fd), time, EXIT_RECORD_SIZE - SIGINFO_SIZE], note);
+      p.call("close", [valueOf(fd)], note);
+      p.call("renameat2", [AT_FDCWD, file, AT_FDCWD, p.string(exitFile), 0], note);
+    });
+  }
+  const { retire } = options;
+  if (retire !== undefined) {
+    ignore((next) =>
+      p.call("renameat2", [AT_FDCWD, p.string(retire[0]), AT_FDCWD, p.string(retire[1]), 0], {
+        label: "free the container's name",
+        negative: next,
+      })
+    );
+  }
+  ignore((next) =>
+    p.call("sendto", [CONTROL, info, SIGINFO_SIZE, MSG_NOSIGNAL, 0, 0], {
+      label: "tell the exit status",
+      negative: next,
+    })
+  );
+  for (const directory of options.cgroupDirectories) removeGroup(s, directory);
+  for (const file of options.removeFiles) {
+    ignore((next) => p.call("unlinkat", [AT_FDCWD, p.string(file), 0], { negative: next }));
+  }
+  for (const directory of options.removeDirectories) {
+    ignore((next) =>
+      p.call("unlinkat", [AT_FDCWD, p.string(directory), AT_REMOVEDIR], { negative: next })
+    );
+  }
+  exitAs(s, info);
+}
+
+/** Exits as the init did: its code, or 128 + the signal. */
+export function exitAs(s: Scope, info: Cell): void {
+  const { p } = s;
+  const byCode = s.label("exited");
+  const status = siginfo.offset("si_status");
+  p.jumpIfEqual(valueOf(info, siginfo.offset("si_code")), CLD_EXITED, byCode);
+  p.compute(valueOf(info, status), -128, -1, { result: placeIn(info, status) });
+  p.place(byCode);
+  p.call("exit_group", [valueOf(info, status)]);
+}
+
+/** rmdir of a group, again while its last processes are on their way out. */
+function removeGroup(s: Scope, directory: string): void {
+  const { p } = s;
+  const left = p.variable("tries", 4);
+  const pause = p.bytes(timespec.pack({ tv_nsec: 1_000_000 }), "1 ms");
+  const again = s.label("again");
+  const busy = s.label("busy");
+  const next = s.label("next");
+  const result = s.descriptor("rmdir's result");
+  p.set(left, CGROUP_RETRIES);
+  p.place(again);
+  p.call("unlinkat", [AT_FDCWD, p.string(directory), AT_REMOVEDIR], { result, negative: busy });
+  p.place(next);
+  s.aside(() => {
+    p.place(busy);
+    const wait = s.label("wait");
+    p.jumpIfEqual(valueOf(result), -EBUSY, wait);
+    p.jump(next);
+    p.place(wait);
+    p.call("nanosleep", [pause, 0]);
+    p.compute(valueOf(left), 1, -1, { result: left, positive: again, zero: next, negative: next });
+  });
+}

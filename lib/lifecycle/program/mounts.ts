@@ -1,0 +1,198 @@
+import {
+  type Argument,
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
+  type Cell,
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  mount_attr,
+  O_DIRECTORY,
+  O_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  valueOf,
+} from "../../../ffi/mod.ts";
+import type { Mount } from "../../spec/mod.ts";
+import type { CompileInput } from "./input.ts";
+import { type Attributes, type MountOptions, sortOptions } from "./mount_options.ts";
+import { attach, openBelow, openOrMake, type PointKind, type Scope } from "./scope.ts";
+
+/**
+ * Makes a filesystem that is mounted nowhere yet. fsopen(2), fsmount(2)
+ *
+ * @returns the register of the mount's descriptor.
+ */
+export function makeFilesystem(
+  s: Scope,
+  type: string,
+  source: string,
+  data: MountOptions["data"],
+  attributes: number,
+  label: string,
+): Cell {
+  const { p } = s;
+  const context = s.descriptor(`${type} context`);
+  const mount = s.descriptor(`${type} mount`);
+  p.call("fsopen", [p.string(type), FSOPEN_CLOEXEC], { label, result: context });
+  const set = (key: string, value: string | undefined) => {
+    const note = { label: `${label} (${value === undefined ? key : `${key}=${value}`})` };
+    const fd = valueOf(context);
+    if (value === undefined) p.call("fsconfig", [fd, FSCONFIG_SET_FLAG, p.string(key), 0, 0], note);
+    else p.call("fsconfig", [fd, FSCONFIG_SET_STRING, p.string(key), p.string(value), 0], note);
+  };
+  if (source !== "") set("source", source);
+  for (const [key, value] of data) set(key, value);
+  p.call("fsconfig", [valueOf(context), FSCONFIG_CMD_CREATE, 0, 0, 0], { label });
+  p.call("fsmount", [valueOf(context), FSMOUNT_CLOEXEC, attributes], { label, result: mount });
+  return mount;
+}
+
+/** Clones a mount, or a part of one, detached. open_tree(2) */
+export function cloneTree(
+  s: Scope,
+  from: Argument,
+  path: string,
+  recursive: boolean,
+  label: string,
+): Cell {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) |
+    (path === "" ? AT_EMPTY_PATH : 0);
+  const tree = s.descriptor("tree");
+  s.p.call("open_tree", [from, s.p.string(path), flags], { label, result: tree });
+  return tree;
+}
+
+/** Changes a mount's attributes and propagation. mount_setattr(2) */
+export function setAttributes(
+  s: Scope,
+  mount: Argument,
+  { set, clear }: Attributes,
+  propagation: number,
+  recursive: boolean,
+  label: string,
+): void {
+  if (set === 0 && clear === 0 && propagation === 0) return;
+  const attr = s.p.struct(mount_attr, { attr_set: set, attr_clr: clear, propagation });
+  const flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+  s.p.call("mount_setattr", [mount, s.p.string(""), flags, attr, mount_attr.size], { label });
+}
+
+/** The recursive attributes and the propagation that a mount's options ask for. */
+function finish(s: Scope, mount: Argument, options: MountOptions, label: string): void {
+  setAttributes(s, mount, options.recursive, 0, true, label);
+  const { propagation } = options;
+  if (propagation) {
+    setAttributes(s, mount, NOTHING, propagation.type, propagation.recursive, label);
+  }
+}
+
+const NOTHING: Attributes = { set: 0, clear: 0 };
+
+/** Whether an OCI mount is a bind mount: by type or by option. */
+export function isBind(mount: Mount): boolean {
+  return mount.type === "bind" || mount.type === "rbind" ||
+    (mount.options ?? []).some((option) => option === "bind" || option === "rbind");
+}
+
+/** Clones a bind mount's source, before anything of the container is in the way of its path. */
+export function openBind(s: Scope, mount: Mount): Cell {
+  const { bind } = sortOptions(mount.options ?? []);
+  const recursive = bind?.recursive ?? mount.type === "rbind";
+  const label = `mount ${mount.source} on ${mount.destination}`;
+  return cloneTree(s, AT_FDCWD, mount.source!, recursive, label);
+}
+
+/** What a mount made that a later step wants. */
+export interface Mounted {
+  /** The procfs that was mounted on /proc, if any. */
+  proc?: Cell;
+}
+
+/**
+ * The steps of one mount of the config: made detached, attached by descriptor.
+ *
+ * @param bound the clone of a bind mount's source.
+ */
+export function mountOne(
+  s: Scope,
+  input: CompileInput,
+  root: Cell,
+  mount: Mount,
+  bound: Cell | undefined,
+): Mounted {
+  const { destination } = mount;
+  const options = sortOptions(mount.options ?? []);
+  if (bound !== undefined) {
+    const label = `mount ${mount.source} on ${destination}`;
+    const kind: PointKind = input.facts.sourceKinds.get(mount.source!) ?? "directory";
+    setAttributes(s, valueOf(bound), options.attributes, 0, false, label);
+    finish(s, valueOf(bound), options, label);
+    attach(s, valueOf(bound), valueOf(openOrMake(s, root, destination, kind)), label);
+    return {};
+  }
+  const type = mount.type ?? "none";
+  if (type === "cgroup" || type === "cgroup2") {
+    mountCgroup(s, input, root, mount, options);
+    return {};
+  }
+  const label = `mount ${type} on ${destination}`;
+  const made = makeFilesystem(
+    s,
+    type,
+    mount.source ?? type,
+    options.data,
+    options.attributes.set,
+    label,
+  );
+  finish(s, valueOf(made), options, label);
+  // The image must not lead proc and sys elsewhere by a link (CVE-2019-16884).
+  const noSymlinks = type === "proc" || type === "sysfs";
+  attach(
+    s,
+    valueOf(made),
+    valueOf(openOrMake(s, root, destination, "directory", { noSymlinks })),
+    label,
+  );
+  return type === "proc" ? { proc: made } : {};
+}
+
+/**
+ * The container's own groups: the one hierarchy of cgroup v2, or a tmpfs with one directory for each
+ * hierarchy of v1. config-linux.md: type "cgroup" is whichever the host has.
+ */
+function mountCgroup(
+  s: Scope,
+  { facts }: CompileInput,
+  root: Cell,
+  { destination }: Mount,
+  options: MountOptions,
+): void {
+  const { p } = s;
+  const { set } = options.attributes;
+  const point = openOrMake(s, root, destination, "directory");
+  if (facts.cgroupHierarchies.length === 0) {
+    const label = `mount cgroup2 on ${destination}`;
+    const made = makeFilesystem(s, "cgroup2", "cgroup", options.data, set, label);
+    attach(s, valueOf(made), valueOf(point), label);
+    finish(s, valueOf(made), options, label);
+    return;
+  }
+  const label = `mount cgroups on ${destination}`;
+  const top = makeFilesystem(s, "tmpfs", "tmpfs", [["mode", "755"]], set & ~1, label);
+  attach(s, valueOf(top), valueOf(point), label);
+  for (const { name, type, options: data } of facts.cgroupHierarchies) {
+    const what = `mount cgroup ${name} on ${destination}/${name}`;
+    p.call("mkdirat", [valueOf(top), p.string(name), 0o755], { label: what });
+    const made = makeFilesystem(s, type, "cgroup", data, set, what);
+    const at = s.descriptor(`${destination}/${name}`);
+    openBelow(s, valueOf(top), name, O_PATH | O_DIRECTORY, { label: what, result: at });
+    attach(s, valueOf(made), valueOf(at), what);
+  }
+  // Read-only only now that its directories are made.
+  setAttributes(s, valueOf(top), { set: set & 1, clear: 0 }, 0, false, label);
+  finish(s, valueOf(top), options, label);
+}

@@ -1,0 +1,27 @@
+// What a program and the process that started it say to each other.
+
+/** Descriptors that every program of a container starts with, after its standard three. */
+export const CONTROL = 3;
+export const REPORT = 4;
+/** The v2 control group, when there is one. */
+export const CGROUP = 5;
+
+/**
+ * The report pipe carries records of 16 bytes, two little-endian 64-bit numbers. A failure is the
+ * failing step's address and its result, as the interpreter's header has them; the init's pid comes
+ * as `{0, pid}`. The pipe ends when the init has executed the user's program.
+ */
+export const RECORD_SIZE = 16;
+
+/**
+ * The control socket (SOCK_SEQPACKET). To the init: one byte, "go on". From the init: the console's
+ * descriptor. From the monitor: the `siginfo` of the container's end, SIGINFO_SIZE bytes. When the
+ * starting side closes it before the byte, the init ends.
+ */
+export const SIGINFO_SIZE = 32;
+
+/** The record in the exit file: siginfo, then a timespec. */
+export const EXIT_RECORD_SIZE = SIGINFO_SIZE + 16;
+
+/** What a process exits with when a step of its program failed. */
+export const SETUP_FAILED = 125;

@@ -1,0 +1,108 @@
+import {
+  AT_FDCWD,
+  type Cell,
+  MNT_DETACH,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MS_REC,
+  MS_SLAVE,
+  valueOf,
+} from "../../../ffi/mod.ts";
+import type { Mount } from "../../spec/mod.ts";
+import type { CompileInput } from "./input.ts";
+import { propagationFlag, sortOptions } from "./mount_options.ts";
+import { below, type Scope } from "./scope.ts";
+import { cloneTree, makeFilesystem, setAttributes } from "./mounts.ts";
+
+/** The mount of a config that is the root filesystem itself, in place of `root.path`. */
+export function rootMount(mounts: readonly Mount[]): Mount | undefined {
+  return mounts.find((mount) => below(mount.destination) === ".");
+}
+
+/** Nothing that happens in the container's mount namespace reaches the host. mount_namespaces(7) */
+export function isolateMounts(s: Scope, input: CompileInput): void {
+  const asked = input.spec.linux?.rootfsPropagation;
+  // Shared is for the container's own root, later; the old tree must never be shared with the host.
+  const flag = asked === "private" || asked === "rprivate" ? propagationFlag("rprivate")! : 0;
+  s.p.call("mount", [0, s.p.string("/"), 0, flag || MS_SLAVE | MS_REC, 0], {
+    label: "make the host's mounts private to the container",
+  });
+}
+
+/**
+ * Attaches the container's root filesystem: a directory, or an overlay.
+ *
+ * An overlay without an `upperdir` gets one on a tmpfs that exists in the container's mount namespace
+ * alone: whatever way the container ends, nothing of it is left.
+ *
+ * @returns the register of the root's descriptor.
+ */
+export function attachRoot(s: Scope, input: CompileInput): Cell {
+  const { spec, attachPoint } = input;
+  const mount = rootMount(spec.mounts ?? []);
+  if (mount === undefined) {
+    const path = spec.root!.path;
+    const label = `mount ${path} as the root`;
+    const root = cloneTree(s, AT_FDCWD, path, true, label);
+    attachAt(s, root, attachPoint, label);
+    return root;
+  }
+  const { p } = s;
+  const label = `mount ${mount.type} as the root`;
+  const options = sortOptions(mount.options ?? []);
+  const data = [...options.data];
+  let at = attachPoint;
+  if (mount.type === "overlay" && !data.some(([key]) => key === "upperdir")) {
+    const own = "mount tmpfs for the root's changes";
+    const scratch = makeFilesystem(s, "tmpfs", "tmpfs", [["mode", "755"]], 0, own);
+    attachAt(s, scratch, attachPoint, own);
+    for (const name of ["upper", "work", "root"]) {
+      p.call("mkdirat", [valueOf(scratch), p.string(name), 0o755], { label: own });
+    }
+    data.push(["upperdir", `${attachPoint}/upper`], ["workdir", `${attachPoint}/work`]);
+    at = `${attachPoint}/root`;
+  }
+  const root = makeFilesystem(
+    s,
+    mount.type ?? "none",
+    mount.source ?? "",
+    data,
+    options.attributes.set,
+    label,
+  );
+  attachAt(s, root, at, label);
+  return root;
+}
+
+function attachAt(s: Scope, mount: Cell, path: string, label: string): void {
+  const { p } = s;
+  const args = [valueOf(mount), p.string(""), AT_FDCWD, p.string(path), MOVE_MOUNT_F_EMPTY_PATH];
+  p.call("move_mount", args, { label });
+}
+
+/** `root.readonly`, once all mount points have been made. */
+export function sealRoot(s: Scope, input: CompileInput, root: Cell): void {
+  if (!input.spec.root?.readonly) return;
+  setAttributes(s, valueOf(root), { set: 1, clear: 0 }, 0, false, "make the root read-only");
+}
+
+/** Makes the attached root this process's root, and lets go of the host's tree. pivot_root(2) */
+export function enterRoot(s: Scope, input: CompileInput, root: Cell): void {
+  const { p } = s;
+  p.call("fchdir", [valueOf(root)], { label: "enter the root" });
+  // Old and new root on one directory; the old one lies on top and is what "." unmounts.
+  p.call("pivot_root", [p.string("."), p.string(".")], { label: "pivot_root" });
+  p.call("umount2", [p.string("."), MNT_DETACH], { label: "leave the host's tree" });
+  p.call("chdir", [p.string("/")], { label: "enter the root" });
+  const asked = input.spec.linux?.rootfsPropagation;
+  const flag = asked === undefined ? 0 : propagationFlag(asked)!;
+  if (flag !== 0) {
+    setAttributes(
+      s,
+      valueOf(root),
+      { set: 0, clear: 0 },
+      flag & ~MS_REC,
+      (flag & MS_REC) !== 0,
+      `rootfsPropagation ${asked}`,
+    );
+  }
+}

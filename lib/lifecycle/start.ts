@@ -1,0 +1,150 @@
+import {
+  AF_UNIX,
+  arch,
+  close,
+  ECONNRESET,
+  EINTR,
+  encodeElf,
+  EPIPE,
+  MSG_NOSIGNAL,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_RDONLY,
+  O_RDWR,
+  open,
+  type Program,
+  SOCK_CLOEXEC,
+  SOCK_SEQPACKET,
+  spawn,
+  STEP_SIZE,
+  syscall,
+  SyscallError,
+  trySyscall,
+} from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import { startError } from "./errors.ts";
+import { identify, type ProcessId } from "./process_id.ts";
+import { RECORD_SIZE } from "./program/mod.ts";
+
+/** The three descriptors that the user's program starts with. */
+export type Stdio = readonly [stdin: number, stdout: number, stderr: number];
+
+/** A program on its way: its monitor runs, its init waits for "go on". */
+export interface Launched {
+  readonly init: ProcessId;
+  readonly monitor: ProcessId;
+  /** Our end of the control socket. */
+  readonly control: number;
+  /**
+   * Lets the init go on, and returns when it has executed the user's program.
+   *
+   * @throws {CrateError} naming the step that failed.
+   */
+  go(): void;
+  /** Gives it up: without a starter the container ends. Returns when its monitor has cleared away. */
+  abandon(): void;
+}
+
+/** What `launch` needs beside the program. */
+export interface LaunchOptions {
+  readonly name: string;
+  readonly stdio: Stdio;
+  /** What the program wants to have from 5 on: a v2 group, a container's pidfd. */
+  readonly extra?: readonly number[];
+  /** Where an unlinked file may stand. */
+  readonly directory: string;
+}
+
+const END = Symbol("end of the report");
+
+/**
+ * Starts a program and waits for its init's pid. runtime.md, "Lifecycle"
+ *
+ * @throws {CrateError} naming the step that failed.
+ */
+export function launch(program: Program, options: LaunchOptions): Launched {
+  const pair = new Int32Array(2);
+  const pipe = new Int32Array(2);
+  const raw = (array: Int32Array) => new Uint8Array(array.buffer);
+  syscall("socketpair", AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, raw(pair));
+  const [control, theirControl] = pair as unknown as [number, number];
+  let monitorPid: number;
+  try {
+    syscall("pipe2", raw(pipe), O_CLOEXEC);
+  } catch (error) {
+    close(control);
+    close(theirControl);
+    throw error;
+  }
+  const [report, theirReport] = pipe as unknown as [number, number];
+  try {
+    const descriptors = [...options.stdio, theirControl, theirReport, ...options.extra ?? []];
+    monitorPid = spawn(program, { name: options.name, descriptors, directory: options.directory });
+  } catch (error) {
+    close(control);
+    close(report);
+    throw error;
+  } finally {
+    close(theirControl);
+    close(theirReport);
+  }
+
+  let reporting = true;
+  const next = () => readRecord(report, program);
+  const abandon = () => {
+    close(control);
+    if (reporting) close(report);
+    reap(monitorPid);
+  };
+  try {
+    const pid = next();
+    if (pid === END) throw new CrateError("START", "the container's monitor was killed");
+    const init = identify(pid) ?? { pid, startTime: 0 };
+    const monitor = identify(monitorPid) ?? { pid: monitorPid, startTime: 0 };
+    const go = () => {
+      const sent = trySyscall("sendto", control, new Uint8Array([1]), 1, MSG_NOSIGNAL, null, 0);
+      // A monitor or init that is gone tells why in the report.
+      if (sent < 0 && sent !== -EPIPE && sent !== -ECONNRESET) {
+        throw new SyscallError("sendto", -sent);
+      }
+      while (next() !== END);
+      close(report);
+      reporting = false;
+    };
+    return { init, monitor, control, go, abandon };
+  } catch (error) {
+    abandon();
+    throw error;
+  }
+}
+
+/** Waits for a monitor that is about to end. */
+export function reap(pid: number): void {
+  while (trySyscall("waitid", 1, pid, null, 4, null) === -EINTR);
+}
+
+/** One record of the report: the init's pid, or the end. @throws {CrateError} for a failure. */
+function readRecord(report: number, program: Program): number | typeof END {
+  const bytes = new Uint8Array(RECORD_SIZE);
+  let count: number;
+  do count = trySyscall("read", report, bytes, RECORD_SIZE); while (count === -EINTR);
+  if (count < 0) throw new SyscallError("read", -count, "the report");
+  if (count < RECORD_SIZE) return END;
+  const view = new DataView(bytes.buffer);
+  const failed = Number(view.getBigUint64(0, true));
+  const result = Number(view.getBigInt64(8, true));
+  if (failed === 0) return result;
+  const { steps } = encodeElf(program, arch).addresses;
+  const step = program.steps[(failed - steps) / STEP_SIZE];
+  throw startError(step?.label ?? "an unknown step", -result);
+}
+
+/** Descriptors for a process that has no one to talk to. */
+export function nullStdio(): number {
+  return open("/dev/null", O_RDWR);
+}
+
+/** A directory's descriptor. */
+export function openDirectory(path: string): number {
+  return open(path, O_RDONLY | O_DIRECTORY);
+}

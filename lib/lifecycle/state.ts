@@ -1,0 +1,359 @@
+import {
+  AT_FDCWD,
+  close,
+  EACCES,
+  EEXIST,
+  ENOENT,
+  ENOTEMPTY,
+  EROFS,
+  exists,
+  LOCK_EX,
+  LOCK_NB,
+  mkdir,
+  mkdirAll,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_RDONLY,
+  O_WRONLY,
+  open,
+  readDirectory,
+  readFile,
+  readText,
+  replaceFile,
+  SyscallError,
+  trySyscall,
+  unlink,
+  writeAll,
+} from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import type { Spec } from "../spec/mod.ts";
+import { isAlive, type ProcessId } from "./process_id.ts";
+import { EXIT_RECORD_SIZE } from "./program/mod.ts";
+
+// State on disk: one directory a container, `<root>/<id>/`, with
+//   container.json   what was asked for, written before anything else is made;
+//   process.json     who runs, written before the user's program may start;
+//   exit             how it ended, written by the monitor;
+//   log              the output of a detached container.
+// Each file is written once and whole. The directory itself is what is locked (flock(2)): a holder
+// that dies holds nothing. State lives where a reboot clears it, so it is not fsynced.
+
+/** The version of the files' shape, for the crates to come. */
+const VERSION = 1;
+const MOUNT_POINT = ".mount";
+/** What a retired container's directory is called until it is gone. */
+const RETIRED = ".retired-";
+const MAX_FILE = 16 << 20;
+
+/** `container.json`: what a container is, for its whole life. */
+export interface ContainerRecord {
+  readonly version: number;
+  readonly id: string;
+  /** RFC 3339. */
+  readonly created: string;
+  readonly bundle: string;
+  readonly spec: Spec;
+  /** Its groups' path below every hierarchy; absent: it has none of its own. */
+  readonly cgroupsPath?: string;
+  readonly detached: boolean;
+  /** Nothing is kept when it ends. */
+  readonly remove: boolean;
+  readonly stopSignal?: string;
+  /** Seconds. */
+  readonly stopTimeout?: number;
+}
+
+/** `process.json`: the processes of a running container, as the host sees them. */
+export interface ProcessRecord {
+  readonly init: ProcessId;
+  readonly monitor: ProcessId;
+}
+
+/** How a container ended. */
+export interface Exit {
+  /** The init's code, or 128 + the signal's number. */
+  readonly code: number;
+  /** The signal that killed it. */
+  readonly signal?: number;
+  readonly at?: Date;
+}
+
+/** The states of the runtime-spec, runtime.md. */
+export type Status = "creating" | "running" | "stopped";
+
+/** A container as its files tell it. */
+export interface ContainerState {
+  readonly record: ContainerRecord;
+  readonly status: Status;
+  readonly process?: ProcessRecord;
+  readonly exit?: Exit;
+}
+
+/** The files of one container. */
+export interface Paths {
+  readonly directory: string;
+  readonly container: string;
+  readonly process: string;
+  readonly exit: string;
+  readonly log: string;
+}
+
+/** Where a container's files lie. */
+export function statePaths(root: string, id: string): Paths {
+  const directory = `${root}/${id}`;
+  return {
+    directory,
+    container: `${directory}/container.json`,
+    process: `${directory}/process.json`,
+    exit: `${directory}/exit`,
+    log: `${directory}/log`,
+  };
+}
+
+/** Where every init attaches its root, in its own mount namespace. */
+export function mountPoint(root: string): string {
+  return `${root}/${MOUNT_POINT}`;
+}
+
+/**
+ * Makes the directory of all state.
+ *
+ * @throws {CrateError} `PERMISSION` when this user may not, `INVALID` when there is something else.
+ */
+export function prepareRoot(root: string): void {
+  if (exists(mountPoint(root))) return;
+  try {
+    mkdirAll(root, 0o711);
+    mkdirAll(mountPoint(root), 0o700);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    const denied = error.errno === EACCES || error.errno === EROFS;
+    throw new CrateError(
+      denied ? "PERMISSION" : "INVALID",
+      `cannot make the state directory ${root}: ${error.code}; --root names another`,
+    );
+  }
+}
+
+/** A container's lock; disposing of it, or dying, lets go. */
+export interface Lock extends Disposable {
+  readonly fd: number;
+}
+
+/** Takes a container's lock, or undefined when it is held, or when there is no such directory. */
+export function tryLock(directory: string): Lock | undefined {
+  let fd: number;
+  try {
+    fd = open(directory, O_RDONLY | O_DIRECTORY);
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === ENOENT) return undefined;
+    throw error;
+  }
+  if (trySyscall("flock", fd, LOCK_EX | LOCK_NB) < 0) {
+    close(fd);
+    return undefined;
+  }
+  return { fd, [Symbol.dispose]: () => close(fd) };
+}
+
+/**
+ * Claims an id: its directory, locked, with what the container will be.
+ *
+ * @throws {CrateError} `EXISTS` when there is a container of this id.
+ */
+export function claim(root: string, record: Omit<ContainerRecord, "version">): Lock {
+  const { directory } = statePaths(root, record.id);
+  for (let attempt = 0;; attempt++) {
+    try {
+      mkdir(directory, 0o700);
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.errno !== EEXIST) throw error;
+      if (attempt < 3 && clearHalfMade(root, record.id)) continue;
+      const state = readState(root, record.id);
+      throw new CrateError(
+        "EXISTS",
+        `the name "${record.id}" is in use by a ${state?.status ?? "creating"} container: ` +
+          `choose another or remove it (crate delete${
+            state?.status === "stopped" ? "" : " --force"
+          } ${record.id})`,
+      );
+    }
+    const lock = tryLock(directory);
+    if (lock === undefined) continue;
+    // Written through the locked descriptor: if another process's clearing was first, the directory
+    // is no more, and this says so.
+    const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    const fd = trySyscall("openat", lock.fd, "container.json", flags, 0o600);
+    if (fd < 0) {
+      lock[Symbol.dispose]();
+      if (fd === -ENOENT) continue;
+      throw new SyscallError("openat", -fd, `${directory}/container.json`);
+    }
+    try {
+      writeAll(fd, JSON.stringify({ version: VERSION, ...record }), "container.json");
+    } finally {
+      close(fd);
+    }
+    return lock;
+  }
+}
+
+/** Records who runs; from now on the container is `running` while they live. */
+export function recordProcess(root: string, id: string, process: ProcessRecord): void {
+  replaceFile(statePaths(root, id).process, JSON.stringify(process), 0o600);
+}
+
+function readJson<T>(file: string): T | undefined {
+  let text: string;
+  try {
+    text = readText(file, MAX_FILE);
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === ENOENT) return undefined;
+    throw error;
+  }
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    throw new CrateError("FAILED", `${file} is not whole: remove its container with --force`, {
+      cause,
+    });
+  }
+}
+
+function readExit(file: string): Exit | undefined {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = readFile(file, EXIT_RECORD_SIZE);
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === ENOENT) return undefined;
+    throw error;
+  }
+  if (bytes.length < EXIT_RECORD_SIZE) return undefined;
+  const view = new DataView(bytes.buffer);
+  const seconds = Number(view.getBigInt64(32, true));
+  const at = new Date(seconds * 1000 + Number(view.getBigInt64(40, true)) / 1e6);
+  return { ...decodeExit(bytes), at };
+}
+
+const CLD_EXITED = 1;
+
+/** What waitid(2) told: `si_code` at 8, `si_status` at 24. */
+export function decodeExit(siginfo: Uint8Array<ArrayBuffer>): Exit {
+  const view = new DataView(siginfo.buffer, siginfo.byteOffset);
+  const status = view.getInt32(24, true);
+  if (view.getInt32(8, true) === CLD_EXITED) return { code: status & 0xff };
+  const signal = status & 0x7f;
+  return { code: 128 + signal, signal };
+}
+
+/** A container's state, undefined when there is none of this id. @throws {CrateError} */
+export function readState(root: string, id: string): ContainerState | undefined {
+  const paths = statePaths(root, id);
+  const record = readJson<ContainerRecord>(paths.container);
+  if (record === undefined) return undefined;
+  if (record.version !== VERSION) {
+    throw new CrateError(
+      "UNSUPPORTED",
+      `${paths.container} has version ${record.version}, this crate knows ${VERSION}`,
+    );
+  }
+  const process = readJson<ProcessRecord>(paths.process);
+  const exit = readExit(paths.exit);
+  if (exit !== undefined) return { record, status: "stopped", process, exit };
+  if (process === undefined) return { record, status: "creating" };
+  if (isAlive(process.init)) return { record, status: "running", process };
+  // The end may have been written between the two looks.
+  return { record, status: "stopped", process, exit: readExit(paths.exit) };
+}
+
+/** Every id that has a directory, in no order. */
+export function listIds(root: string): string[] {
+  try {
+    return readDirectory(root).filter((name) => !name.startsWith("."));
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === ENOENT) return [];
+    throw error;
+  }
+}
+
+/**
+ * The id that a word means: itself, or the only one that begins with it.
+ *
+ * @throws {CrateError} `NOT_FOUND`, or `INVALID` when several do.
+ */
+export function findId(root: string, word: string): string {
+  if (!word.includes("/") && !word.startsWith(".") && exists(statePaths(root, word).container)) {
+    return word;
+  }
+  const found = word === "" ? [] : listIds(root).filter((id) => id.startsWith(word));
+  if (found.length === 1) return found[0]!;
+  if (found.length > 1) {
+    throw new CrateError("INVALID", `"${word}" begins ${found.length} ids: ${found.join(", ")}`);
+  }
+  throw new CrateError("NOT_FOUND", `container "${word}" does not exist: crate list shows them`);
+}
+
+/** The name under which a container's directory waits for its removal. */
+export function retiredPath(root: string, id: string, unique: string): string {
+  return `${root}/${RETIRED}${id}-${unique}`;
+}
+
+/** The files that a container's directory may hold. */
+export const STATE_FILES = [
+  "exit",
+  "exit.new",
+  "log",
+  "process.json",
+  "process.json.new",
+  "container.json",
+] as const;
+
+/** Removes a container's directory with all its files. @throws {SyscallError} */
+export function removeDirectory(directory: string): void {
+  for (const name of STATE_FILES) trySyscall("unlinkat", AT_FDCWD, `${directory}/${name}`, 0);
+  let result = trySyscall("unlinkat", AT_FDCWD, directory, 0x200);
+  if (result === -ENOTEMPTY) {
+    for (const name of readDirectory(directory)) unlink(`${directory}/${name}`);
+    result = trySyscall("unlinkat", AT_FDCWD, directory, 0x200);
+  }
+  if (result < 0 && result !== -ENOENT) throw new SyscallError("rmdir", -result, directory);
+}
+
+/**
+ * A directory without a record belongs to somebody who is writing it, and holds the lock, or who
+ * died over it: then it goes.
+ *
+ * @returns whether it is gone.
+ */
+function clearHalfMade(root: string, id: string): boolean {
+  const { directory, container } = statePaths(root, id);
+  const lock = tryLock(directory);
+  if (lock === undefined) return !exists(directory);
+  using _ = lock;
+  if (exists(container)) return false;
+  removeDirectory(directory);
+  return true;
+}
+
+/** Directories of retired containers whose monitor died before it could remove them. */
+export function listRetired(root: string): string[] {
+  try {
+    return readDirectory(root).filter((name) => name.startsWith(RETIRED))
+      .map((name) => `${root}/${name}`);
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === ENOENT) return [];
+    throw error;
+  }
+}
+
+/** The record in a retired container's directory. */
+export function readRetired(directory: string): ContainerRecord | undefined {
+  return readJson<ContainerRecord>(`${directory}/container.json`);
+}
+
+/** The processes in a retired container's directory. */
+export function readRetiredProcess(directory: string): ProcessRecord | undefined {
+  return readJson<ProcessRecord>(`${directory}/process.json`);
+}
