@@ -1,0 +1,58 @@
+// Written by scripts/syscall_tables.ts from Linux 6.12.117 and the calls added up to 6.18.
+// deno-fmt-ignore-file
+
+/** Every call's name in x86-64, i386 and x32, sorted, with spaces between. */
+export const NAMES =
+"_llseek _newselect _sysctl accept accept4 access acct add_key adjtimex afs_syscall alarm arch_prctl bdflush bind bpf break brk cachestat capget capset chdir chmod chown chown32 chroot clock_adjtime clock_adjtime64 clock_getres clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep clock_nanosleep_time64 clock_settime clock_settime64 clone clone3 close close_range connect copy_file_range creat create_module delete_module dup dup2 dup3 epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait epoll_wait_old eventfd eventfd2 execve execveat exit exit_group faccessat faccessat2 fadvise64 fadvise64_64 fallocate fanotify_init fanotify_mark fchdir fchmod fchmodat fchmodat2 fchown fchown32 fchownat fcntl fcntl64 fdatasync fgetxattr file_getattr file_setattr finit_module flistxattr flock fork fremovexattr fsconfig fsetxattr fsmount fsopen fspick fstat fstat64 fstatat64 fstatfs fstatfs64 fsync ftime ftruncate ftruncate64 futex futex_requeue futex_time64 futex_wait futex_waitv futex_wake futimesat get_kernel_syms get_mempolicy get_robust_list get_thread_area getcpu getcwd getdents getdents64 getegid getegid32 geteuid geteuid32 getgid getgid32 getgroups getgroups32 getitimer getpeername getpgid getpgrp getpid getpmsg getppid getpriority getrandom getresgid getresgid32 getresuid getresuid32 getrlimit getrusage getsid getsockname getsockopt gettid gettimeofday getuid getuid32 getxattr getxattrat gtty idle init_module inotify_add_watch inotify_init inotify_init1 inotify_rm_watch io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 io_setup io_submit io_uring_enter io_uring_register io_uring_setup ioctl ioperm iopl ioprio_get ioprio_set ipc kcmp kexec_file_load kexec_load keyctl kill landlock_add_rule landlock_create_ruleset landlock_restrict_self lchown lchown32 lgetxattr link linkat listen listmount listxattr listxattrat llistxattr lock lookup_dcookie lremovexattr lseek lsetxattr lsm_get_self_attr lsm_list_modules lsm_set_self_attr lstat lstat64 madvise map_shadow_stack mbind membarrier memfd_create memfd_secret migrate_pages mincore mkdir mkdirat mknod mknodat mlock mlock2 mlockall mmap mmap2 modify_ldt mount mount_setattr move_mount move_pages mprotect mpx mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64 mq_timedsend mq_timedsend_time64 mq_unlink mremap mseal msgctl msgget msgrcv msgsnd msync munlock munlockall munmap name_to_handle_at nanosleep newfstatat nfsservctl nice oldfstat oldlstat oldolduname oldstat olduname open open_by_handle_at open_tree open_tree_attr openat openat2 pause perf_event_open personality pidfd_getfd pidfd_open pidfd_send_signal pipe pipe2 pivot_root pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64 prctl pread64 preadv preadv2 prlimit64 process_madvise process_mrelease process_vm_readv process_vm_writev prof profil pselect6 pselect6_time64 ptrace putpmsg pwrite64 pwritev pwritev2 query_module quotactl quotactl_fd read readahead readdir readlink readlinkat readv reboot recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages removexattr removexattrat rename renameat renameat2 request_key restart_syscall rmdir rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64 rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval sched_rr_get_interval_time64 sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp security select semctl semget semop semtimedop semtimedop_time64 sendfile sendfile64 sendmmsg sendmsg sendto set_mempolicy set_mempolicy_home_node set_robust_list set_thread_area set_tid_address setdomainname setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups setgroups32 sethostname setitimer setns setpgid setpriority setregid setregid32 setresgid setresgid32 setresuid setresuid32 setreuid setreuid32 setrlimit setsid setsockopt settimeofday setuid setuid32 setxattr setxattrat sgetmask shmat shmctl shmdt shmget shutdown sigaction sigaltstack signal signalfd signalfd4 sigpending sigprocmask sigreturn sigsuspend socket socketcall socketpair splice ssetmask stat stat64 statfs statfs64 statmount statx stime stty swapoff swapon symlink symlinkat sync sync_file_range syncfs sysfs sysinfo syslog tee tgkill time timer_create timer_delete timer_getoverrun timer_gettime timer_gettime64 timer_settime timer_settime64 timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64 times tkill truncate truncate64 tuxcall ugetrlimit ulimit umask umount umount2 uname unlink unlinkat unshare uprobe uretprobe uselib userfaultfd ustat utime utimensat utimensat_time64 utimes vfork vhangup vm86 vm86old vmsplice vserver wait4 waitid waitpid write writev";
+
+/** For each name: x86-64, i386 and x32, ten bits each from the lowest; 1023 where it has no such call. */
+export const NUMBERS: readonly number[] = [
+1072837631,1072839679,1072845980,46136363,302362912,22053909,170970275,260339960,166850719,
+192029879,38824997,166068382,1072831487,51749937,336958785,1072711679,12629004,473370051,131260541,
+132310142,83898448,94387290,96655452,1072911359,168883361,320167217,1073108991,240396517,1073110015,
+239346916,1073106943,241446118,1073111039,238297315,1073107967,58843192,456576435,3151875,457626036,
+44410922,342222150,89137237,1072823470,184681648,33596448,34667553,306522404,223606997,305472803,
+244579561,1073741014,294976793,462874041,243532008,1073741015,298126620,304423202,545270843,
+571840834,62915644,242479335,282381581,460774839,231991517,1072972799,299176221,314919212,315968813,
+85070929,95516763,281331980,474419652,97614941,1072906239,272935172,75553864,1072920575,78794827,
+202611905,491213268,492262869,328563001,205760708,76692553,59770937,208909511,452378031,199463102,
+453427632,451328430,454477233,5353477,1072895999,1073001471,144806026,1072969727,77715530,1072730111,
+80835661,1072892927,212058314,478618056,1073126399,477568455,471270849,476518854,273984773,
+1072826545,250891503,557113618,1072943315,324335925,83024975,81933390,227766489,113297516,1072901119,
+112247915,1072900095,109100136,1072899071,120668275,1072904191,37856292,54902836,127012985,
+116458607,40914983,189984949,115409006,146899084,333811006,126004344,1072910335,123901046,1072908287,
+101789793,102839394,130174076,53853235,568702007,195264698,100743264,106979430,1072898047,200512703,
+487014864,1072727039,1072808959,183632047,266637566,265587965,308621606,267687167,220456146,
+217307343,218356944,349570381,1073120255,569627854,570679505,447130026,448179627,446080425,
+539023376,181507245,180467884,264538364,263488763,1072814079,327513400,336592192,553938166,
+262439162,65049662,467072445,466022844,468122046,98582622,1072897023,201562304,90186838,278183177,
+52800562,480717258,203661506,488064465,204711107,1072748543,222557396,207859910,8408072,198413501,
+481766859,483866061,482816460,6401030,1072894975,29584412,475469253,248793325,340122948,334860607,
+469171647,268736768,28534811,87071827,270835970,139475077,271885571,156391573,341172549,158490775,
+9529353,1072890879,161606810,173036709,463923642,450278829,559215895,10613770,1072751615,257190133,
+552887540,251942128,255090931,1073123327,254041330,1073122303,252991729,26381337,484915662,74860615,
+71711812,73811014,72761413,27410458,157441174,159540376,11627531,318068015,36866083,275774726,
+1072866484,1072729087,1072722943,1072780287,1072754687,1072712703,1072805887,2102274,319117616,
+449229228,490163667,269786369,458675637,35681314,312820010,141697159,459725238,455526834,445030824,
+23111702,307572005,162751643,346420554,347470155,345370953,7512071,284480783,1073118207,164802717,
+18010129,560280871,572909895,317018414,461824440,470221248,565538102,566587703,1072739327,1072794623,
+283431182,1073117183,546334821,191034550,19059730,561330472,573959496,1072864434,187829427,
+464973243,3072,196314299,1072785407,93410393,280282379,540165139,177299625,542493741,563430699,
+1073121279,544591919,226755800,206810309,489114066,86022226,277133576,331711804,261389561,229638363,
+88121428,350619982,537049101,547537023,14859278,549636225,538096655,136498306,548586624,1073125375,
+562380073,153255058,154304659,214157516,330662203,150105231,152204433,155354260,1073127423,
+213107915,329612602,149055630,151154832,25327640,332761405,195034297,24201239,69609538,67511360,
+69205057,231734492,1073124351,42134568,1072939007,564487475,543541294,46515244,249843950,472320450,
+556064017,1072942285,228853978,179430571,129117307,1072915455,128067706,1072914431,111196266,
+1072913407,121717876,1072905215,178333866,39952422,323316020,114353261,147948685,119610482,
+1072903167,124954743,1072909311,122851445,1072907263,118560881,1072902143,167849120,117508208,
+567654454,172047524,110124137,1072912383,197363900,485965263,1072763903,31863838,32911391,70662211,
+30813213,50713648,1072762879,550692995,1072743423,296027418,303373601,1072769023,1072823295,
+1072816127,1072767999,43359273,1072798719,55943221,288679187,1072764927,4302852,1072893951,
+143756425,1072968703,479667657,348519756,1072719871,1072726015,176278696,175201447,92359768,
+279232778,169906338,290777365,321216818,145890443,103927907,108108903,289729812,245643498,210777289,
+551816414,237247714,236198113,235148512,1073112063,234098911,1073113087,297077019,301275423,
+1073114111,300225822,1073115135,104901732,209959112,79786060,1072891903,193985720,1072889855,
+1072753663,99676255,1072716799,174117030,66185279,91236439,276083975,285530384,353369424,352320847,
+1072781446,339073347,142669960,138442884,293929240,1073116159,246693099,61012026,160545945,
+1072864255,1072809983,558166294,1072973036,64079933,554987767,1072701439,1052673,541214740];
