@@ -3,6 +3,7 @@ import {
   type Controller,
   decimal,
   invalid,
+  isSet,
   type ReadFile,
   type Setting,
   unsupported,
@@ -46,7 +47,7 @@ function settingsV1(resources: LinuxResources): Setting[] {
   const settings: Setting[] = [];
   if (blockIO === undefined) return settings;
   const devices = deviceWeights(blockIO);
-  if (blockIO.weight) {
+  if (isSet(blockIO.weight)) {
     const field = "blockIO.weight";
     const value = decimal(blockIO.weight, field);
     // BFQ is the only scheduler since 5.0 that has weights in v1.
@@ -71,7 +72,7 @@ function settingsV2(resources: LinuxResources): Setting[] {
   const settings: Setting[] = [];
   if (blockIO === undefined) return settings;
   const devices = deviceWeights(blockIO);
-  if (blockIO.weight) {
+  if (isSet(blockIO.weight)) {
     const field = "blockIO.weight";
     settings.push({
       file: "io.bfq.weight",
@@ -103,7 +104,7 @@ function settingsV2(resources: LinuxResources): Setting[] {
 
 /** 10 to 1000 as 1 to 10000, linear, as runc and crun convert it. */
 function toIoWeight(weight: number, field: string): string {
-  if (weight < 10 || weight > 1000) {
+  if (!(weight >= 10 && weight <= 1000)) {
     throw invalid(field, `must be between 10 and 1000, got ${weight}`);
   }
   return String(1 + Math.floor((weight - 10) * 9999 / 990));

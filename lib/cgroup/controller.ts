@@ -60,16 +60,21 @@ export function invalid(field: string, why: string): CrateError {
  * @throws {CrateError} `INVALID` for what is not an integer or lies beyond 64 bits.
  */
 export function decimal(value: number, field: string): string {
-  // Above 1e21 String() gives an exponent, which the kernel would read as its first digit.
   if (!Number.isInteger(value) || Math.abs(value) >= 2 ** 64) {
     throw invalid(field, `must be an integer of 64 bits, got ${value}`);
   }
-  return String(value);
+  return String(Number.isSafeInteger(value) ? value : BigInt(value));
+}
+
+/** Whether a limit was given: engines send 0 for "not set". */
+export function isSet(value: number | undefined): value is number {
+  return value !== undefined && value !== 0;
 }
 
 /** {@linkcode decimal}, with cgroup v2's word for the unlimited -1. */
 export function decimalOrMax(value: number, field: string): string {
-  return value < 0 ? "max" : decimal(value, field);
+  const digits = decimal(value, field);
+  return value < 0 ? "max" : digits;
 }
 
 /** The numbers of a file of `name value` lines, `memory.stat`. */

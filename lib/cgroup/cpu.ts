@@ -2,6 +2,8 @@ import type { LinuxResources } from "../spec/mod.ts";
 import {
   type Controller,
   decimal,
+  decimalOrMax,
+  isSet,
   keyed,
   limited,
   type ReadFile,
@@ -28,15 +30,17 @@ function settingsV1(resources: LinuxResources): Setting[] {
   const put = (file: string, value: number | undefined, field: string) => {
     if (value !== undefined) settings.push({ file, value: decimal(value, field), field });
   };
-  // Engines send 0 for "not set" in all but burst and idle, where 0 is a value.
-  put("cpu.shares", cpu.shares || undefined, "cpu.shares");
+  const putSet = (file: string, value: number | undefined, field: string) => {
+    if (isSet(value)) put(file, value, field);
+  };
+  putSet("cpu.shares", cpu.shares, "cpu.shares");
   put("cpu.idle", cpu.idle, "cpu.idle");
   // The period before the quota, which may not exceed it; the burst after both.
-  put("cpu.cfs_period_us", cpu.period || undefined, "cpu.period");
-  put("cpu.cfs_quota_us", cpu.quota || undefined, "cpu.quota");
+  putSet("cpu.cfs_period_us", cpu.period, "cpu.period");
+  putSet("cpu.cfs_quota_us", cpu.quota, "cpu.quota");
   put("cpu.cfs_burst_us", cpu.burst, "cpu.burst");
-  put("cpu.rt_period_us", cpu.realtimePeriod || undefined, "cpu.realtimePeriod");
-  put("cpu.rt_runtime_us", cpu.realtimeRuntime || undefined, "cpu.realtimeRuntime");
+  putSet("cpu.rt_period_us", cpu.realtimePeriod, "cpu.realtimePeriod");
+  putSet("cpu.rt_runtime_us", cpu.realtimeRuntime, "cpu.realtimeRuntime");
   return settings;
 }
 
@@ -45,23 +49,22 @@ function settingsV2(resources: LinuxResources): Setting[] {
   const settings: Setting[] = [];
   if (cpu === undefined) return settings;
   for (const field of ["realtimePeriod", "realtimeRuntime"] as const) {
-    if (cpu[field]) {
+    if (isSet(cpu[field])) {
       throw unsupported(`cpu.${field}`, "cgroup v2 does not schedule real-time groups");
     }
   }
-  if (cpu.shares) {
+  if (isSet(cpu.shares)) {
     const field = "cpu.shares";
-    settings.push({ file: "cpu.weight", value: sharesToWeight(cpu.shares), field });
+    const shares = Number(decimal(cpu.shares, field));
+    settings.push({ file: "cpu.weight", value: sharesToWeight(shares), field });
   }
   if (cpu.idle !== undefined) {
     settings.push({ file: "cpu.idle", value: decimal(cpu.idle, "cpu.idle"), field: "cpu.idle" });
   }
-  if (cpu.quota || cpu.period) {
-    const quota = cpu.quota === undefined || cpu.quota <= 0
-      ? "max"
-      : decimal(cpu.quota, "cpu.quota");
-    const period = cpu.period ? ` ${decimal(cpu.period, "cpu.period")}` : "";
-    const field = cpu.quota ? "cpu.quota" : "cpu.period";
+  if (isSet(cpu.quota) || isSet(cpu.period)) {
+    const quota = isSet(cpu.quota) ? decimalOrMax(cpu.quota, "cpu.quota") : "max";
+    const period = isSet(cpu.period) ? ` ${decimal(cpu.period, "cpu.period")}` : "";
+    const field = isSet(cpu.quota) ? "cpu.quota" : "cpu.period";
     settings.push({ file: "cpu.max", value: quota + period, field });
   }
   if (cpu.burst !== undefined) {

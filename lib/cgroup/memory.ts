@@ -4,6 +4,7 @@ import {
   decimal,
   decimalOrMax,
   invalid,
+  isSet,
   keyed,
   limited,
   type ReadFile,
@@ -57,8 +58,7 @@ function settingsV1(resources: LinuxResources): Setting[] {
   if (memory === undefined) return settings;
   check(memory);
   const put = (file: string, value: number | undefined, field: string) => {
-    // Engines send 0 for "not set".
-    if (value) settings.push({ file, value: decimal(value, field), field });
+    if (isSet(value)) settings.push({ file, value: decimal(value, field), field });
   };
   // The limit first: the kernel refuses a memsw limit below it, and a fresh group has neither.
   put("memory.limit_in_bytes", memory.limit, "memory.limit");
@@ -89,7 +89,7 @@ function settingsV2(resources: LinuxResources): Setting[] {
   if (memory.disableOOMKiller) {
     throw unsupported("memory.disableOOMKiller", "cgroup v2 cannot switch the OOM killer off");
   }
-  if (memory.limit) {
+  if (isSet(memory.limit)) {
     const field = "memory.limit";
     settings.push({ file: "memory.max", value: decimalOrMax(memory.limit, field), field });
   }
@@ -97,7 +97,7 @@ function settingsV2(resources: LinuxResources): Setting[] {
   if (swap !== undefined) {
     settings.push({ file: "memory.swap.max", value: swap, field: "memory.swap" });
   }
-  if (memory.reservation) {
+  if (isSet(memory.reservation)) {
     const field = "memory.reservation";
     // An unlimited reservation is v1's way to say "none".
     const value = memory.reservation < 0 ? "0" : decimal(memory.reservation, field);

@@ -2,6 +2,7 @@ import type { LinuxResources } from "../spec/mod.ts";
 import {
   type Controller,
   decimalOrMax,
+  isSet,
   limited,
   type ReadFile,
   type Setting,
@@ -16,8 +17,7 @@ export interface PidsStats {
 
 /** Both versions have the same file. */
 function settings({ pids }: LinuxResources): Setting[] {
-  // 0 is what engines send for "no limit".
-  if (!pids?.limit) return [];
+  if (!isSet(pids?.limit)) return [];
   const field = "pids.limit";
   return [{ file: "pids.max", value: decimalOrMax(pids.limit, field), field }];
 }
