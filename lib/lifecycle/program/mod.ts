@@ -1,4 +1,6 @@
 // From config to program: a container, a process in one, and the relay of a foreground command.
+export { Scope } from "./scope.ts";
+export { receiveDescriptor } from "./console.ts";
 export { compileContainer, INIT_ANNOTATION } from "./compile.ts";
 export { candidates, EXECUTE } from "./execute.ts";
 export { deviceNumber } from "./devices.ts";

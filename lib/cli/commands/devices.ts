@@ -1,0 +1,68 @@
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  readDirectory,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFMT,
+  STATX_BASIC_STATS,
+  trySyscall,
+} from "../../../ffi/mod.ts";
+import { CrateError } from "../../errors.ts";
+import { type LinuxDevice, parseDevice, type RunDevice } from "../../spec/mod.ts";
+
+// struct statx, statx(2): where the fields lie that are used here.
+const UID = 20;
+const GID = 24;
+const MODE = 28;
+const RDEV = 128;
+
+/** A file of the host: its type and mode, and for a device what the config says of it. */
+interface Node {
+  readonly type: number;
+  readonly device?: LinuxDevice;
+}
+
+function readNode(path: string, destination: string, flags: number): Node | undefined {
+  const buffer = new Uint8Array(256);
+  if (trySyscall("statx", AT_FDCWD, path, flags, STATX_BASIC_STATS, buffer) < 0) return undefined;
+  const view = new DataView(buffer.buffer);
+  const mode = view.getUint16(MODE, true);
+  const type = mode & S_IFMT;
+  if (type !== S_IFCHR && type !== S_IFBLK) return { type };
+  const device: LinuxDevice = {
+    path: destination,
+    type: type === S_IFCHR ? "c" : "b",
+    major: view.getUint32(RDEV, true),
+    minor: view.getUint32(RDEV + 4, true),
+    fileMode: mode & 0o7777,
+    uid: view.getUint32(UID, true),
+    gid: view.getUint32(GID, true),
+  };
+  return { type, device };
+}
+
+/** What `--device` names. @throws {CrateError} `INVALID` */
+export function hostDevice(word: string): RunDevice {
+  const { source, destination, access } = parseDevice(word);
+  const device = readNode(source, destination, 0)?.device;
+  if (device === undefined) {
+    throw new CrateError("INVALID", `--device ${word}: ${source} is not a device of this host`);
+  }
+  return { device, access };
+}
+
+/** What every container has of its own. */
+const OWN = ["pts", "shm", "mqueue", "console", "ptmx"];
+
+/** Every device below /dev, for --privileged. @throws {SyscallError} */
+export function hostDevices(directory = "/dev"): LinuxDevice[] {
+  return readDirectory(directory).flatMap((name) => {
+    if (directory === "/dev" && OWN.includes(name)) return [];
+    const path = `${directory}/${name}`;
+    const node = readNode(path, path, AT_SYMLINK_NOFOLLOW);
+    if (node?.type === S_IFDIR) return hostDevices(path);
+    return node?.device ?? [];
+  });
+}

@@ -1,0 +1,16 @@
+import { CrateError } from "../../errors.ts";
+import { findId, killContainer, parseSignal } from "../../lifecycle/mod.ts";
+import { readConfig } from "../globals.ts";
+import type { KillCall } from "../words/mod.ts";
+
+/** `crate kill`. */
+export default async function kill({ options, positionals, globals }: KillCall): Promise<number> {
+  const root = (await readConfig(globals)).root.value;
+  const [word, positional] = positionals as [string, string?];
+  if (positional !== undefined && options.signal !== undefined) {
+    throw new CrateError("USAGE", "crate kill: the signal is given twice");
+  }
+  const signal = parseSignal(options.signal ?? positional ?? "KILL");
+  killContainer(root, findId(root, word), signal);
+  return 0;
+}

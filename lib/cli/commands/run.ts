@@ -1,0 +1,81 @@
+import { createFile, printProgram, replaceFile } from "../../../ffi/mod.ts";
+import { CrateError } from "../../errors.ts";
+import {
+  nullStdio,
+  prepareContainer,
+  runInForeground,
+  startContainer,
+  terminalSettings,
+} from "../../lifecycle/mod.ts";
+import { parseInteger, validateId, validateSpec } from "../../spec/mod.ts";
+import { readConfig } from "../globals.ts";
+import { log } from "../log.ts";
+import type { RunCall } from "../words/mod.ts";
+import { runSpec } from "./run_spec.ts";
+
+function newId(): string {
+  return crypto.getRandomValues(new Uint8Array(6)).toHex();
+}
+
+/** Claims the file that --cidfile names: docker's rule is that it must not be there yet. */
+function writeIdFile(path: string, id: string): void {
+  try {
+    createFile(path, id);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CrateError("INVALID", `--cidfile ${path} cannot be made: ${why}`, { cause });
+  }
+}
+
+/** `crate run`. */
+export default async function run(call: RunCall): Promise<number> {
+  const { options, globals } = call;
+  const config = await readConfig(globals);
+  const id = options.name === undefined ? newId() : validateId(options.name);
+  if (Deno.uid() !== 0) {
+    throw new CrateError(
+      "PERMISSION",
+      "crate run needs root: this version makes no user namespaces (try: sudo crate run ...)",
+    );
+  }
+  // Without a terminal the three descriptors are the user's own, unless -i=false or -d say otherwise.
+  const { tty, detach, cidfile, pidFile } = options;
+  const input = options.interactive ?? (!tty && !detach);
+  if (input && tty && !detach && terminalSettings(0) === undefined) {
+    throw new CrateError("INVALID", "-it needs a terminal as standard input: leave out -t");
+  }
+  const spec = validateSpec(await runSpec(call, config, id), "crate run");
+  const none = detach || tty || !input ? nullStdio() : 0;
+  const prepared = prepareContainer({
+    id,
+    root: config.root.value,
+    spec,
+    bundle: Deno.cwd(),
+    detached: detach,
+    remove: options.rm,
+    stdio: detach || tty ? [none, none, none] : [none, 1, 2],
+    stopSignal: options.stopSignal,
+    stopTimeout: options.stopTimeout === undefined
+      ? undefined
+      : parseInteger(options.stopTimeout, "--stop-timeout", -1, 2 ** 31 - 1),
+  });
+  if (options.explain) {
+    console.log(printProgram(prepared.program).trimEnd());
+    return 0;
+  }
+  if (cidfile !== undefined) writeIdFile(cidfile, id);
+  let launched;
+  try {
+    ({ launched } = await startContainer(prepared));
+  } catch (error) {
+    if (cidfile !== undefined) Deno.removeSync(cidfile);
+    throw error;
+  }
+  log("debug", `container ${id} runs as pid ${launched.init.pid}`);
+  if (pidFile !== undefined) replaceFile(pidFile, String(launched.init.pid));
+  if (detach) {
+    console.log(id);
+    return 0;
+  }
+  runInForeground(launched, { tty, input });
+}

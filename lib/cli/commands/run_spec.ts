@@ -1,0 +1,292 @@
+import { arch, close, O_DIRECTORY, O_PATH, open } from "../../../ffi/mod.ts";
+import type { Effective } from "../../config/mod.ts";
+import { CrateError } from "../../errors.ts";
+import { INIT_ANNOTATION, isDirectory, parseSignal } from "../../lifecycle/mod.ts";
+import {
+  allCapabilities,
+  DEFAULT_CAPABILITIES,
+  defaultSeccompProfile,
+  readInRoot,
+  resolveUser,
+} from "../../security/mod.ts";
+import {
+  type LinuxSeccomp,
+  type Mount,
+  parseCapability,
+  parseCpus,
+  parseGroupWord,
+  parseInteger,
+  parseMountFlag,
+  parsePair,
+  parseSize,
+  parseSizeOrUnlimited,
+  parseSysctl,
+  parseTmpfs,
+  parseUlimit,
+  parseUserWord,
+  parseVolume,
+  type RunOptions,
+  type Share,
+  type Spec,
+  specFromOptions,
+  type User,
+} from "../../spec/mod.ts";
+import type { RunCall } from "../words/mod.ts";
+import { hostDevice, hostDevices } from "./devices.ts";
+import { environment } from "./environment.ts";
+
+type Options = RunCall["options"];
+
+const MAX_USER_FILE = 1 << 20;
+
+/** Where the container's root filesystem comes from. */
+interface RootFilesystem {
+  /** `root.path` of the config. */
+  readonly path: string;
+  /** The mount that is the root, in its place. */
+  readonly mount?: Mount;
+  /** Directories of the host in which the root's files are, the upper ones first. */
+  readonly layers: readonly string[];
+}
+
+function absolute(path: string): string {
+  return path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+}
+
+function rootFilesystem({ rootfs, keep }: Options, cwd: string): RootFilesystem {
+  if (rootfs !== undefined) {
+    if (keep !== undefined) {
+      throw new CrateError(
+        "INVALID",
+        "--keep is for the view of the host's root: not with --rootfs",
+      );
+    }
+    const path = absolute(rootfs);
+    const directory = isDirectory(path);
+    if (!directory) {
+      const wrong = directory === undefined ? "does not exist" : "is not a directory";
+      throw new CrateError("INVALID", `the root filesystem ${rootfs} ${wrong} (--rootfs)`);
+    }
+    return { path, layers: [path] };
+  }
+  const options = ["lowerdir=/"];
+  const layers = ["/"];
+  if (keep !== undefined) {
+    const directory = keep.startsWith("/") ? keep : `${cwd}/${keep}`;
+    if (/[,:\\]/.test(directory)) {
+      throw new CrateError(
+        "INVALID",
+        `--keep ${keep}: its path must have no comma, colon, backslash`,
+      );
+    }
+    for (const name of ["upper", "work"]) {
+      Deno.mkdirSync(`${directory}/${name}`, { recursive: true });
+    }
+    options.push(`upperdir=${directory}/upper`, `workdir=${directory}/work`);
+    layers.unshift(`${directory}/upper`);
+  }
+  return {
+    path: "/",
+    layers,
+    mount: { destination: "/", type: "overlay", source: "overlay", options },
+  };
+}
+
+/** The user that `--user` means, by the container's own files. */
+function resolveWords(options: Options, layers: readonly string[]): User {
+  const word = options.user === undefined ? undefined : parseUserWord(options.user);
+  const groups = options.groupAdd.map((group) => parseGroupWord(group));
+  if (word === undefined && groups.length === 0) return { uid: 0, gid: 0 };
+  const read = (file: string): string | undefined => {
+    for (const layer of layers) {
+      const fd = open(layer, O_PATH | O_DIRECTORY);
+      try {
+        const text = readInRoot(fd, file, MAX_USER_FILE);
+        if (text !== undefined) return text;
+      } finally {
+        close(fd);
+      }
+    }
+  };
+  const { uid, gid, additionalGids } = resolveUser(
+    word,
+    read("/etc/passwd"),
+    read("/etc/group"),
+    groups,
+  );
+  return { uid, gid, additionalGids };
+}
+
+/** What to execute: the words after the options, with --entrypoint before them. */
+function argsOf({ options, positionals }: RunCall): string[] {
+  const { entrypoint, rootfs } = options;
+  const args = entrypoint === undefined ? positionals : [entrypoint, ...positionals];
+  const [first] = args;
+  if (first === undefined) {
+    throw new CrateError("USAGE", "crate run: what to run is missing, such as crate run /bin/sh");
+  }
+  if (rootfs === undefined && !/^(\/|\.\.?\/)/.test(first)) {
+    throw new CrateError(
+      "UNSUPPORTED",
+      `${JSON.stringify(first)} would name an image, and this version pulls none: give a command ` +
+        `as an absolute path (crate run /bin/${first}), or a directory with --rootfs`,
+    );
+  }
+  return args;
+}
+
+function mountsOf(options: Options, root: RootFilesystem, cwd: string): Mount[] {
+  const mounts: Mount[] = root.mount === undefined ? [] : [root.mount];
+  // As on the host, /run is a tmpfs: what the host keeps there is not the container's.
+  if (root.mount !== undefined) {
+    const own = ["nosuid", "nodev", "mode=755"];
+    mounts.push({ destination: "/run", type: "tmpfs", source: "tmpfs", options: own });
+  }
+  for (const word of options.volume) {
+    const { mount, relabel } = parseVolume(word, cwd);
+    if (relabel !== undefined && isDirectory("/sys/fs/selinux")) {
+      throw new CrateError("UNSUPPORTED", `--volume ${word}: SELinux labels are not supported yet`);
+    }
+    mounts.push(mount);
+  }
+  mounts.push(...options.mount.map((word) => parseMountFlag(word, cwd)));
+  mounts.push(...options.tmpfs.map((word) => parseTmpfs(word)));
+  return mounts;
+}
+
+/** `--security-opt`: what it may say of privileges and of the filter. */
+function securityOptions(words: readonly string[]): {
+  noNewPrivileges?: boolean;
+  seccomp?: LinuxSeccomp | null;
+} {
+  const found: { noNewPrivileges?: boolean; seccomp?: LinuxSeccomp | null } = {};
+  for (const word of words) {
+    const [name, value] = word.split(/[=:](.*)/s);
+    if (name === "no-new-privileges" && [undefined, "true", "false"].includes(value)) {
+      found.noNewPrivileges = value !== "false";
+    } else if (name === "seccomp" && value === "unconfined") found.seccomp = null;
+    else if (name === "seccomp" && value) found.seccomp = readProfile(value);
+    else {
+      throw new CrateError(
+        "INVALID",
+        `--security-opt ${word}: it is no-new-privileges[=false], seccomp=FILE or seccomp=unconfined`,
+      );
+    }
+  }
+  return found;
+}
+
+function readProfile(file: string): LinuxSeccomp {
+  let profile: unknown;
+  try {
+    profile = JSON.parse(Deno.readTextFileSync(file));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CrateError("INVALID", `--security-opt seccomp=${file}: ${why}`, { cause });
+  }
+  if (typeof profile !== "object" || profile === null || !("defaultAction" in profile)) {
+    throw new CrateError(
+      "INVALID",
+      `--security-opt seccomp=${file}: not a profile: it must have a "defaultAction"`,
+    );
+  }
+  // Its fields are checked with the config it becomes part of.
+  return profile as LinuxSeccomp;
+}
+
+function limitsOf(options: Options, config: Effective): Partial<RunOptions> {
+  const size = (word: string | undefined, name: string) =>
+    word === undefined ? undefined : parseSize(word, name);
+  const integer = (word: string | undefined, name: string, min: number, max: number) =>
+    word === undefined ? undefined : parseInteger(word, name, min, max);
+  const most = Number.MAX_SAFE_INTEGER;
+  return {
+    memory: size(options.memory, "--memory") ?? config["cgroup.memory_limit"].value,
+    memoryReservation: size(options.memoryReservation, "--memory-reservation"),
+    memorySwap: options.memorySwap === undefined
+      ? undefined
+      : parseSizeOrUnlimited(options.memorySwap, "--memory-swap"),
+    cpus: options.cpus === undefined ? undefined : parseCpus(options.cpus),
+    cpuShares: integer(options.cpuShares, "--cpu-shares", 2, 262144),
+    cpuPeriod: integer(options.cpuPeriod, "--cpu-period", 1000, 1_000_000) ??
+      (options.cpus === undefined ? config["cgroup.cpu_period"].value : undefined),
+    cpuQuota: integer(options.cpuQuota, "--cpu-quota", -1, most) ??
+      (options.cpus === undefined ? config["cgroup.cpu_quota"].value : undefined),
+    cpusetCpus: options.cpusetCpus,
+    cpusetMems: options.cpusetMems,
+    pidsLimit: integer(options.pidsLimit, "--pids-limit", -1, most) ??
+      config["cgroup.pids_max"].value,
+    shmSize: size(options.shmSize, "--shm-size"),
+    oomScoreAdj: integer(options.oomScoreAdj, "--oom-score-adj", -1000, 1000),
+  };
+}
+
+const share = (word: string | undefined): Share | undefined =>
+  word === undefined ? undefined : word === "host" ? "host" : "private";
+
+/**
+ * The OCI config that a command line and the configuration mean.
+ *
+ * @throws {CrateError}
+ */
+export function runSpec(call: RunCall, config: Effective, id: string): Spec {
+  const { options } = call;
+  const cwd = Deno.cwd();
+  const args = argsOf(call);
+  if (options.stopSignal !== undefined) parseSignal(options.stopSignal);
+  const root = rootFilesystem(options, cwd);
+  const security = securityOptions(options.securityOpt);
+  const { privileged } = options;
+  const labels = Object.fromEntries([
+    ...options.label.map((word) => parsePair(word, "--label")),
+    ...options.annotation.map((word) => parsePair(word, "--annotation")),
+  ]);
+  if (options.init) labels[INIT_ANNOTATION] = "true";
+  const unfiltered = !config["security.enable_seccomp"].value || privileged;
+  const seccomp = security.seccomp === undefined && unfiltered ? null : security.seccomp;
+  const high = config["cgroup.memory_high"].value;
+  const spec = specFromOptions({
+    args,
+    rootfs: root.path,
+    rootReadonly: options.readOnly ?? config["security.read_only_rootfs"].value,
+    env: environment(options),
+    cwd: options.workdir,
+    hostname: options.hostname ?? (options.uts === "host" ? undefined : id.slice(0, 63)),
+    user: resolveWords(options, root.layers),
+    tty: options.tty,
+    mounts: mountsOf(options, root, cwd),
+    capAdd: options.capAdd.map((word) => parseCapability(word, "--cap-add")),
+    capDrop: [
+      ...config["security.drop_capabilities"].value,
+      ...options.capDrop.map((word) => parseCapability(word, "--cap-drop")),
+    ],
+    privileged,
+    noNewPrivileges: security.noNewPrivileges ?? !privileged,
+    seccomp,
+    ulimits: options.ulimit.map((word) => parseUlimit(word)),
+    devices: options.device.map((word) => hostDevice(word)),
+    ...limitsOf(options, config),
+    network: options.network,
+    pid: share(options.pid),
+    ipc: share(options.ipc),
+    uts: share(options.uts),
+    cgroupns: share(options.cgroupns),
+    sysctls: Object.fromEntries(options.sysctl.map((word) => parseSysctl(word))),
+    labels,
+    cgroupsPath: `${config["cgroup.parent"].value}/${groupName(id, options.name)}`,
+  }, {
+    capabilities: DEFAULT_CAPABILITIES,
+    allCapabilities: privileged || options.capAdd.length > 0 ? allCapabilities() : [],
+    seccomp: (capabilities) => defaultSeccompProfile({ capabilities, arch }),
+    hostDevices: privileged ? hostDevices() : undefined,
+  });
+  if (high === undefined) return spec;
+  const resources = spec.linux!.resources;
+  const unified = { ...resources?.unified, "memory.high": String(high) };
+  return { ...spec, linux: { ...spec.linux, resources: { ...resources, unified } } };
+}
+
+/** A name is free again before its last container's groups are gone: they differ. */
+function groupName(id: string, name: string | undefined): string {
+  return name === undefined ? id : `${id}.${crypto.getRandomValues(new Uint8Array(3)).toHex()}`;
+}

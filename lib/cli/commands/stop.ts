@@ -1,0 +1,17 @@
+import { findId, stopContainer } from "../../lifecycle/mod.ts";
+import { parseInteger } from "../../spec/mod.ts";
+import { forEachContainer } from "../each.ts";
+import { readConfig } from "../globals.ts";
+import type { StopCall } from "../words/mod.ts";
+
+/** `crate stop`. */
+export default async function stop({ options, positionals, globals }: StopCall): Promise<number> {
+  const root = (await readConfig(globals)).root.value;
+  const timeout = options.time === undefined
+    ? undefined
+    : parseInteger(options.time, "--time", -1, 2 ** 31 - 1);
+  return await forEachContainer(positionals, async (word) => {
+    const id = findId(root, word);
+    await stopContainer(root, id, { signal: options.signal, timeout });
+  });
+}

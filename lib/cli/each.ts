@@ -1,0 +1,26 @@
+import { CrateError } from "../errors.ts";
+import { log } from "./log.ts";
+
+/**
+ * Does something with each container that was named, prints the word when it is done, and goes on
+ * after one that fails, as docker does.
+ *
+ * @returns the exit code: the last failure's.
+ */
+export async function forEachContainer(
+  words: readonly string[],
+  act: (word: string) => Promise<void>,
+): Promise<number> {
+  let code = 0;
+  for (const word of words) {
+    try {
+      await act(word);
+      console.log(word);
+    } catch (error) {
+      if (!(error instanceof CrateError)) throw error;
+      log("error", error.message);
+      code = error.exitCode;
+    }
+  }
+  return code;
+}

@@ -1,0 +1,29 @@
+import { type Effective, loadConfig, type Override } from "../config/mod.ts";
+import { openLog } from "./log.ts";
+import type { Globals } from "./words/mod.ts";
+
+function overrides({ root, log, logFormat, debug }: Globals): Override[] {
+  return [
+    { key: "root", value: root, origin: "--root" },
+    { key: "log.file", value: log, origin: "--log" },
+    { key: "log.format", value: logFormat, origin: "--log-format" },
+    { key: "log.level", value: debug ? "debug" : undefined, origin: "--debug" },
+  ];
+}
+
+/**
+ * The configuration of this call, from the files, the environment and the global options; messages
+ * go where it says from now on.
+ *
+ * @throws {CrateError}
+ */
+export async function readConfig(globals: Globals): Promise<Effective> {
+  const loaded = loadConfig({
+    file: globals.config,
+    env: Deno.env.toObject(),
+    overrides: overrides(globals),
+  });
+  const config = loaded instanceof Promise ? await loaded : loaded;
+  openLog(config);
+  return config;
+}

@@ -1,0 +1,55 @@
+import { SyscallError } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import { log } from "./log.ts";
+import { commandLine, explainWords, parseWords } from "./words/mod.ts";
+
+/** What crate exits with when it fails itself: docker's convention. */
+const OWN_FAILURE = 125;
+
+const encoder = new TextEncoder();
+
+/**
+ * Does what a command line says.
+ *
+ * @returns the exit code; a command that becomes something else does not return.
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const parsed = parseWords(commandLine, argv);
+  if (parsed === undefined) {
+    const { exitCode, stdout, stderr } = await explainWords(commandLine, argv);
+    Deno.stdout.writeSync(encoder.encode(stdout));
+    Deno.stderr.writeSync(encoder.encode(stderr));
+    return exitCode;
+  }
+  try {
+    const module = await parsed.command.load();
+    return await module.default(parsed.call);
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+/** One sentence for an error, and the exit code. */
+function explain(error: unknown): number {
+  if (error instanceof CrateError) {
+    log("error", error.message);
+    return error.exitCode;
+  }
+  if (error instanceof SyscallError) {
+    log("error", error.message);
+    return OWN_FAILURE;
+  }
+  if (isDenoError(error)) {
+    log("error", error.message);
+    return OWN_FAILURE;
+  }
+  const text = error instanceof Error ? error.stack ?? error.message : String(error);
+  log("error", `a bug in crate, please report it: ${text}`);
+  return OWN_FAILURE;
+}
+
+/** An error of the runtime's about the world, not about this program. */
+function isDenoError(error: unknown): error is Error {
+  return error instanceof Error &&
+    Object.values(Deno.errors).some((type) => error instanceof type);
+}

@@ -1,0 +1,74 @@
+import { arch, close } from "../../ffi/mod.ts";
+import { detectLayout, joinFiles, locateCgroup } from "../cgroup/mod.ts";
+import { compileSeccomp, lastCapability } from "../security/mod.ts";
+import type { Process, Spec } from "../spec/mod.ts";
+import { withGroup } from "./container.ts";
+import { openInit } from "./operations.ts";
+import { compileExec, EXEC_PIDFD, namespaceFlag } from "./program/mod.ts";
+import { launch, type Launched, type Stdio } from "./start.ts";
+
+/** Another process for a running container. */
+export interface ExecOptions {
+  readonly root: string;
+  readonly id: string;
+  /** Made from the container's own process, given its config. */
+  readonly process: (spec: Spec, root: ContainerRoot) => Process;
+  readonly detached: boolean;
+  readonly stdio: Stdio;
+  /** Without the container's seccomp filter. */
+  readonly unfiltered?: boolean;
+}
+
+/** The container's root as the host reaches it. */
+export interface ContainerRoot {
+  /** `/proc/<pid>/root`, the init's. */
+  readonly path: string;
+}
+
+/**
+ * Starts a process in a running container: when this returns, the program has been executed.
+ *
+ * @throws {CrateError} `NOT_FOUND`; `STATE` when the container is not running; `START` and the rest
+ *   as {@linkcode startContainer}.
+ */
+export function execInContainer(options: ExecOptions): Launched {
+  const { root, id, detached, stdio } = options;
+  const { pidfd, state } = openInit(root, id);
+  try {
+    const { spec, cgroupsPath } = state.record;
+    const pid = state.process!.init.pid;
+    const process = options.process(spec, { path: `/proc/${pid}/root` });
+    const group = cgroupsPath === undefined
+      ? { join: [] }
+      : joinFiles(locateCgroup(detectLayout(), cgroupsPath), pid);
+    const profile = options.unfiltered ? undefined : spec.linux?.seccomp;
+    const program = compileExec({
+      process,
+      namespaces: (spec.linux?.namespaces ?? []).reduce((all, ns) => all | namespaceFlag(ns), 0) >>>
+        0,
+      cgroup: {
+        files: group.join,
+        descriptor: group.joinDirectory === undefined ? undefined : EXEC_PIDFD + 1,
+      },
+      seccomp: profile && compileSeccomp(profile, arch),
+      lastCapability: lastCapability(),
+      detached,
+    });
+    const launched = withGroup(group, (fds) =>
+      launch(program, {
+        name: "crate-exec",
+        stdio,
+        extra: [pidfd, ...fds],
+        directory: root,
+      }));
+    try {
+      launched.go();
+    } catch (error) {
+      launched.abandon();
+      throw error;
+    }
+    return launched;
+  } finally {
+    close(pidfd);
+  }
+}

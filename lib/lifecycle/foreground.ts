@@ -1,0 +1,79 @@
+import { become, runProgram, TCGETS, trySyscall } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import { openProcess } from "./process_id.ts";
+import { compileRelay, receiveDescriptor, type RelayTerminal, Scope } from "./program/mod.ts";
+import type { Launched } from "./start.ts";
+
+/** The kernel's struct termios, asm-generic/termbits.h: four flag words, the line, 19 characters. */
+const TERMIOS_SIZE = 36;
+
+/** The user's terminal settings on a descriptor, undefined when it is no terminal. tcgetattr(3) */
+export function terminalSettings(fd: number): Uint8Array | undefined {
+  const settings = new Uint8Array(TERMIOS_SIZE);
+  return trySyscall("ioctl", fd, TCGETS, settings) < 0 ? undefined : settings;
+}
+
+// termbits.h, what cfmakeraw(3) clears: IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON; OPOST;
+// ECHO ECHONL ICANON ISIG IEXTEN; CSIZE PARENB.
+const RAW_INPUT = 0o2753;
+const RAW_OUTPUT = 0o1;
+const RAW_LOCAL = 0o100113;
+const RAW_CONTROL = 0o460;
+const CS8 = 0o60;
+const VTIME = 17 + 5;
+const VMIN = 17 + 6;
+
+/** The same settings in raw mode: every byte goes through as it is. cfmakeraw(3) */
+export function rawSettings(settings: Uint8Array): Uint8Array {
+  const raw = settings.slice();
+  const view = new DataView(raw.buffer);
+  const clear = (at: number, bits: number) =>
+    view.setUint32(at, view.getUint32(at, true) & ~bits, true);
+  clear(0, RAW_INPUT);
+  clear(4, RAW_OUTPUT);
+  clear(8, RAW_CONTROL);
+  view.setUint32(8, view.getUint32(8, true) | CS8, true);
+  clear(12, RAW_LOCAL);
+  raw[VTIME] = 0;
+  raw[VMIN] = 1;
+  return raw;
+}
+
+/** The master of the console that the init has handed out. @throws {CrateError} when there is none. */
+export function receiveConsole({ control }: Launched): number {
+  const s = new Scope();
+  const back = s.p.label("back");
+  s.p.handler(back);
+  const fd = receiveDescriptor(s, control, "receive the console");
+  s.p.place(back);
+  s.p.return();
+  const master = runProgram(s.p.build()).value(fd);
+  if (master < 0) throw new CrateError("START", "the container's console did not arrive");
+  return master;
+}
+
+/** Whether the container has a terminal, and whether the user's input goes to it. */
+export interface ForegroundOptions {
+  readonly tty: boolean;
+  readonly input: boolean;
+}
+
+/**
+ * Gives this process over to a running container: from here on it is a program of some kilobytes that
+ * forwards signals and the terminal, and exits as the container does. Never returns.
+ *
+ * @throws {CrateError}
+ */
+export function runInForeground(launched: Launched, { tty, input }: ForegroundOptions): never {
+  const { init, control } = launched;
+  // An init that has ended already needs no signals; any descriptor will do in its place.
+  const pidfd = openProcess(init) ?? control;
+  const descriptors = [0, 1, 2, control, pidfd];
+  let terminal: RelayTerminal | undefined;
+  if (tty) {
+    descriptors.push(receiveConsole(launched));
+    const before = input ? terminalSettings(0) : undefined;
+    terminal = { input, settings: before && { before, raw: rawSettings(before) } };
+  }
+  return become(compileRelay(terminal), { name: "crate-run", descriptors });
+}

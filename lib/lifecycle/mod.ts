@@ -1,0 +1,39 @@
+/**
+ * A container's life: from config to program to running process to state on disk, and what can be
+ * done with it meanwhile.
+ *
+ * @module
+ */
+export {
+  prepareContainer,
+  type Prepared,
+  startContainer,
+  type Started,
+  type StartOptions,
+  waitForExit,
+} from "./container.ts";
+export { type ContainerRoot, execInContainer, type ExecOptions } from "./exec.ts";
+export { type ForegroundOptions, runInForeground, terminalSettings } from "./foreground.ts";
+export { isDirectory } from "./facts.ts";
+export { type LogFrame, readFrames, tailFrames } from "./logs.ts";
+export {
+  collectGarbage,
+  deleteContainer,
+  killContainer,
+  listContainers,
+  ociState,
+  stopContainer,
+  type StopOptions,
+} from "./operations.ts";
+export { INIT_ANNOTATION } from "./program/mod.ts";
+export { parseSignal, signalName } from "./signals.ts";
+export { type Launched, nullStdio, type Stdio } from "./start.ts";
+export {
+  type ContainerRecord,
+  type ContainerState,
+  type Exit,
+  findId,
+  readState,
+  statePaths,
+  type Status,
+} from "./state.ts";

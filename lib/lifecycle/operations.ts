@@ -1,0 +1,211 @@
+import { close, ESRCH, exists, SIGKILL, SyscallError, trySyscall } from "../../ffi/mod.ts";
+import { detectLayout, locateCgroup, removeCgroup } from "../cgroup/mod.ts";
+import { CrateError } from "../errors.ts";
+import { isAlive, openProcess, type ProcessId } from "./process_id.ts";
+import { parseSignal } from "./signals.ts";
+import {
+  type ContainerRecord,
+  type ContainerState,
+  listIds,
+  listRetired,
+  readRetired,
+  readRetiredProcess,
+  readState,
+  removeDirectory,
+  statePaths,
+  tryLock,
+} from "./state.ts";
+import { waitForEnd } from "./wait.ts";
+
+/** How long an end by SIGKILL, and the clearing after it, may take. */
+const PATIENCE = 10_000;
+const DEFAULT_STOP_SIGNAL = "SIGTERM";
+const DEFAULT_STOP_TIMEOUT = 10;
+
+function existing(root: string, id: string): ContainerState {
+  const state = readState(root, id);
+  if (state === undefined) {
+    throw new CrateError("NOT_FOUND", `container "${id}" does not exist: crate list shows them`);
+  }
+  return state;
+}
+
+function notRunning(id: string, { status }: ContainerState): CrateError {
+  return new CrateError("STATE", `container "${id}" is not running, it is ${status}`);
+}
+
+/** A running container's init, as a pidfd. @throws {CrateError} `STATE` when it is not running. */
+export function openInit(root: string, id: string): { pidfd: number; state: ContainerState } {
+  const state = existing(root, id);
+  const pidfd = state.process && state.status === "running"
+    ? openProcess(state.process.init)
+    : undefined;
+  if (pidfd === undefined) throw notRunning(id, { ...state, status: "stopped" });
+  return { pidfd, state };
+}
+
+function send(pidfd: number, signal: number): boolean {
+  const result = trySyscall("pidfd_send_signal", pidfd, signal, null, 0);
+  if (result < 0 && result !== -ESRCH) throw new SyscallError("pidfd_send_signal", -result);
+  return result === 0;
+}
+
+/**
+ * Sends a signal to a container's first process.
+ *
+ * @throws {CrateError} `NOT_FOUND`; `STATE` when it is not running.
+ */
+export function killContainer(root: string, id: string, signal: number): void {
+  const { pidfd, state } = openInit(root, id);
+  try {
+    if (!send(pidfd, signal)) throw notRunning(id, { ...state, status: "stopped" });
+  } finally {
+    close(pidfd);
+  }
+}
+
+/** How to stop a container; what is left out is as the container was started with. */
+export interface StopOptions {
+  readonly signal?: string;
+  /** Seconds until SIGKILL; -1 waits for ever. */
+  readonly timeout?: number;
+}
+
+/**
+ * Asks a container to end, and kills it when it does not in time. One that has ended already is fine.
+ *
+ * @throws {CrateError} `NOT_FOUND`.
+ */
+export async function stopContainer(root: string, id: string, o: StopOptions = {}): Promise<void> {
+  const state = existing(root, id);
+  const { record, process } = state;
+  const signal = parseSignal(o.signal ?? record.stopSignal ?? DEFAULT_STOP_SIGNAL);
+  const timeout = o.timeout ?? record.stopTimeout ?? DEFAULT_STOP_TIMEOUT;
+  if (state.status !== "running" || process === undefined) return;
+  const pidfd = openProcess(process.init);
+  if (pidfd === undefined) return;
+  try {
+    send(pidfd, signal);
+    const patience = timeout < 0 ? Infinity : timeout * 1000;
+    if (!(await waitForEnd(pidfd, Math.min(patience, 2 ** 31)))) {
+      send(pidfd, SIGKILL);
+      await waitForEnd(pidfd, PATIENCE);
+    }
+  } finally {
+    close(pidfd);
+  }
+  await waitForMonitor(process.monitor);
+}
+
+/** Until the monitor has recorded the end and cleared away. */
+async function waitForMonitor(monitor: ProcessId): Promise<void> {
+  const pidfd = openProcess(monitor);
+  if (pidfd === undefined) return;
+  try {
+    await waitForEnd(pidfd, PATIENCE);
+  } finally {
+    close(pidfd);
+  }
+}
+
+async function removeGroups({ cgroupsPath }: ContainerRecord): Promise<void> {
+  if (cgroupsPath === undefined) return;
+  await removeCgroup(locateCgroup(detectLayout(), cgroupsPath).directories);
+}
+
+/**
+ * Deletes a container, and with `force` kills it first.
+ *
+ * @throws {CrateError} `NOT_FOUND`; `STATE` when it runs, or is being made, and `force` is not given.
+ */
+export async function deleteContainer(root: string, id: string, force = false): Promise<void> {
+  const state = existing(root, id);
+  const { record, process, status } = state;
+  const { directory } = statePaths(root, id);
+  if (status === "creating") {
+    if (await clearUnfinished(root, id)) return;
+    throw new CrateError("STATE", `container "${id}" is being made by another crate right now`);
+  }
+  if (status === "running" && !force) {
+    throw new CrateError(
+      "STATE",
+      `container "${id}" is running: stop it first (crate stop ${id}), or delete it with --force`,
+    );
+  }
+  if (process !== undefined) {
+    const pidfd = openProcess(process.init);
+    if (pidfd !== undefined) {
+      try {
+        send(pidfd, SIGKILL);
+        if (!(await waitForEnd(pidfd, PATIENCE))) {
+          throw new CrateError("FAILED", `container "${id}" does not die: pid ${process.init.pid}`);
+        }
+      } finally {
+        close(pidfd);
+      }
+    }
+    await waitForMonitor(process.monitor);
+  }
+  await removeGroups(record);
+  removeDirectory(directory);
+}
+
+/**
+ * Clears what a dead crate left in the middle of making a container: a directory whose lock is free,
+ * and no process recorded.
+ *
+ * @returns whether there is nothing any more.
+ */
+async function clearUnfinished(root: string, id: string): Promise<boolean> {
+  const { directory, process } = statePaths(root, id);
+  const lock = tryLock(directory);
+  if (lock === undefined) return !exists(directory);
+  using _ = lock;
+  if (exists(process)) return false;
+  const state = readState(root, id);
+  if (state !== undefined) await removeGroups(state.record);
+  removeDirectory(directory);
+  return true;
+}
+
+/**
+ * Clears whatever crates that were killed have left: half-made containers, containers of `--rm` whose
+ * monitor died with them, directories on their way out.
+ */
+export async function collectGarbage(root: string): Promise<void> {
+  for (const directory of listRetired(root)) {
+    const monitor = readRetiredProcess(directory)?.monitor;
+    if (monitor !== undefined && isAlive(monitor)) continue;
+    const record = readRetired(directory);
+    if (record !== undefined) await removeGroups(record);
+    removeDirectory(directory);
+  }
+  for (const id of listIds(root)) {
+    const state = readState(root, id);
+    if (state === undefined || state.status === "creating") await clearUnfinished(root, id);
+    else if (
+      state.record.remove && state.status === "stopped" && !isAlive(state.process!.monitor)
+    ) await deleteContainer(root, id, true);
+  }
+}
+
+/** All containers, the oldest first, after clearing what dead crates have left. */
+export async function listContainers(root: string): Promise<ContainerState[]> {
+  await collectGarbage(root);
+  return listIds(root)
+    .map((id) => readState(root, id))
+    .filter((state) => state !== undefined)
+    .sort((a, b) => a.record.created < b.record.created ? -1 : 1);
+}
+
+/** A container's state, as the runtime-spec has it. runtime.md, "State" */
+export function ociState({ record, status, process }: ContainerState): Record<string, unknown> {
+  return {
+    ociVersion: record.spec.ociVersion,
+    id: record.id,
+    status,
+    ...(status === "running" && process ? { pid: process.init.pid } : {}),
+    bundle: record.bundle,
+    ...(record.spec.annotations ? { annotations: record.spec.annotations } : {}),
+  };
+}
