@@ -28,6 +28,8 @@ export function killAll(location: CgroupLocation, signal: number): void {
 /** SIGKILL for all that is in any of these groups or below them. */
 export function killDirectories(directories: readonly string[]): void {
   const freezer = directories.find((directory) => exists(`${directory}/freezer.state`));
+  // Before it freezes: nobody would be left to thaw it.
+  for (const directory of directories) refuseOwn(cgroupProcesses(directory), directory);
   const frozen = freezer !== undefined && tryFreeze(freezer, true);
   try {
     for (const directory of directories) killDirectory(directory);
@@ -44,9 +46,9 @@ function killDirectory(directory: string): void {
   for (let round = 0; round < 100; round++) {
     const pids = cgroupProcesses(directory).filter((pid) => !killed.has(pid));
     if (pids.length === 0) return;
-    // Since Linux 5.14, and then one write is enough. That we are not in there must be known.
+    // Since Linux 5.14, and then one write is enough.
     const file = `${directory}/cgroup.kill`;
-    if (exists(file) && !pids.includes(Deno.pid)) return writeFile(file, "1");
+    if (exists(file)) return writeFile(file, "1");
     signalProcesses(pids, SIGKILL, directory);
     for (const pid of pids) killed.add(pid);
   }
@@ -63,9 +65,13 @@ function tryFreeze(directory: string, freeze: boolean): boolean {
 }
 
 function signalProcesses(pids: readonly number[], signal: number, group: string): void {
+  refuseOwn(pids, group);
+  // One that is gone meanwhile is as good as signalled.
+  for (const pid of pids) trySyscall("kill", pid, signal);
+}
+
+function refuseOwn(pids: readonly number[], group: string): void {
   if (pids.includes(Deno.pid)) {
     throw new CrateError("FAILED", `the cgroup ${group} holds crate itself, and is not killed`);
   }
-  // One that is gone meanwhile is as good as signalled.
-  for (const pid of pids) trySyscall("kill", pid, signal);
 }
