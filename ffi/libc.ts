@@ -2,7 +2,7 @@ import { INTERPRETERS } from "./interpreter/bytes.ts";
 import { PROT_EXEC, PROT_READ } from "./constants.ts";
 import { SyscallError } from "./errno.ts";
 import { encodeAt, interpreter, memorySize } from "./program/encode.ts";
-import type { Program } from "./program/builder.ts";
+import type { Cell, Program } from "./program/builder.ts";
 import { type Arch, type SyscallName, syscallNumber } from "./syscalls.ts";
 
 // The one Deno.dlopen. libc is asked for little: `syscall`, once, to make a page of ours executable;
@@ -201,16 +201,17 @@ export function syscall(name: SyscallName, ...args: SyscallArgument[]): number {
 /** Reads the variables that an in-process program left behind. */
 export interface Run {
   /** The 32-bit value at an offset of the program's variables. */
-  value(cell: { readonly offset: number }): number;
+  value(cell: Cell): number;
   /** Bytes of the program's variables, copied. */
-  bytes(cell: { readonly offset: number; readonly size: number }): Uint8Array<ArrayBuffer>;
+  bytes(cell: Cell): Uint8Array<ArrayBuffer>;
 }
 
-function reader(memory: Uint8Array<ArrayBuffer>): Run {
+function reader({ sizes }: Program, memory: Uint8Array<ArrayBuffer>): Run {
   const view = new DataView(memory.buffer, memory.byteOffset);
+  const at = ({ kind, offset }: Cell) => kind === "buffer" ? sizes.variables + offset : offset;
   return {
-    value: (cell) => view.getInt32(cell.offset, true),
-    bytes: (cell) => memory.slice(cell.offset, cell.offset + cell.size),
+    value: (cell) => view.getInt32(at(cell), true),
+    bytes: (cell) => memory.slice(at(cell), at(cell) + cell.size),
   };
 }
 
@@ -222,7 +223,7 @@ export function runProgram(program: Program): Run {
   const memory = bytes.subarray(PROGRAM_AT, PROGRAM_AT + PROGRAM_SIZE);
   const at = encodeAt(program, arch, base + PROGRAM_AT, memory);
   symbols.bsearch(at.steps, at.variables, 1, 1, entry);
-  return reader(memory);
+  return reader(program, memory);
 }
 
 let asynchronous: AsyncSymbols | undefined;
@@ -239,7 +240,7 @@ export async function runProgramAsync(program: Program): Promise<Run> {
   const base = Number(symbols.memcpy(memory, 0, 0));
   const at = encodeAt(program, arch, base, memory);
   await asynchronous.bsearch(at.steps, at.variables, 1, 1, entry);
-  return reader(memory);
+  return reader(program, memory);
 }
 
 /** Opens what this room needs of the runtime now, so that `ffi` may be revoked afterwards. */

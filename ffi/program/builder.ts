@@ -2,9 +2,12 @@ import type { Layout } from "../layout.ts";
 import type { Fields, Values } from "../layout.ts";
 import type { SyscallName } from "../syscalls.ts";
 
-/** Bytes of a program's data: constant (`text`, read-only) or variable (`data`). */
+/**
+ * Bytes of a program's data: constant (read-only, beside the steps), variable, or a buffer: a
+ * variable so large and empty that it is only made room for.
+ */
 export interface Cell {
-  readonly kind: "constant" | "variable";
+  readonly kind: "constant" | "variable" | "buffer";
   /** What `--explain` prints for it: a quoted string, a struct's fields, a variable's name. */
   readonly show: string;
   readonly size: number;
@@ -61,6 +64,12 @@ export interface Program {
   readonly steps: readonly Step[];
   readonly constants: readonly Cell[];
   readonly variables: readonly Cell[];
+  /** How many bytes the constants, the variables with the header, and the buffers take. */
+  readonly sizes: {
+    readonly constants: number;
+    readonly variables: number;
+    readonly buffers: number;
+  };
   readonly relocations: readonly Relocation[];
   /** Where a failing step without a `negative` label goes on. */
   readonly handler?: Label;
@@ -78,6 +87,9 @@ export interface StepOptions {
 
 /** The header that every program's data begins with; see interpreter/x86_64.s. */
 export const HEADER_SIZE = 32;
+
+/** From this size on a variable without a value is a buffer. */
+const BUFFER_SIZE = 128;
 
 const encoder = new TextEncoder();
 
@@ -123,6 +135,7 @@ export class ProgramBuilder {
   readonly #strings = new Map<string, Cell>();
   #constantsEnd = 0;
   #variablesEnd = HEADER_SIZE;
+  #buffersEnd = 0;
   #handler?: Label;
   /** The header's cell: `failed`, `error`, `handler`, `last` at 0, 8, 16, 24. */
   readonly header: Cell = { kind: "variable", show: "header", size: HEADER_SIZE, offset: 0 };
@@ -166,6 +179,11 @@ export class ProgramBuilder {
 
   /** Memory the program may change: zeros, or a copy of `initial`. */
   variable(name: string, size: number, initial?: Uint8Array): Cell {
+    if (initial === undefined && size >= BUFFER_SIZE) {
+      const offset = this.#buffersEnd;
+      this.#buffersEnd = (offset + size + 7) & ~7;
+      return { kind: "buffer", show: name, size, offset };
+    }
     const offset = this.#variablesEnd;
     const cell: Cell = { kind: "variable", show: name, size, bytes: initial, offset };
     this.#variablesEnd = (offset + size + 7) & ~7;
@@ -275,6 +293,11 @@ export class ProgramBuilder {
       steps: this.#steps,
       constants: this.#constants,
       variables: this.#variables,
+      sizes: {
+        constants: this.#constantsEnd,
+        variables: this.#variablesEnd,
+        buffers: this.#buffersEnd,
+      },
       relocations: this.#relocations,
       handler: this.#handler,
       labels: this.#labels,

@@ -1,6 +1,6 @@
 import { INTERPRETERS } from "../interpreter/bytes.ts";
 import { type Arch, syscallNumber } from "../syscalls.ts";
-import { type Argument, type Cell, HEADER_SIZE, type Program } from "./builder.ts";
+import type { Argument, Cell, Program } from "./builder.ts";
 
 // The encoder: a program becomes bytes, as an ELF file (elf(5)) or in the memory of this process.
 
@@ -36,21 +36,7 @@ export function interpreter(arch: Arch): Uint8Array {
   return interpreters[arch] ??= Uint8Array.fromHex(INTERPRETERS[arch].hex);
 }
 
-function end(cells: readonly Cell[], start: number): number {
-  const last = cells[cells.length - 1];
-  return last === undefined ? start : last.offset + last.size;
-}
-
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
-
-/** The bytes up to the last variable that has a value; what follows is zeros. */
-function initialisedEnd(variables: readonly Cell[]): number {
-  for (let i = variables.length - 1; i >= 0; i--) {
-    const cell = variables[i]!;
-    if (cell.bytes !== undefined) return cell.offset + cell.bytes.length;
-  }
-  return HEADER_SIZE;
-}
 
 /** Writes steps, constants and variables where they belong in `view`. */
 function fill(
@@ -62,10 +48,11 @@ function fill(
   offsets: Addresses,
 ): void {
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  const addressOf = (cell: Cell) =>
-    (cell.kind === "constant" ? at.constants : at.variables) + cell.offset;
-  const offsetOf = (cell: Cell) =>
-    (cell.kind === "constant" ? offsets.constants : offsets.variables) + cell.offset;
+  const buffers = at.variables + program.sizes.variables;
+  const addressOf = ({ kind, offset }: Cell) =>
+    offset + (kind === "constant" ? at.constants : kind === "variable" ? at.variables : buffers);
+  const offsetOf = ({ kind, offset }: Cell) =>
+    offset + (kind === "constant" ? offsets.constants : offsets.variables);
   const set64 = (where: number, value: number) => {
     view.setInt32(where, value | 0, true);
     view.setInt32(where + 4, Math.floor(value / 4294967296), true);
@@ -123,9 +110,9 @@ export function encodeElf(program: Program, arch: Arch): Encoded {
   const page = PAGE_SIZES[arch];
   const steps = align(HEADERS + code.length, 8);
   const constants = steps + program.steps.length * STEP_SIZE;
-  const textEnd = constants + end(program.constants, 0);
+  const textEnd = constants + program.sizes.constants;
   const variables = align(textEnd, 8);
-  const fileEnd = variables + initialisedEnd(program.variables);
+  const fileEnd = variables + program.sizes.variables;
   // The file's last text page is also its first data page; memory maps it twice, once each way.
   const dataAddress = TEXT_ADDRESS + align(textEnd, page) + variables % page;
   const addresses: Addresses = {
@@ -169,9 +156,9 @@ export function encodeElf(program: Program, arch: Arch): Encoded {
     view.setUint32(at + 40, memorySize, true);
     view.setUint32(at + 48, type === PT_LOAD ? page : 16, true);
   };
-  const variablesEnd = end(program.variables, HEADER_SIZE);
+  const inMemory = program.sizes.variables + program.sizes.buffers;
   segment(0, PT_LOAD, PF_R | PF_X, 0, TEXT_ADDRESS, textEnd, textEnd);
-  segment(1, PT_LOAD, PF_R | PF_W, variables, dataAddress, fileEnd - variables, variablesEnd);
+  segment(1, PT_LOAD, PF_R | PF_W, variables, dataAddress, fileEnd - variables, inMemory);
   segment(2, PT_GNU_STACK, PF_R | PF_W, 0, 0, 0, 0);
   return { bytes, addresses };
 }
@@ -183,14 +170,13 @@ const PF_W = 2;
 const PF_R = 4;
 
 /** How many bytes `encodeAt` needs for a program. */
-export function memorySize(program: Program): number {
-  return align(end(program.variables, HEADER_SIZE), 8) + program.steps.length * STEP_SIZE +
-    end(program.constants, 0);
+export function memorySize({ sizes, steps }: Program): number {
+  return align(sizes.variables + sizes.buffers, 8) + steps.length * STEP_SIZE + sizes.constants;
 }
 
 /**
- * A program for this process, in memory at `base`: header and variables first, then the steps, then
- * the constants. It ends with a `return`.
+ * A program for this process, in memory at `base`: header, variables and buffers first, then the
+ * steps, then the constants. It ends with a `return`.
  */
 export function encodeAt(
   program: Program,
@@ -198,7 +184,7 @@ export function encodeAt(
   base: number,
   memory: Uint8Array<ArrayBuffer>,
 ): Addresses {
-  const steps = align(end(program.variables, HEADER_SIZE), 8);
+  const steps = align(program.sizes.variables + program.sizes.buffers, 8);
   const offsets = { variables: 0, steps, constants: steps + program.steps.length * STEP_SIZE };
   const size = memorySize(program);
   memory.fill(0, 0, size);
