@@ -4,8 +4,8 @@
  * @module
  */
 import { CrateError } from "../errors.ts";
-import type { Linux, Mount, Process, Spec } from "./types.ts";
-import type { LinuxResources } from "./types_resources.ts";
+import type { Linux, LinuxSeccomp, Mount, Process, Spec } from "./types.ts";
+import type { LinuxBlockIO, LinuxResources } from "./types_resources.ts";
 
 /**
  * Refuses a valid config that asks for something this version does not do: nothing is ever left
@@ -156,17 +156,18 @@ function requireLinux(linux: Linux): void {
   refuseField(linux.intelRdt, "linux.intelRdt");
   refuseKeys(linux.memoryPolicy, "linux.memoryPolicy");
   refuseField(linux.personality, "linux.personality");
-  refuseField(linux.seccomp?.listenerPath, "linux.seccomp.listenerPath");
-  const seccomp = linux.seccomp;
-  if (seccomp?.defaultAction === "SCMP_ACT_NOTIFY") {
-    unsupported("linux.seccomp.defaultAction SCMP_ACT_NOTIFY");
-  }
-  seccomp?.syscalls?.forEach(({ action }, index) => {
-    if (action === "SCMP_ACT_NOTIFY") {
-      unsupported(`linux.seccomp.syscalls[${index}].action ${action}`);
-    }
-  });
+  if (linux.seccomp !== undefined) requireSeccomp(linux.seccomp);
   if (linux.resources !== undefined) requireResources(linux.resources);
+}
+
+function requireSeccomp(seccomp: LinuxSeccomp): void {
+  const where = "linux.seccomp";
+  refuseField(seccomp.listenerPath, `${where}.listenerPath`);
+  const notify = "SCMP_ACT_NOTIFY";
+  if (seccomp.defaultAction === notify) unsupported(`${where}.defaultAction ${notify}`);
+  seccomp.syscalls?.forEach(({ action }, index) => {
+    if (action === notify) unsupported(`${where}.syscalls[${index}].action ${notify}`);
+  });
 }
 
 function requireResources(resources: LinuxResources): void {
@@ -174,9 +175,13 @@ function requireResources(resources: LinuxResources): void {
   refuseKeys(resources.rdma, `${where}.rdma`);
   refuseField(resources.network?.classID, `${where}.network.classID`);
   refuseEach(resources.network?.priorities, `${where}.network.priorities`);
-  const { weight: _, leafWeight, ...devices } = resources.blockIO ?? {};
-  if (leafWeight) unsupported(`${where}.blockIO.leafWeight`);
+  if (resources.blockIO !== undefined) requireBlockIO(resources.blockIO);
+}
+
+function requireBlockIO({ weight: _, leafWeight, ...devices }: LinuxBlockIO): void {
+  const where = "linux.resources.blockIO";
+  if (leafWeight) unsupported(`${where}.leafWeight`);
   for (const [key, items] of Object.entries(devices)) {
-    if (Array.isArray(items)) refuseEach(items, `${where}.blockIO.${key}`);
+    if (Array.isArray(items)) refuseEach(items, `${where}.${key}`);
   }
 }

@@ -10,6 +10,7 @@ import {
   at,
   fail,
   type Fields,
+  given,
   integer,
   object,
   optionalBoolean,
@@ -53,15 +54,14 @@ export function validateSpec(value: unknown, source?: string): Spec {
   const spec = object(value, `${root}the config`);
   version(spec.ociVersion, at(root, "ociVersion"));
   rootfs(spec.root, at(root, "root"));
-  if (spec.process !== undefined) validateProcess(spec.process, at(root, "process"));
+  given(spec, "process", root, validateProcess);
 
   const linux = optionalObject(spec, "linux", root);
   const namespaces = readNamespaces(linux, at(root, "linux"));
   for (const key of ["hostname", "domainname"]) name(spec, key, root, namespaces);
   validateMounts(spec, root, namespaces);
-  const hooks = optionalObject(spec, "hooks", root);
-  if (hooks !== undefined) validateHooks(hooks, at(root, "hooks"));
-  if (spec.annotations !== undefined) stringMap(spec.annotations, at(root, "annotations"));
+  given(spec, "hooks", root, validateHooks);
+  given(spec, "annotations", root, stringMap);
   if (linux !== undefined) validateLinux(linux, at(root, "linux"), namespaces, spec);
   return value as Spec;
 }
@@ -105,7 +105,8 @@ const HOOKS = [
   "poststop",
 ];
 
-function validateHooks(hooks: Fields, where: string): void {
+function validateHooks(value: unknown, where: string): void {
+  const hooks = object(value, where);
   for (const point of HOOKS) optionalEach(hooks, point, where, hook);
 }
 

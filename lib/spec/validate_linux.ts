@@ -11,6 +11,7 @@ import {
   each,
   fail,
   type Fields,
+  given,
   integer,
   MAX_ID,
   MAX_UINT32,
@@ -51,9 +52,16 @@ export function readNamespaces(linux: Fields | undefined, where: string): Namesp
   return found;
 }
 
-const PROPAGATIONS = ["private", "shared", "slave", "unbindable"].flatMap((
-  word,
-) => [word, `r${word}`]);
+const PROPAGATIONS = [
+  "private",
+  "rprivate",
+  "shared",
+  "rshared",
+  "slave",
+  "rslave",
+  "unbindable",
+  "runbindable",
+];
 
 /** Throws `INVALID` unless the value is a `linux` that fits the rest of the config. */
 export function validateLinux(
@@ -62,40 +70,41 @@ export function validateLinux(
   namespaces: Namespaces,
   spec: Fields,
 ): void {
-  idMappings(linux, where, namespaces);
-  sysctls(linux, where, namespaces, spec);
+  const inNamespace: Ask = (ask) => (value, field) => ask(value, field, namespaces);
+  given(linux, "uidMappings", where, inNamespace(idMappings));
+  given(linux, "gidMappings", where, inNamespace(idMappings));
+  given(linux, "sysctl", where, (value, field) => sysctls(value, field, namespaces, spec));
   optionalText(linux, "cgroupsPath", where);
   optionalEach(linux, "devices", where, device);
-  const resources = optionalObject(linux, "resources", where);
-  if (resources !== undefined) validateResources(resources, at(where, "resources"));
-  const seccomp = optionalObject(linux, "seccomp", where);
-  if (seccomp !== undefined) validateSeccomp(seccomp, at(where, "seccomp"));
+  given(linux, "resources", where, validateResources);
+  given(linux, "seccomp", where, validateSeccomp);
   optionalWord(linux, "rootfsPropagation", where, PROPAGATIONS);
-  for (const key of ["maskedPaths", "readonlyPaths"]) hiddenPaths(linux, key, where, namespaces);
+  given(linux, "maskedPaths", where, inNamespace(hiddenPaths));
+  given(linux, "readonlyPaths", where, inNamespace(hiddenPaths));
   optionalText(linux, "mountLabel", where);
-  netDevices(linux, where, namespaces);
-  intelRdt(linux, where);
-  memoryPolicy(linux, where);
-  personality(linux, where);
-  timeOffsets(linux, where, namespaces);
+  given(linux, "netDevices", where, inNamespace(netDevices));
+  given(linux, "intelRdt", where, intelRdt);
+  given(linux, "memoryPolicy", where, memoryPolicy);
+  given(linux, "personality", where, personality);
+  given(linux, "timeOffsets", where, inNamespace(timeOffsets));
 }
 
-function idMappings(linux: Fields, where: string, namespaces: Namespaces): void {
-  for (const key of ["uidMappings", "gidMappings"]) {
-    const maps = optionalEach(linux, key, where, validateIDMapping);
-    if (maps === undefined || maps.length === 0) continue;
-    if (!namespaces.has("user")) {
-      fail(`${at(where, key)} needs a user namespace in linux.namespaces`);
-    }
-    // user_namespaces(7): a map is at most 340 lines long.
-    if (maps.length > 340) fail(`${at(where, key)} has ${maps.length} lines, the kernel takes 340`);
+/** Gives a question about a field the namespaces to ask it with. */
+type Ask = (
+  ask: (value: unknown, field: string, namespaces: Namespaces) => void,
+) => (value: unknown, field: string) => void;
+
+function idMappings(value: unknown, field: string, namespaces: Namespaces): void {
+  const maps = each(value, field, validateIDMapping);
+  if (maps.length > 0 && !namespaces.has("user")) {
+    fail(`${field} needs a user namespace in linux.namespaces`);
   }
+  // user_namespaces(7): a map is at most 340 lines long.
+  if (maps.length > 340) fail(`${field} has ${maps.length} lines, the kernel takes 340`);
 }
 
-function sysctls(linux: Fields, where: string, namespaces: Namespaces, spec: Fields): void {
-  if (linux.sysctl === undefined) return;
-  const field = at(where, "sysctl");
-  for (const name of Object.keys(stringMap(linux.sysctl, field))) {
+function sysctls(value: unknown, field: string, namespaces: Namespaces, spec: Fields): void {
+  for (const name of Object.keys(stringMap(value, field))) {
     const path = sysctlPath(name);
     if (path === undefined) fail(`${field}: "${name}" is not a kernel parameter's name`);
     const namespace = sysctlNamespace(path);
@@ -114,10 +123,8 @@ function sysctls(linux: Fields, where: string, namespaces: Namespaces, spec: Fie
   }
 }
 
-function hiddenPaths(linux: Fields, key: string, where: string, namespaces: Namespaces): void {
-  if (linux[key] === undefined) return;
-  const field = at(where, key);
-  const paths = each(linux[key], field, absolute);
+function hiddenPaths(value: unknown, field: string, namespaces: Namespaces): void {
+  const paths = each(value, field, absolute);
   if (paths.length > 0 && !namespaces.has("mount")) {
     fail(`${field} needs a mount namespace in linux.namespaces`);
   }
@@ -144,10 +151,8 @@ function device(value: unknown, field: string): void {
   optionalInteger(fields, "gid", field, 0, MAX_ID);
 }
 
-function netDevices(linux: Fields, where: string, namespaces: Namespaces): void {
-  const devices = optionalObject(linux, "netDevices", where);
-  if (devices === undefined) return;
-  const field = at(where, "netDevices");
+function netDevices(value: unknown, field: string, namespaces: Namespaces): void {
+  const devices = object(value, field);
   const names = Object.keys(devices);
   if (names.length > 0 && !namespaces.has("network")) {
     fail(`${field} needs a network namespace in linux.namespaces`);
@@ -164,10 +169,8 @@ function netDevices(linux: Fields, where: string, namespaces: Namespaces): void 
   }
 }
 
-function intelRdt(linux: Fields, where: string): void {
-  const rdt = optionalObject(linux, "intelRdt", where);
-  if (rdt === undefined) return;
-  const field = at(where, "intelRdt");
+function intelRdt(value: unknown, field: string): void {
+  const rdt = object(value, field);
   const closID = optionalText(rdt, "closID", field);
   if (closID !== undefined && (closID === "." || closID === ".." || /[/\n]/.test(closID))) {
     refuse(at(field, "closID"), "be a directory's name", closID);
@@ -194,26 +197,21 @@ const POLICY_MODES = [
 ];
 const POLICY_FLAGS = ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
 
-function memoryPolicy(linux: Fields, where: string): void {
-  const policy = optionalObject(linux, "memoryPolicy", where);
-  if (policy === undefined) return;
-  const field = at(where, "memoryPolicy");
+function memoryPolicy(value: unknown, field: string): void {
+  const policy = object(value, field);
   optionalWord(policy, "mode", field, POLICY_MODES);
   cpuList(policy, "nodes", field);
   optionalEach(policy, "flags", field, (flag, name) => oneOf(flag, name, POLICY_FLAGS));
 }
 
-function personality(linux: Fields, where: string): void {
-  const fields = optionalObject(linux, "personality", where);
-  if (fields === undefined) return;
-  optionalWord(fields, "domain", at(where, "personality"), ["LINUX", "LINUX32"]);
-  optionalStrings(fields, "flags", at(where, "personality"));
+function personality(value: unknown, field: string): void {
+  const fields = object(value, field);
+  optionalWord(fields, "domain", field, ["LINUX", "LINUX32"]);
+  optionalStrings(fields, "flags", field);
 }
 
-function timeOffsets(linux: Fields, where: string, namespaces: Namespaces): void {
-  const offsets = optionalObject(linux, "timeOffsets", where);
-  if (offsets === undefined) return;
-  const field = at(where, "timeOffsets");
+function timeOffsets(value: unknown, field: string, namespaces: Namespaces): void {
+  const offsets = object(value, field);
   for (const clock of ["monotonic", "boottime"]) {
     const offset = optionalObject(offsets, clock, field);
     if (offset === undefined) continue;

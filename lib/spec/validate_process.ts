@@ -10,6 +10,7 @@ import {
   each,
   fail,
   type Fields,
+  given,
   integer,
   MAX_ID,
   object,
@@ -17,10 +18,8 @@ import {
   optionalBoolean,
   optionalEach,
   optionalInteger,
-  optionalObject,
   optionalStrings,
   optionalText,
-  optionalWord,
   refuse,
   strings,
   uint64,
@@ -37,16 +36,18 @@ export function validateProcess(value: unknown, where: string): void {
   if (process.cwd === undefined) fail(`${at(where, "cwd")} is missing: the working directory, "/"`);
   absolute(process.cwd, at(where, "cwd"));
   const terminal = optionalBoolean(process, "terminal", where);
-  consoleSize(process, where, terminal === true);
-  user(process, where);
-  capabilities(process, where);
-  rlimits(process, where);
+  given(process, "consoleSize", where, terminal === true ? consoleSize : unusedConsoleSize);
+  given(process, "user", where, user);
+  given(process, "capabilities", where, capabilities);
+  given(process, "rlimits", where, rlimits);
   optionalBoolean(process, "noNewPrivileges", where);
   optionalText(process, "apparmorProfile", where);
   optionalText(process, "selinuxLabel", where);
   // /proc/PID/oom_score_adj, proc(5).
   optionalInteger(process, "oomScoreAdj", where, -1000, 1000);
-  scheduling(process, where);
+  given(process, "scheduler", where, scheduler);
+  given(process, "ioPriority", where, ioPriority);
+  given(process, "execCPUAffinity", where, execCPUAffinity);
 }
 
 function validateArguments(process: Fields, where: string): void {
@@ -63,42 +64,39 @@ function validateArguments(process: Fields, where: string): void {
   }
 }
 
-/** Ignored without a terminal, as the spec asks, but for its types. */
-function consoleSize(process: Fields, where: string, terminal: boolean): void {
-  const box = optionalObject(process, "consoleSize", where);
-  if (box === undefined) return;
-  const max = terminal ? MAX_WINDOW : Number.MAX_SAFE_INTEGER;
+function consoleSize(value: unknown, field: string): void {
+  const box = object(value, field);
+  for (const key of ["height", "width"]) integer(box[key], at(field, key), 0, MAX_WINDOW);
+}
+
+/** Without a terminal the spec asks to ignore it: only its types count. */
+function unusedConsoleSize(value: unknown, field: string): void {
+  const box = object(value, field);
   for (const key of ["height", "width"]) {
-    integer(box[key], at(at(where, "consoleSize"), key), 0, max);
+    integer(box[key], at(field, key), 0, Number.MAX_SAFE_INTEGER);
   }
 }
 
-function user(process: Fields, where: string): void {
-  const fields = optionalObject(process, "user", where);
-  if (fields === undefined) return;
-  const field = at(where, "user");
+function user(value: unknown, field: string): void {
+  const fields = object(value, field);
   optionalInteger(fields, "uid", field, 0, MAX_ID);
   optionalInteger(fields, "gid", field, 0, MAX_ID);
   optionalInteger(fields, "umask", field, 0, 0o777);
   optionalText(fields, "username", field);
-  const groups = fields.additionalGids;
-  if (groups === undefined) return;
-  each(groups, at(field, "additionalGids"), (gid, name) => integer(gid, name, 0, MAX_ID));
+  optionalEach(fields, "additionalGids", field, (gid, name) => integer(gid, name, 0, MAX_ID));
 }
 
 const CAPABILITY_SETS = ["bounding", "effective", "inheritable", "permitted", "ambient"];
 
 /** Names by their form only: which of them this kernel has is not the document's business. */
-function capabilities(process: Fields, where: string): void {
-  const sets = optionalObject(process, "capabilities", where);
-  if (sets === undefined) return;
+function capabilities(value: unknown, field: string): void {
+  const sets = object(value, field);
   for (const set of CAPABILITY_SETS) {
-    const names = optionalStrings(sets, set, at(where, "capabilities"));
+    const names = optionalStrings(sets, set, field);
     if (names === undefined) continue;
     for (let i = 0; i < names.length; i++) {
       if (!/^CAP_[A-Z][A-Z0-9_]*$/.test(names[i]!)) {
-        const field = `${at(where, "capabilities")}.${set}[${i}]`;
-        refuse(field, "be a capability's name (CAP_CHOWN)", names[i]);
+        refuse(`${field}.${set}[${i}]`, "be a capability's name (CAP_CHOWN)", names[i]);
       }
     }
   }
@@ -124,9 +122,9 @@ const RLIMITS = [
   "RLIMIT_STACK",
 ];
 
-function rlimits(process: Fields, where: string): void {
+function rlimits(value: unknown, field: string): void {
   const seen = new Set<string>();
-  optionalEach(process, "rlimits", where, (value, field) => {
+  each(value, field, (value, field) => {
     const limit = object(value, field);
     const type = oneOf(limit.type, at(field, "type"), RLIMITS);
     if (seen.has(type)) fail(`${field} sets ${type} a second time`);
@@ -158,29 +156,25 @@ const SCHEDULER_FLAGS = [
 ];
 const IO_CLASSES = ["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
 
-function scheduling(process: Fields, where: string): void {
-  const scheduler = optionalObject(process, "scheduler", where);
-  if (scheduler !== undefined) {
-    const field = at(where, "scheduler");
-    oneOf(scheduler.policy, at(field, "policy"), POLICIES);
-    optionalInteger(scheduler, "nice", field, -20, 19);
-    optionalInteger(scheduler, "priority", field, 0, INT32_MAX);
-    optionalEach(scheduler, "flags", field, (flag, name) => oneOf(flag, name, SCHEDULER_FLAGS));
-    for (const key of ["runtime", "deadline", "period"]) {
-      optionalInteger(scheduler, key, field, 0, Number.MAX_SAFE_INTEGER);
-    }
+function scheduler(value: unknown, field: string): void {
+  const fields = object(value, field);
+  oneOf(fields.policy, at(field, "policy"), POLICIES);
+  optionalInteger(fields, "nice", field, -20, 19);
+  optionalInteger(fields, "priority", field, 0, INT32_MAX);
+  optionalEach(fields, "flags", field, (flag, name) => oneOf(flag, name, SCHEDULER_FLAGS));
+  for (const key of ["runtime", "deadline", "period"]) {
+    optionalInteger(fields, key, field, 0, Number.MAX_SAFE_INTEGER);
   }
-  const io = optionalObject(process, "ioPriority", where);
-  if (io !== undefined) {
-    const field = at(where, "ioPriority");
-    if (io.class === undefined) fail(`${at(field, "class")} is missing: ${IO_CLASSES.join(", ")}`);
-    optionalWord(io, "class", field, IO_CLASSES);
-    optionalInteger(io, "priority", field, 0, 7);
-  }
-  const affinity = optionalObject(process, "execCPUAffinity", where);
-  if (affinity !== undefined) {
-    for (const key of ["initial", "final"]) {
-      cpuList(affinity, key, at(where, "execCPUAffinity"));
-    }
-  }
+}
+
+function ioPriority(value: unknown, field: string): void {
+  const fields = object(value, field);
+  oneOf(fields.class, at(field, "class"), IO_CLASSES);
+  optionalInteger(fields, "priority", field, 0, 7);
+}
+
+function execCPUAffinity(value: unknown, field: string): void {
+  const fields = object(value, field);
+  cpuList(fields, "initial", field);
+  cpuList(fields, "final", field);
 }

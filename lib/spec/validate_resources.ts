@@ -8,15 +8,16 @@
 import {
   at,
   cpuList,
+  each,
   fail,
   type Fields,
+  given,
   integer,
   MAX_UINT32,
   object,
   optionalBoolean,
   optionalEach,
   optionalInteger,
-  optionalObject,
   optionalWord,
   refuse,
   stringMap,
@@ -28,21 +29,18 @@ const MAX_INT64 = 2 ** 63;
 const MAX_UINT64 = 2 ** 64;
 const MAX_WEIGHT = 1000;
 
-/** Throws `INVALID` unless the fields are resources. */
-export function validateResources(resources: Fields, where: string): void {
+/** Throws `INVALID` unless the value is resources. */
+export function validateResources(value: unknown, where: string): void {
+  const resources = object(value, where);
   optionalEach(resources, "devices", where, deviceRule);
-  const memoryFields = optionalObject(resources, "memory", where);
-  if (memoryFields !== undefined) memory(memoryFields, at(where, "memory"));
-  const cpuFields = optionalObject(resources, "cpu", where);
-  if (cpuFields !== undefined) cpu(cpuFields, at(where, "cpu"));
-  const pids = optionalObject(resources, "pids", where);
-  if (pids !== undefined) integer(pids.limit, at(at(where, "pids"), "limit"), -1, MAX_INT64);
-  const block = optionalObject(resources, "blockIO", where);
-  if (block !== undefined) blockIO(block, at(where, "blockIO"));
-  hugepages(resources, where);
-  network(resources, where);
-  rdma(resources, where);
-  unified(resources, where);
+  given(resources, "memory", where, memory);
+  given(resources, "cpu", where, cpu);
+  given(resources, "pids", where, pids);
+  given(resources, "blockIO", where, blockIO);
+  given(resources, "hugepageLimits", where, hugepages);
+  given(resources, "network", where, network);
+  given(resources, "rdma", where, rdma);
+  given(resources, "unified", where, unified);
 }
 
 function deviceRule(value: unknown, field: string): void {
@@ -60,7 +58,8 @@ function deviceRule(value: unknown, field: string): void {
 
 const MEMORY = ["limit", "reservation", "swap", "kernel", "kernelTCP"];
 
-function memory(fields: Fields, where: string): void {
+function memory(value: unknown, where: string): void {
+  const fields = object(value, where);
   for (const key of MEMORY) optionalInteger(fields, key, where, -1, MAX_INT64);
   optionalInteger(fields, "swappiness", where, 0, 100);
   for (const key of ["disableOOMKiller", "useHierarchy", "checkBeforeUpdate"]) {
@@ -76,7 +75,12 @@ function memory(fields: Fields, where: string): void {
   }
 }
 
-function cpu(fields: Fields, where: string): void {
+function pids(value: unknown, where: string): void {
+  integer(object(value, where).limit, at(where, "limit"), -1, MAX_INT64);
+}
+
+function cpu(value: unknown, where: string): void {
+  const fields = object(value, where);
   optionalInteger(fields, "shares", where, 0, MAX_UINT64);
   const quota = optionalInteger(fields, "quota", where, -1, MAX_INT64) ?? 0;
   const burst = optionalInteger(fields, "burst", where, 0, MAX_UINT64) ?? 0;
@@ -101,7 +105,8 @@ const THROTTLES = [
   "throttleWriteIOPSDevice",
 ];
 
-function blockIO(fields: Fields, where: string): void {
+function blockIO(value: unknown, where: string): void {
+  const fields = object(value, where);
   weights(fields, where);
   optionalEach(fields, "weightDevice", where, (value, field) => {
     weights(blockDevice(value, field), field);
@@ -129,9 +134,9 @@ function blockDevice(value: unknown, field: string): Fields {
   return device;
 }
 
-function hugepages(resources: Fields, where: string): void {
+function hugepages(value: unknown, where: string): void {
   const seen = new Set<string>();
-  optionalEach(resources, "hugepageLimits", where, (value, field) => {
+  each(value, where, (value, field) => {
     const limit = object(value, field);
     const size = text(limit.pageSize, at(field, "pageSize"));
     if (!/^[1-9]\d*[KMG]B$/.test(size)) refuse(at(field, "pageSize"), 'be like "2MB"', size);
@@ -141,22 +146,20 @@ function hugepages(resources: Fields, where: string): void {
   });
 }
 
-function network(resources: Fields, where: string): void {
-  const fields = optionalObject(resources, "network", where);
-  if (fields === undefined) return;
-  optionalInteger(fields, "classID", at(where, "network"), 0, MAX_UINT32);
-  optionalEach(fields, "priorities", at(where, "network"), (value, field) => {
+function network(value: unknown, where: string): void {
+  const fields = object(value, where);
+  optionalInteger(fields, "classID", where, 0, MAX_UINT32);
+  optionalEach(fields, "priorities", where, (value, field) => {
     const priority = object(value, field);
     text(priority.name, at(field, "name"));
     integer(priority.priority, at(field, "priority"), 0, MAX_UINT32);
   });
 }
 
-function rdma(resources: Fields, where: string): void {
-  const devices = optionalObject(resources, "rdma", where);
-  if (devices === undefined) return;
+function rdma(value: unknown, where: string): void {
+  const devices = object(value, where);
   for (const name of Object.keys(devices)) {
-    const field = `${at(where, "rdma")}[${JSON.stringify(name)}]`;
+    const field = `${where}[${JSON.stringify(name)}]`;
     const limits = object(devices[name], field);
     optionalInteger(limits, "hcaHandles", field, 0, MAX_UINT32);
     optionalInteger(limits, "hcaObjects", field, 0, MAX_UINT32);
@@ -164,10 +167,8 @@ function rdma(resources: Fields, where: string): void {
 }
 
 /** Names become files of the container's cgroup: one of its own, not a way out of it. */
-function unified(resources: Fields, where: string): void {
-  if (resources.unified === undefined) return;
-  const field = at(where, "unified");
-  for (const name of Object.keys(stringMap(resources.unified, field))) {
+function unified(value: unknown, field: string): void {
+  for (const name of Object.keys(stringMap(value, field))) {
     if (!/^[a-z0-9_]+(?:\.[A-Za-z0-9_]+)+$/.test(name)) {
       fail(`${field}: "${name}" is not a cgroup file's name, "memory.high"`);
     }

@@ -73,8 +73,9 @@ const ARCHITECTURES = [
 /** SECCOMP_RET_DATA has 16 bits, seccomp(2). */
 const MAX_ERRNO = 0xffff;
 
-/** Throws `INVALID` unless the fields are a filter. */
-export function validateSeccomp(seccomp: Fields, where: string): void {
+/** Throws `INVALID` unless the value is a filter. */
+export function validateSeccomp(value: unknown, where: string): void {
+  const seccomp = object(value, where);
   const action = oneOf(seccomp.defaultAction, at(where, "defaultAction"), ACTIONS);
   errno(seccomp, "defaultErrnoRet", action, where);
   optionalEach(seccomp, "architectures", where, (arch, field) => oneOf(arch, field, ARCHITECTURES));

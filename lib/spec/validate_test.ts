@@ -87,7 +87,7 @@ const BAD: [changes: Json, message: string][] = [
   ],
   [
     process({ ioPriority: {} }),
-    "process.ioPriority.class is missing: IOPRIO_CLASS_RT, IOPRIO_CLASS_BE, IOPRIO_CLASS_IDLE",
+    "process.ioPriority.class must be one of IOPRIO_CLASS_RT, IOPRIO_CLASS_BE, IOPRIO_CLASS_IDLE, got",
   ],
   [
     process({ execCPUAffinity: { initial: "3-1" } }),
