@@ -265,6 +265,10 @@ Deno.test("a value of the wrong type or form is an error with its file and line"
       "cgroup.cpu_period must be a whole number of microseconds, 1000 to 1000000 (0: not set), got 999",
     ],
     [
+      "cgroup.cpu_period = 1000001",
+      "cgroup.cpu_period must be a whole number of microseconds, 1000 to 1000000 (0: not set), got 1000001",
+    ],
+    [
       'security.enable_seccomp = "no"',
       'security.enable_seccomp must be true or false, got "no"',
     ],
