@@ -74,7 +74,7 @@ const FILESYSTEMS = new Set([
   "overlay",
 ]);
 
-/** Mount attributes that also have a recursive form, `rro`: mount_setattr(2). */
+/** Attributes of a mount, each with a recursive form (`rro`): mount_setattr(2). */
 const ATTRIBUTES = [
   "ro",
   "rw",
@@ -84,27 +84,30 @@ const ATTRIBUTES = [
   "dev",
   "noexec",
   "exec",
+  "nosymfollow",
+  "symfollow",
   "relatime",
+  "norelatime",
   "noatime",
+  "atime",
   "strictatime",
+  "nostrictatime",
   "nodiratime",
+  "diratime",
 ];
 const PROPAGATIONS = ["private", "slave", "shared", "unbindable"];
-/** Words of the spec and of other runtimes that a filesystem would take for its own data. */
+/** Words of the spec and of other runtimes that no filesystem would know. */
 const NOT_YET = new Set([
   "idmap",
   "ridmap",
   "remount",
+  "iversion",
+  "noiversion",
+  "silent",
+  "loud",
   "copy-symlink",
   "dest-nofollow",
   "src-nofollow",
-  "mand",
-  "nomand",
-  "iversion",
-  "noiversion",
-  "lazytime",
-  "nolazytime",
-  "dirsync",
 ]);
 
 function requireMount(mount: Mount, index: number): void {
@@ -127,7 +130,7 @@ function requireMount(mount: Mount, index: number): void {
 
 /** Whether a bind knows the option: it has no filesystem that would take the others as its data. */
 function isBindOption(option: string): boolean {
-  if (option === "bind" || option === "rbind" || option === "sync") return true;
+  if (["bind", "rbind", "defaults", "async"].includes(option)) return true;
   const plain = option.startsWith("r") ? option.slice(1) : option;
   return ATTRIBUTES.includes(option) || ATTRIBUTES.includes(plain) ||
     PROPAGATIONS.includes(option) || PROPAGATIONS.includes(plain);

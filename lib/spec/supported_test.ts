@@ -26,8 +26,13 @@ const DONE = {
     oomScoreAdj: 0,
   },
   mounts: [
-    { destination: "/a", type: "bind", source: "/a", options: ["rbind", "rro", "rslave", "nodev"] },
-    { destination: "/b", type: "tmpfs", options: ["size=1m", "tmpcopyup", "noatime"] },
+    {
+      destination: "/a",
+      type: "bind",
+      source: "/a",
+      options: ["rbind", "rro", "rslave", "nodev", "rnoatime"],
+    },
+    { destination: "/b", type: "tmpfs", options: ["size=1m", "tmpcopyup", "noatime", "sync"] },
     ...["proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2"].map((type) => ({
       destination: "/c",
       type,
@@ -106,6 +111,10 @@ const NOT_YET: [spec: Spec, message: string][] = [
   [
     mount({ type: "bind", source: "/a", options: ["size=1m"] }),
     'mounts[0].options "size=1m" is not supported yet: a bind has no filesystem to hand it to',
+  ],
+  [
+    mount({ type: "bind", source: "/a", options: ["sync"] }),
+    'mounts[0].options "sync" is not supported yet: a bind has no filesystem to hand it to',
   ],
   [
     mount({ type: "proc", options: ["tmpcopyup"] }),
