@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { exists, readText, trySyscall } from "../../ffi/mod.ts";
 import { CrateError, type ErrorCode } from "../errors.ts";
 import { cleanUp, PARENT, run, start, testPlan, until, withGroup } from "./group_for_test.ts";
-import { cgroupProcesses, createCgroup, detectLayout, joinFiles, planCgroup } from "./mod.ts";
+import {
+  cgroupProcesses,
+  createCgroup,
+  detectLayout,
+  joinFiles,
+  planCgroup,
+  readStats,
+} from "./mod.ts";
 
 // Groups on this host, v1 or v2 or both: they are made, they hold, and failures leave nothing.
 
@@ -142,6 +149,32 @@ Deno.test("a user without the right to make groups gets a sentence that says wha
     assert.equal(trySyscall("setresuid", -1, 0, -1), 0);
   }
   for (const directory of plan.parents) assert(!exists(directory), directory);
+});
+
+Deno.test("a weight for block devices is the scheduler's that the kernel has", async () => {
+  await withGroup({ blockIO: { weight: 500 } }, (plan) => {
+    const directory = plan.v1.get("blkio") ?? plan.v2!;
+    const files = {
+      "blkio.bfq.weight": "500",
+      "io.bfq.weight": "default 500",
+      "io.weight": "default 4950",
+    };
+    const [file, value] = Object.entries(files).find(([file]) => exists(`${directory}/${file}`))!;
+    assert.equal(readText(`${directory}/${file}`).trim(), value, file);
+  });
+});
+
+Deno.test({
+  name: "huge pages are limited in use and in reservation, and counted",
+  ignore: !pureV2,
+  fn: async () => {
+    await withGroup({ hugepageLimits: [{ pageSize: "2MB", limit: 4194304 }] }, (plan) => {
+      for (const file of ["hugetlb.2MB.max", "hugetlb.2MB.rsvd.max"]) {
+        assert.equal(readText(`${plan.v2}/${file}`), "4194304\n");
+      }
+      assert.deepEqual(readStats(plan).hugetlb?.["2MB"], { usage: 0, limit: 4194304, failures: 0 });
+    });
+  },
 });
 
 Deno.test({
