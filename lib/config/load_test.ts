@@ -64,6 +64,18 @@ Deno.test("without a file the defaults are there at once, not behind a promise",
   assert.deepEqual(config["cgroup.memory_limit"], { value: undefined, origin: "default" });
 });
 
+Deno.test("a default file that exists() denies is not even tried", () => {
+  const asked: string[] = [];
+  const config = loadConfig({
+    env: { HOME: "/home/me" },
+    // Opening a directory fails, if it is tried.
+    systemFile: "/",
+    exists: (path) => asked.push(path) === 0,
+  });
+  assert(!(config instanceof Promise));
+  assert.deepEqual(asked, ["/", "/home/me/.config/crate/config.toml"]);
+});
+
 Deno.test("the user's file wins over the system's, --config over both, key by key", async () => {
   await inDirectory({
     "system.toml":
