@@ -37,3 +37,13 @@ export {
   statePaths,
   type Status,
 } from "./state.ts";
+export {
+  Container,
+  type ContainerOptions,
+  type ContainerOutput,
+  ContainerProcess,
+  type ContainerStatus,
+  type ContainerStdio,
+  DEFAULT_ROOT,
+} from "./command.ts";
+export { hostView, makeSpec } from "./options.ts";

@@ -28,7 +28,7 @@ import {
   writeAll,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import type { Spec } from "../spec/mod.ts";
+import { formatSpec, parseJson, type Spec } from "../spec/mod.ts";
 import { isAlive, type ProcessId } from "./process_id.ts";
 import { EXIT_RECORD_SIZE } from "./program/mod.ts";
 
@@ -192,12 +192,17 @@ export function claim(root: string, record: Omit<ContainerRecord, "version">): L
       throw new SyscallError("openat", -fd, `${directory}/container.json`);
     }
     try {
-      writeAll(fd, JSON.stringify({ version: VERSION, ...record }), "container.json");
+      writeAll(fd, formatRecord({ version: VERSION, ...record }), "container.json");
     } finally {
       close(fd);
     }
     return lock;
   }
+}
+
+/** The record as JSON, in which a config's 64-bit numbers stay exact. */
+function formatRecord({ spec, ...record }: ContainerRecord): string {
+  return `${JSON.stringify(record).slice(0, -1)},"spec":${formatSpec(spec)}}`;
 }
 
 /** Records who runs; from now on the container is `running` while they live. */
@@ -214,11 +219,9 @@ function readJson<T>(file: string): T | undefined {
     throw error;
   }
   try {
-    return JSON.parse(text) as T;
+    return parseJson(text, file) as T;
   } catch (cause) {
-    throw new CrateError("FAILED", `${file} is not whole: remove its container with --force`, {
-      cause,
-    });
+    throw new CrateError("FAILED", `${file} is not whole: remove its directory`, { cause });
   }
 }
 

@@ -42,7 +42,12 @@ export function formatSpec(spec: Spec, indent = 0): string {
   return JSON.stringify(spec, hasBigInt(spec) ? writeBigInt : undefined, indent);
 }
 
-function parseJson(text: string, file: string): unknown {
+/**
+ * Any JSON text, read as {@linkcode parseSpec} reads a config: for documents that have one in them.
+ *
+ * @throws {CrateError} `INVALID`: `state.json:12:3: not JSON: ...`.
+ */
+export function parseJson(text: string, file: string): unknown {
   try {
     // A reviver costs several times the parse: only for a document that may need it.
     return /\d{16}|:\s*null\b/.test(text)

@@ -7,7 +7,7 @@
 export type * from "./types.ts";
 export type * from "./types_resources.ts";
 export { validateSpec } from "./validate.ts";
-export { formatSpec, parseSpec } from "./json.ts";
+export { formatSpec, parseJson, parseSpec } from "./json.ts";
 export { requireSupported } from "./supported.ts";
 export { sysctlNamespace, sysctlPath } from "./sysctl.ts";
 export {

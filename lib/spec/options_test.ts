@@ -316,7 +316,7 @@ const mounts = fc.uniqueArray(
     fc.record({
       destination: path,
       type: fc.constant("tmpfs"),
-      options: fc.subarray(["nosuid", "size=64m", "mode=1777", "tmpcopyup"]),
+      options: fc.subarray(["nosuid", "size=64m", "mode=1777"]),
     }),
   ),
   { maxLength: 5, selector: (mount) => mount.destination },

@@ -108,6 +108,7 @@ const NOT_YET = new Set([
   "copy-symlink",
   "dest-nofollow",
   "src-nofollow",
+  "tmpcopyup",
 ]);
 
 function requireMount(mount: Mount, index: number): void {
@@ -121,9 +122,6 @@ function requireMount(mount: Mount, index: number): void {
     if (NOT_YET.has(option)) unsupported(`${field}.options "${option}"`);
     if (bind && !isBindOption(option)) {
       unsupported(`${field}.options "${option}"`, "a bind has no filesystem to hand it to");
-    }
-    if (option === "tmpcopyup" && mount.type !== "tmpfs") {
-      unsupported(`${field}.options "tmpcopyup"`, "it goes with a tmpfs");
     }
   }
 }

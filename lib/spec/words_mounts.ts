@@ -190,7 +190,7 @@ export function parseTmpfs(word: string, option = "--tmpfs"): Mount {
 
 /** What tmpfs(5) takes, and the mount's own attributes. */
 const TMPFS_OPTION =
-  /^(?:ro|rw|(?:no)?(?:suid|dev|exec)|noatime|relatime|strictatime|nodiratime|tmpcopyup|size=\d+(?:[kmgKMG]|%)?|nr_blocks=\d+[kmgKMG]?|nr_inodes=\d+[kmgKMG]?|mode=0?[0-7]{3,4}|uid=\d+|gid=\d+)$/;
+  /^(?:ro|rw|(?:no)?(?:suid|dev|exec)|noatime|relatime|strictatime|nodiratime|size=\d+(?:[kmgKMG]|%)?|nr_blocks=\d+[kmgKMG]?|nr_inodes=\d+[kmgKMG]?|mode=0?[0-7]{3,4}|uid=\d+|gid=\d+)$/;
 
 function tmpfs(target: string, options: readonly string[], option: string, word: string): Mount {
   for (const name of options) {

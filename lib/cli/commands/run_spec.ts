@@ -1,14 +1,14 @@
-import { arch, close, O_DIRECTORY, O_PATH, open } from "../../../ffi/mod.ts";
+import { close, O_DIRECTORY, O_PATH, open } from "../../../ffi/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { INIT_ANNOTATION, isDirectory, parseSignal } from "../../lifecycle/mod.ts";
 import {
-  allCapabilities,
-  DEFAULT_CAPABILITIES,
-  defaultSeccompProfile,
-  readInRoot,
-  resolveUser,
-} from "../../security/mod.ts";
+  hostView,
+  INIT_ANNOTATION,
+  isDirectory,
+  makeSpec,
+  parseSignal,
+} from "../../lifecycle/mod.ts";
+import { readInRoot, resolveUser } from "../../security/mod.ts";
 import {
   type LinuxSeccomp,
   type Mount,
@@ -16,6 +16,7 @@ import {
   parseCpus,
   parseGroupWord,
   parseInteger,
+  parseJson,
   parseMountFlag,
   parsePair,
   parseSize,
@@ -28,7 +29,6 @@ import {
   type RunOptions,
   type Share,
   type Spec,
-  specFromOptions,
   type User,
 } from "../../spec/mod.ts";
 import type { RunCall } from "../words/mod.ts";
@@ -43,8 +43,8 @@ const MAX_USER_FILE = 1 << 20;
 interface RootFilesystem {
   /** `root.path` of the config. */
   readonly path: string;
-  /** The mount that is the root, in its place. */
-  readonly mount?: Mount;
+  /** The mounts that are the root, in its place. */
+  readonly mounts: readonly Mount[];
   /** Directories of the host in which the root's files are, the upper ones first. */
   readonly layers: readonly string[];
 }
@@ -67,29 +67,18 @@ function rootFilesystem({ rootfs, keep }: Options, cwd: string): RootFilesystem 
       const wrong = directory === undefined ? "does not exist" : "is not a directory";
       throw new CrateError("INVALID", `the root filesystem ${rootfs} ${wrong} (--rootfs)`);
     }
-    return { path, layers: [path] };
+    return { path, layers: [path], mounts: [] };
   }
-  const options = ["lowerdir=/"];
-  const layers = ["/"];
-  if (keep !== undefined) {
-    const directory = keep.startsWith("/") ? keep : `${cwd}/${keep}`;
-    if (/[,:\\]/.test(directory)) {
-      throw new CrateError(
-        "INVALID",
-        `--keep ${keep}: its path must have no comma, colon, backslash`,
-      );
-    }
-    for (const name of ["upper", "work"]) {
-      Deno.mkdirSync(`${directory}/${name}`, { recursive: true });
-    }
-    options.push(`upperdir=${directory}/upper`, `workdir=${directory}/work`);
-    layers.unshift(`${directory}/upper`);
+  if (keep === undefined) return { path: "/", layers: ["/"], mounts: hostView() };
+  const directory = keep.startsWith("/") ? keep : `${cwd}/${keep}`;
+  if (/[,:\\]/.test(directory)) {
+    throw new CrateError(
+      "INVALID",
+      `--keep ${keep}: its path must have no comma, colon, backslash`,
+    );
   }
-  return {
-    path: "/",
-    layers,
-    mount: { destination: "/", type: "overlay", source: "overlay", options },
-  };
+  for (const name of ["upper", "work"]) Deno.mkdirSync(`${directory}/${name}`, { recursive: true });
+  return { path: "/", layers: [`${directory}/upper`, "/"], mounts: hostView(directory) };
 }
 
 /** The user that `--user` means, by the container's own files. */
@@ -136,12 +125,7 @@ function argsOf({ options, positionals }: RunCall): string[] {
 }
 
 function mountsOf(options: Options, root: RootFilesystem, cwd: string): Mount[] {
-  const mounts: Mount[] = root.mount === undefined ? [] : [root.mount];
-  // As on the host, /run is a tmpfs: what the host keeps there is not the container's.
-  if (root.mount !== undefined) {
-    const own = ["nosuid", "nodev", "mode=755"];
-    mounts.push({ destination: "/run", type: "tmpfs", source: "tmpfs", options: own });
-  }
+  const mounts: Mount[] = [];
   for (const word of options.volume) {
     const { mount, relabel } = parseVolume(word, cwd);
     if (relabel !== undefined && isDirectory("/sys/fs/selinux")) {
@@ -151,7 +135,8 @@ function mountsOf(options: Options, root: RootFilesystem, cwd: string): Mount[] 
   }
   mounts.push(...options.mount.map((word) => parseMountFlag(word, cwd)));
   mounts.push(...options.tmpfs.map((word) => parseTmpfs(word)));
-  return mounts;
+  const taken = new Set(mounts.map(({ destination }) => destination));
+  return [...root.mounts.filter(({ destination }) => !taken.has(destination)), ...mounts];
 }
 
 /** `--security-opt`: what it may say of privileges and of the filter. */
@@ -179,7 +164,7 @@ function securityOptions(words: readonly string[]): {
 function readProfile(file: string): LinuxSeccomp {
   let profile: unknown;
   try {
-    profile = JSON.parse(Deno.readTextFileSync(file));
+    profile = parseJson(Deno.readTextFileSync(file), file);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new CrateError("INVALID", `--security-opt seccomp=${file}: ${why}`, { cause });
@@ -245,7 +230,7 @@ export function runSpec(call: RunCall, config: Effective, id: string): Spec {
   const unfiltered = !config["security.enable_seccomp"].value || privileged;
   const seccomp = security.seccomp === undefined && unfiltered ? null : security.seccomp;
   const high = config["cgroup.memory_high"].value;
-  const spec = specFromOptions({
+  const spec = makeSpec({
     args,
     rootfs: root.path,
     rootReadonly: options.readOnly ?? config["security.read_only_rootfs"].value,
@@ -274,12 +259,7 @@ export function runSpec(call: RunCall, config: Effective, id: string): Spec {
     sysctls: Object.fromEntries(options.sysctl.map((word) => parseSysctl(word))),
     labels,
     cgroupsPath: `${config["cgroup.parent"].value}/${groupName(id, options.name)}`,
-  }, {
-    capabilities: DEFAULT_CAPABILITIES,
-    allCapabilities: privileged || options.capAdd.length > 0 ? allCapabilities() : [],
-    seccomp: (capabilities) => defaultSeccompProfile({ capabilities, arch }),
-    hostDevices: privileged ? hostDevices() : undefined,
-  });
+  }, hostDevices);
   if (high === undefined) return spec;
   const resources = spec.linux!.resources;
   const unified = { ...resources?.unified, "memory.high": String(high) };

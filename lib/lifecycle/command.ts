@@ -1,0 +1,247 @@
+import { close } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import { type RunOptions, type Spec, validateId, validateSpec } from "../spec/mod.ts";
+import { prepareContainer, startContainer, waitForExit } from "./container.ts";
+import { killContainer } from "./operations.ts";
+import { hostView, makeSpec } from "./options.ts";
+import { makePipe, readStream, writeStream } from "./pipe.ts";
+import { parseSignal, signalName } from "./signals.ts";
+import { nullStdio } from "./start.ts";
+
+/** What a container's standard descriptor is connected to; as in `Deno.CommandOptions`. */
+export type ContainerStdio = "inherit" | "null" | "piped";
+
+/** How to make a container; everything has docker's default. */
+export interface ContainerOptions extends Partial<Omit<RunOptions, "args" | "tty">> {
+  /** The arguments of the command. */
+  readonly args?: readonly string[];
+  /** Its id; made up when left out. */
+  readonly id?: string;
+  /** The directory of all containers' state, `/run/crate` when left out. */
+  readonly stateRoot?: string;
+  readonly stdin?: ContainerStdio;
+  readonly stdout?: ContainerStdio;
+  readonly stderr?: ContainerStdio;
+}
+
+/** How a container ended; as `Deno.CommandStatus`. */
+export interface ContainerStatus {
+  readonly success: boolean;
+  /** The command's exit code, or 128 + the signal's number. */
+  readonly code: number;
+  readonly signal: string | null;
+}
+
+/** A container's end and what it wrote. */
+export interface ContainerOutput extends ContainerStatus {
+  readonly stdout: Uint8Array<ArrayBuffer>;
+  readonly stderr: Uint8Array<ArrayBuffer>;
+}
+
+/** The directory of all containers' state. */
+export const DEFAULT_ROOT = "/run/crate";
+
+/** An open end of ours and what the container gets. */
+interface End {
+  readonly theirs: number;
+  readonly ours?: number;
+}
+
+function openEnd(stdio: ContainerStdio, fd: 0 | 1 | 2): End {
+  if (stdio === "inherit") return { theirs: fd };
+  if (stdio === "null") return { theirs: nullStdio() };
+  const { readEnd, writeEnd } = makePipe();
+  return fd === 0 ? { theirs: readEnd, ours: writeEnd } : { theirs: writeEnd, ours: readEnd };
+}
+
+function closeTheirs(ends: readonly End[]): void {
+  ends.forEach(({ theirs }, fd) => {
+    if (theirs !== fd) close(theirs);
+  });
+}
+
+/**
+ * A container to be run from a script; shaped like `Deno.Command`.
+ *
+ * Nothing is started beside the container and a small program that watches over it. When this process
+ * ends, so does the container.
+ *
+ * @example
+ * ```ts ignore
+ * import { Container } from "jsr:@crate/cli";
+ *
+ * // In a copy-on-write view of this machine:
+ * const { code, stdout } = await new Container("/bin/echo", { args: ["hello"] }).output();
+ *
+ * // In a root filesystem of its own, with limits:
+ * const web = await new Container("/bin/httpd", {
+ *   args: ["-f"], rootfs: "/srv/busybox", memory: 64 << 20, pidsLimit: 100,
+ * }).spawn();
+ * web.kill("SIGTERM");
+ * console.log((await web.status).code);
+ * ```
+ */
+export class Container {
+  readonly #options: ContainerOptions;
+  readonly #spec: Spec | undefined;
+  readonly #command: string | undefined;
+
+  /**
+   * @param command an absolute path, or a name to look up in the container's `PATH`; or a whole OCI
+   *   config, made from as it is.
+   * @param options of a config, only `id`, `stateRoot` and the standard descriptors count.
+   * @throws {CrateError} `INVALID` for a config that is not valid.
+   */
+  constructor(command: string | Spec, options: ContainerOptions = {}) {
+    this.#options = options;
+    if (typeof command === "string") this.#command = command;
+    else this.#spec = validateSpec(command, "the config");
+  }
+
+  #makeSpec(id: string): Spec {
+    if (this.#spec !== undefined) return this.#spec;
+    const { args = [], rootfs, mounts = [], ...rest } = this.#options;
+    const spec = makeSpec({
+      hostname: id.slice(0, 63),
+      noNewPrivileges: !rest.privileged,
+      seccomp: rest.privileged ? null : undefined,
+      cgroupsPath: `/crate/${id}`,
+      ...rest,
+      args: [this.#command!, ...args],
+      rootfs: rootfs ?? "/",
+      mounts: rootfs === undefined ? [...hostView(), ...mounts] : mounts,
+    });
+    return validateSpec(spec, "the options");
+  }
+
+  /**
+   * Starts the container; standard descriptors are the script's own unless the options say otherwise.
+   *
+   * @returns when the command has been executed.
+   * @throws {CrateError} naming what is wrong, or the step of the set-up that failed; nothing is left
+   *   then.
+   */
+  async spawn(): Promise<ContainerProcess> {
+    const { id: given, stateRoot: root = DEFAULT_ROOT } = this.#options;
+    const id = given === undefined
+      ? crypto.getRandomValues(new Uint8Array(6)).toHex()
+      : validateId(given);
+    const spec = this.#makeSpec(id);
+    if (spec.process?.terminal) {
+      throw new CrateError("UNSUPPORTED", "process.terminal: a script has no terminal to give");
+    }
+    const { stdin = "inherit", stdout = "inherit", stderr = "inherit" } = this.#options;
+    const ends: End[] = [];
+    try {
+      ends.push(openEnd(stdin, 0), openEnd(stdout, 1), openEnd(stderr, 2));
+      const [a, b, c] = ends as [End, End, End];
+      const { launched } = await startContainer(prepareContainer({
+        id,
+        root,
+        spec,
+        bundle: Deno.cwd(),
+        detached: false,
+        remove: true,
+        stdio: [a.theirs, b.theirs, c.theirs],
+      }));
+      const status = waitForExit(launched).then(({ code, signal }) => ({
+        success: code === 0,
+        code,
+        signal: signal === undefined ? null : signalName(signal),
+      }));
+      return new ContainerProcess(id, root, launched.init.pid, status, [a.ours, b.ours, c.ours]);
+    } catch (error) {
+      for (const { ours } of ends) if (ours !== undefined) close(ours);
+      throw error;
+    } finally {
+      closeTheirs(ends);
+    }
+  }
+
+  /**
+   * Runs the container to its end and collects what it wrote; standard input is empty unless the
+   * options say otherwise.
+   *
+   * @throws {CrateError} as {@linkcode spawn}.
+   */
+  async output(): Promise<ContainerOutput> {
+    const process = await new Container(this.#spec ?? this.#command!, {
+      stdin: "null",
+      ...this.#options,
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const collect = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) =>
+      new Uint8Array(await new Response(stream).arrayBuffer());
+    const [status, stdout, stderr] = await Promise.all([
+      process.status,
+      collect(process.stdout),
+      collect(process.stderr),
+    ]);
+    return { ...status, stdout, stderr };
+  }
+}
+
+/** A container that has been started; shaped like `Deno.ChildProcess`. */
+export class ContainerProcess implements AsyncDisposable {
+  readonly #root: string;
+  readonly #fds: readonly (number | undefined)[];
+  #stdin?: WritableStream<Uint8Array<ArrayBuffer>>;
+  #stdout?: ReadableStream<Uint8Array<ArrayBuffer>>;
+  #stderr?: ReadableStream<Uint8Array<ArrayBuffer>>;
+
+  /** Made by {@linkcode Container.spawn}. */
+  constructor(
+    /** The container's id. */
+    readonly id: string,
+    root: string,
+    /** The pid of its first process, as the host sees it. */
+    readonly pid: number,
+    /** How it ended, when it has. */
+    readonly status: Promise<ContainerStatus>,
+    fds: readonly (number | undefined)[],
+  ) {
+    this.#root = root;
+    this.#fds = fds;
+  }
+
+  #fd(index: 0 | 1 | 2, name: string): number {
+    const fd = this.#fds[index];
+    if (fd === undefined) throw new TypeError(`${name} is not piped`);
+    return fd;
+  }
+
+  /** The way into its standard input. @throws {TypeError} when it is not piped. */
+  get stdin(): WritableStream<Uint8Array<ArrayBuffer>> {
+    return this.#stdin ??= writeStream(this.#fd(0, "stdin"));
+  }
+
+  /** Its standard output. @throws {TypeError} when it is not piped. */
+  get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#stdout ??= readStream(this.#fd(1, "stdout"));
+  }
+
+  /** Its standard error. @throws {TypeError} when it is not piped. */
+  get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#stderr ??= readStream(this.#fd(2, "stderr"));
+  }
+
+  /**
+   * Sends a signal to its first process.
+   *
+   * @throws {CrateError} `NOT_FOUND` or `STATE` when it has ended.
+   */
+  kill(signal = "SIGTERM"): void {
+    killContainer(this.#root, this.id, parseSignal(signal));
+  }
+
+  /** Kills it and waits for its end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.kill("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof CrateError)) throw error;
+    }
+    await this.status;
+  }
+}
