@@ -260,6 +260,7 @@ Deno.test("a value of the wrong type or form is an error with its file and line"
     ["log = 5", "log must be a table, as in [log]"],
     ["[[log]]", "log must be a table, as in [log]"],
     ['cgroup.memory_limit = "512q"', `cgroup.memory_limit must be ${bytes}, got "512q"`],
+    ['cgroup.memory_limit = "512mi"', `cgroup.memory_limit must be ${bytes}, got "512mi"`],
     ["cgroup.memory_limit = -1", `cgroup.memory_limit must be ${bytes}, got -1`],
     ["cgroup.memory_high = 1.5", `cgroup.memory_high must be ${bytes}, got 1.5`],
     ["cgroup.memory_high = true", `cgroup.memory_high must be ${bytes}, got true`],

@@ -127,9 +127,9 @@ function isAddress(value: unknown): boolean {
 }
 
 // Half a byte is not a size: a fraction needs a unit.
-const BYTES = /^(\d+|\d+\.\d+(?= ?[kmgtp])) ?(?:([kmgtp])i?)?b?$/i;
+const BYTES = /^(\d+|\d+\.\d+(?= ?[kmgtp])) ?(?:([kmgtp])(?:i?b)?|b)?$/i;
 
-/** Binary units, as docker's: `512m` is 512 * 2^20. */
+/** The sizes that `--memory` takes, but for fractions of a byte: `512m` is 512 * 2^20. */
 function acceptBytes(value: unknown): unknown {
   if (typeof value !== "string" && typeof value !== "number") return REFUSED;
   const [, number, unit] = String(value).match(BYTES) ?? [];
