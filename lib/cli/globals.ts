@@ -1,3 +1,4 @@
+import { exists } from "../../ffi/mod.ts";
 import { type Effective, loadConfig, type Override } from "../config/mod.ts";
 import { openLog } from "./log.ts";
 import type { Globals } from "./words/mod.ts";
@@ -22,6 +23,8 @@ export async function readConfig(globals: Globals): Promise<Effective> {
     file: globals.config,
     env: Deno.env.toObject(),
     overrides: overrides(globals),
+    // Deno's own look costs an error object for each file that is not there.
+    exists,
   });
   const config = loaded instanceof Promise ? await loaded : loaded;
   openLog(config);

@@ -82,7 +82,7 @@ Deno.test("-- before run's command is dropped, and - is a word", () => {
 });
 
 Deno.test("global options stand before the command", () => {
-  const { command, call } = parse("--root", "/r", "--log-format=json", "--debug", "ps", "-q");
+  const { command, call } = parse("--root", "/r", "--log-format=json", "--debug", "ls", "-q");
   assert.equal(command.name, "list");
   assert.deepEqual(call.globals, { root: "/r", logFormat: "json", debug: true, version: false });
 });

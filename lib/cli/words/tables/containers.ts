@@ -22,7 +22,12 @@ const containers: PositionalTable = {
 
 export const execOptions = [
   { long: "detach", short: "d", description: "run in the background" },
-  { long: "interactive", short: "i", description: "pass on standard input" },
+  {
+    long: "interactive",
+    short: "i",
+    description: "pass on standard input",
+    default: "yes, without -t and -d",
+  },
   { long: "tty", short: "t", description: "give it a terminal of its own" },
   {
     long: "env",
@@ -77,7 +82,6 @@ export const execTable: CommandTableOf<typeof execOptions> = {
 };
 
 export const listOptions = [
-  { long: "all", short: "a", description: "those that have stopped, too" },
   { long: "quiet", short: "q", description: "print ids only" },
   {
     long: "format",
@@ -94,14 +98,14 @@ export type ListCall = Call<OptionValues<typeof listOptions>>;
 
 export const listTable: CommandTableOf<typeof listOptions> = {
   name: "list",
-  aliases: ["ls", "ps"],
-  summary: "List the containers that run",
+  aliases: ["ls"],
+  summary: "List the containers, those that have stopped too",
   usage: "[OPTIONS]",
   group: "Containers",
   options: listOptions,
   positionals: [],
   examples: [
-    { text: "all of them, for a program to read", command: "crate list --all --format json" },
+    { text: "for a program to read", command: "crate list --format json" },
   ],
   load: () => import("../../commands/list.ts"),
 };

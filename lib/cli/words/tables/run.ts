@@ -11,6 +11,7 @@ export const runOptions = [
     long: "interactive",
     short: "i",
     description: "pass on standard input",
+    default: "yes, without -t and -d",
     group: "Container",
   },
   { long: "tty", short: "t", description: "give it a terminal of its own", group: "Container" },
