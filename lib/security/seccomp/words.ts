@@ -19,6 +19,16 @@ const ACTIONS: Readonly<Record<LinuxSeccompAction, number>> = {
   SCMP_ACT_ALLOW: 0x7fff0000,
 };
 
+const OPERATORS: readonly LinuxSeccompOperator[] = [
+  "SCMP_CMP_NE",
+  "SCMP_CMP_LT",
+  "SCMP_CMP_LE",
+  "SCMP_CMP_EQ",
+  "SCMP_CMP_GE",
+  "SCMP_CMP_GT",
+  "SCMP_CMP_MASKED_EQ",
+];
+
 const EPERM = 1;
 const ENOSYS = 38;
 
@@ -36,7 +46,7 @@ export function answerOf(
   field: string,
 ): number {
   const base: number | undefined = ACTIONS[action];
-  if (typeof base !== "number") throw wrongWord(field, ACTIONS, action);
+  if (typeof base !== "number") throw wrongWord(field, Object.keys(ACTIONS), action);
   if (action !== "SCMP_ACT_ERRNO" && action !== "SCMP_ACT_TRACE") return base;
   return base | (errno ?? EPERM) & 0xffff;
 }
@@ -68,21 +78,10 @@ function readCondition(
     throw new CrateError("INVALID", `${field}.index must be 0 to 5, got ${index}`);
   }
   const [high, low] = halves(value, `${field}.value`);
-  switch (op) {
-    case "SCMP_CMP_NE":
-    case "SCMP_CMP_LT":
-    case "SCMP_CMP_LE":
-    case "SCMP_CMP_EQ":
-    case "SCMP_CMP_GE":
-    case "SCMP_CMP_GT":
-      return { index, op, high, low, maskHigh: 0, maskLow: 0 };
-    case "SCMP_CMP_MASKED_EQ": {
-      const [wantedHigh, wantedLow] = halves(valueTwo, `${field}.valueTwo`);
-      return { index, op, high: wantedHigh, low: wantedLow, maskHigh: high, maskLow: low };
-    }
-    default:
-      throw new CrateError("INVALID", `${field}.op is no comparison: ${JSON.stringify(op)}`);
-  }
+  if (!OPERATORS.includes(op)) throw wrongWord(`${field}.op`, OPERATORS, op);
+  if (op !== "SCMP_CMP_MASKED_EQ") return { index, op, high, low, maskHigh: 0, maskLow: 0 };
+  const [wantedHigh, wantedLow] = halves(valueTwo, `${field}.valueTwo`);
+  return { index, op, high: wantedHigh, low: wantedLow, maskHigh: high, maskLow: low };
 }
 
 function halves(value: number | bigint, field: string): [high: number, low: number] {
@@ -116,7 +115,9 @@ const FLAGS: Readonly<Record<string, number>> = {
 export function readFlags(flags: LinuxSeccomp["flags"], notifies: boolean): number {
   let bits = flags == null ? SECCOMP_FILTER_FLAG_SPEC_ALLOW : 0;
   for (const [i, flag] of flags?.entries() ?? []) {
-    if (!Object.hasOwn(FLAGS, flag)) throw wrongWord(`linux.seccomp.flags[${i}]`, FLAGS, flag);
+    if (!Object.hasOwn(FLAGS, flag)) {
+      throw wrongWord(`linux.seccomp.flags[${i}]`, Object.keys(FLAGS), flag);
+    }
     bits |= FLAGS[flag]!;
   }
   // Without a listener nobody waits for it, and the kernel refuses the flag (EINVAL).
@@ -126,11 +127,7 @@ export function readFlags(flags: LinuxSeccomp["flags"], notifies: boolean): numb
   return bits & SECCOMP_FILTER_FLAG_TSYNC ? bits | SECCOMP_FILTER_FLAG_TSYNC_ESRCH : bits;
 }
 
-function wrongWord(
-  field: string,
-  words: Readonly<Record<string, number>>,
-  got: unknown,
-): CrateError {
-  const list = Object.keys(words).join(", ");
+function wrongWord(field: string, words: readonly string[], got: unknown): CrateError {
+  const list = words.join(", ");
   return new CrateError("INVALID", `${field} must be one of ${list}, got ${JSON.stringify(got)}`);
 }
