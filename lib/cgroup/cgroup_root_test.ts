@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { exists, readText, trySyscall } from "../../ffi/mod.ts";
 import { CrateError, type ErrorCode } from "../errors.ts";
-import { cleanUp, PARENT, run, start, testPlan, until, withGroup } from "./group_for_test.ts";
+import { cleanUp, PARENT, run, start, testPlan, until, withGroup } from "./testing.ts";
 import {
   cgroupProcesses,
   createCgroup,

@@ -33,9 +33,9 @@ export interface CreateOptions {
  * it does not know. A refused value is named with its field and its file.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { createCgroup, detectLayout, planCgroup, removeCgroup } from "./mod.ts";
- * const plan = planCgroup(detectLayout(), "/crate/web", { pids: { limit: 100 } });
+ * const plan = planCgroup(detectLayout(), "/crate-example-create", { pids: { limit: 100 } });
  * createCgroup(plan);
  * await removeCgroup(plan.directories);
  * ```

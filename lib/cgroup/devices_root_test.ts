@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { LinuxResources } from "../spec/mod.ts";
-import { run, withGroup } from "./group_for_test.ts";
+import { run, withGroup } from "./testing.ts";
 
 // The device allow-list, by the kernel: v1's files, or v2's program (which the verifier has then seen).
 

@@ -13,11 +13,13 @@ const DEADLINE = 10_000;
  * @throws {SyscallError} when the groups are not there.
  *
  * @example
- * ```ts ignore
- * import { detectLayout, freeze, locateCgroup, thaw } from "./mod.ts";
- * const location = locateCgroup(detectLayout(), "/crate/web");
- * await freeze(location);
- * await thaw(location);
+ * ```ts
+ * import { createCgroup, detectLayout, freeze, planCgroup, removeCgroup, thaw } from "./mod.ts";
+ * const plan = planCgroup(detectLayout(), "/crate-example-freeze", {});
+ * createCgroup(plan);
+ * await freeze(plan);
+ * await thaw(plan);
+ * await removeCgroup(plan.directories);
  * ```
  */
 export async function freeze(location: CgroupLocation): Promise<void> {
@@ -54,7 +56,7 @@ export function isFrozen(location: CgroupLocation): boolean {
 }
 
 /** One version's way to stop a group. */
-export interface Freezer {
+interface Freezer {
   readonly directory: string;
   write(freeze: boolean): void;
   /** Whether all processes stand still. */
@@ -62,7 +64,7 @@ export interface Freezer {
 }
 
 /** v1's, from `THAWED` over `FREEZING` to `FROZEN`. */
-export function freezerV1(directory: string): Freezer {
+function freezerV1(directory: string): Freezer {
   const file = `${directory}/freezer.state`;
   return {
     directory,

@@ -1,6 +1,5 @@
-import { ENODEV, ENOENT, exists, SIGKILL, trySyscall, writeFile } from "../../ffi/mod.ts";
+import { ENODEV, ENOENT, SIGKILL, trySyscall, writeFile } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import { freezerV1 } from "./freeze.ts";
 import type { CgroupLocation } from "./location.ts";
 import { cgroupProcesses, isErrno } from "./processes.ts";
 
@@ -15,9 +14,9 @@ import { cgroupProcesses, isErrno } from "./processes.ts";
  * @throws {SyscallError}
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { detectLayout, killAll, locateCgroup } from "./mod.ts";
- * killAll(locateCgroup(detectLayout(), "/crate/web"), 15);
+ * killAll(locateCgroup(detectLayout(), "/crate/gone"), 15);
  * ```
  */
 export function killAll(location: CgroupLocation, signal: number): void {
@@ -27,15 +26,18 @@ export function killAll(location: CgroupLocation, signal: number): void {
 
 /** SIGKILL for all that is in any of these groups or below them. */
 export function killDirectories(directories: readonly string[]): void {
-  const freezer = directories.find((directory) => exists(`${directory}/freezer.state`));
-  // Before it freezes: nobody would be left to thaw it.
+  // Before anything is frozen: nobody would be left to thaw it.
   for (const directory of directories) refuseOwn(cgroupProcesses(directory), directory);
-  const frozen = freezer !== undefined && tryFreeze(freezer, true);
+  const freeze = (state: "FROZEN" | "THAWED") => {
+    // v1's; only the freezer hierarchy has the file. Not waited for.
+    for (const directory of directories) tryWrite(`${directory}/freezer.state`, state);
+  };
+  freeze("FROZEN");
   try {
     for (const directory of directories) killDirectory(directory);
   } finally {
     // A process that v1 has frozen dies when it goes on.
-    if (frozen) tryFreeze(freezer, false);
+    freeze("THAWED");
   }
 }
 
@@ -46,17 +48,17 @@ function killDirectory(directory: string): void {
   for (let round = 0; round < 100; round++) {
     const pids = cgroupProcesses(directory).filter((pid) => !killed.has(pid));
     if (pids.length === 0) return;
-    // Since Linux 5.14, and then one write is enough.
-    const file = `${directory}/cgroup.kill`;
-    if (exists(file)) return writeFile(file, "1");
+    // v2's, since Linux 5.14, for which one write is enough.
+    if (tryWrite(`${directory}/cgroup.kill`, "1")) return;
     signalProcesses(pids, SIGKILL, directory);
     for (const pid of pids) killed.add(pid);
   }
 }
 
-function tryFreeze(directory: string, freeze: boolean): boolean {
+/** False when there is no such file: none in this version, or the group is gone. */
+function tryWrite(file: string, value: string): boolean {
   try {
-    freezerV1(directory).write(freeze);
+    writeFile(file, value);
     return true;
   } catch (error) {
     if (isErrno(error, ENOENT, ENODEV)) return false;

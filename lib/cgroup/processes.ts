@@ -22,9 +22,10 @@ import type { CgroupLocation } from "./location.ts";
  * @throws {SyscallError}
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { cgroupProcesses, detectLayout, locateCgroup } from "./mod.ts";
- * const pids = cgroupProcesses(locateCgroup(detectLayout(), "/crate/web"));
+ * const pids = cgroupProcesses(locateCgroup(detectLayout(), "/crate/gone"));
+ * if (pids.length !== 0) throw new Error();
  * ```
  */
 export function cgroupProcesses(group: CgroupLocation | string): number[] {

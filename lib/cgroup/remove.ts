@@ -28,9 +28,9 @@ export interface RemoveOptions {
  * @throws {CrateError} `FAILED` when a process does not die in time, with its pid; `PERMISSION`.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { detectLayout, locateCgroup, removeCgroup } from "./mod.ts";
- * await removeCgroup(locateCgroup(detectLayout(), "/crate/web").directories);
+ * await removeCgroup(locateCgroup(detectLayout(), "/crate/gone").directories);
  * ```
  */
 export async function removeCgroup(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { exists, SIGTERM } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import { cleanUp, start, testPlan, until, withGroup } from "./group_for_test.ts";
+import { cleanUp, start, testPlan, until, withGroup } from "./testing.ts";
 import { cgroupProcesses, createCgroup, freeze, killAll, removeCgroup } from "./mod.ts";
 
 // The end of groups: what is in them is killed, what is below them is removed.

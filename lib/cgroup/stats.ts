@@ -24,10 +24,10 @@ export interface CgroupStats {
  * groups are not there.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { detectLayout, locateCgroup, readStats } from "./mod.ts";
- * const { memory, pids } = readStats(locateCgroup(detectLayout(), "/crate/web"));
- * console.log(memory?.usage, memory?.limit ?? "no limit", pids?.current);
+ * const { memory, pids } = readStats(locateCgroup(detectLayout(), "/crate/gone"));
+ * if (memory?.usage !== undefined || pids !== undefined) throw new Error();
  * ```
  */
 export function readStats(location: CgroupLocation): CgroupStats {
