@@ -1,11 +1,18 @@
 import { INTERPRETERS } from "./interpreter/bytes.ts";
-import { PROT_EXEC, PROT_READ } from "./constants.ts";
+import {
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  O_CLOEXEC,
+  PROT_EXEC,
+  PROT_READ,
+  PROT_WRITE,
+} from "./constants.ts";
 import { SyscallError } from "./errno.ts";
 import { encodeAt, interpreter, memorySize } from "./program/encode.ts";
 import type { Cell, Program } from "./program/builder.ts";
 import { type Arch, type SyscallName, syscallNumber } from "./syscalls.ts";
 
-// The one Deno.dlopen. libc is asked for little: `syscall`, once, to make a page of ours executable;
+// The one Deno.dlopen. libc is asked for little: `syscall`, a few times, to make a page of code;
 // `memcpy` of nothing, which answers where a buffer lies; and `bsearch`, which calls the function it
 // is given: the interpreter, in that page. So every call of crate's goes through Deno's fast path and
 // brings the kernel's own result back, never `errno`, which belongs to the thread and which the
@@ -30,9 +37,9 @@ const ASYNC_SYMBOLS = { bsearch: { ...SYMBOLS.bsearch, nonblocking: true } } as 
 
 // The largest page of the machine's kernels.
 const PAGE = Deno.build.arch === "aarch64" ? 65536 : 4096;
-/** Code, then the step of a single call, then what its arguments point to, then programs. */
-const STEP_AT = PAGE;
-const SCRATCH_AT = PAGE + 256;
+/** The arena: the step of a single call, then what its arguments point to, then programs. */
+const STEP_AT = 0;
+const SCRATCH_AT = 256;
 const SCRATCH_SIZE = 1 << 20;
 const PROGRAM_AT = SCRATCH_AT + SCRATCH_SIZE;
 const PROGRAM_SIZE = 1 << 16;
@@ -90,21 +97,36 @@ function dlopen<S extends Deno.ForeignLibraryInterface>(symbols: S, path?: strin
 function start(): Machine {
   const { path, library } = dlopen(SYMBOLS);
   const symbols = library.symbols as unknown as Symbols;
-  // A buffer's bytes never move, and this one is never collected. Its first whole page is for code.
-  const whole = new Uint8Array(ARENA_SIZE + PAGE);
-  const skip = -Number(symbols.memcpy(whole, 0, 0)) & (PAGE - 1);
-  const bytes = whole.subarray(skip);
-  const base = Number(symbols.memcpy(whole, 0, 0)) + skip;
-  bytes.set(interpreter(arch));
-  const protect = syscallNumber("mprotect", arch);
-  if (symbols.syscall(protect, base, PAGE, PROT_READ | PROT_EXEC, 0, 0, 0) !== 0n) {
-    throw new Error("this host forbids making memory executable: mprotect failed");
-  }
-  const view = new DataView(bytes.buffer, skip);
+  const call = (name: SyscallName, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) => {
+    const result = Number(symbols.syscall(syscallNumber(name, arch), a, b, c, d, e, f));
+    if (result === -1) {
+      throw new Error(`this host forbids making memory executable: ${name} failed`);
+    }
+    return result;
+  };
+  // A buffer's bytes never move, and the module keeps this one.
+  const bytes = new Uint8Array(ARENA_SIZE);
+  const base = Number(symbols.memcpy(bytes, 0, 0));
+
+  // The code gets a page of its own, filled through a pipe: memory that is not JavaScript's can be
+  // reached so, and JavaScript's must stay writable for whoever gets it after this isolate.
+  const code = interpreter(arch);
+  const ends = new Int32Array(bytes.buffer, SCRATCH_AT, 2);
+  call("pipe2", base + SCRATCH_AT, O_CLOEXEC);
+  const [readEnd, writeEnd] = ends as unknown as [number, number];
+  bytes.set(code, SCRATCH_AT + 8);
+  call("write", writeEnd, base + SCRATCH_AT + 8, code.length);
+  const memory = MAP_PRIVATE | MAP_ANONYMOUS;
+  const page = call("mmap", 0, PAGE, PROT_READ | PROT_WRITE, memory, -1, 0);
+  call("read", readEnd, page, code.length);
+  call("mprotect", page, PAGE, PROT_READ | PROT_EXEC);
+  call("close", readEnd);
+  call("close", writeEnd);
+  const view = new DataView(bytes.buffer);
   // A single call is a program of two steps: the call, whatever comes of it, and the return.
   for (const branch of [16, 20, 24]) view.setInt32(STEP_AT + branch, 80, true);
   view.setInt32(STEP_AT + 80, -2, true);
-  const entry = base + INTERPRETERS[arch].callEntry;
+  const entry = page + INTERPRETERS[arch].callEntry;
   return machine = { path, symbols, base, entry, bytes, view };
 }
 

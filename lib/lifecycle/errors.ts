@@ -1,10 +1,14 @@
-import { EACCES, ENOENT, ENOTDIR, errnoName } from "../../ffi/mod.ts";
+import { EACCES, ENOENT, ENOSYS, ENOTDIR, errnoName } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { EXECUTE } from "./program/mod.ts";
 
 /** The error for a step that failed: its label, and what a person can do where that is known. */
 export function startError(label: string, errno: number): CrateError {
   const code = errnoName(errno);
+  if (errno === ENOSYS) {
+    const old = "this kernel is too old, crate needs Linux 5.12 or newer";
+    return new CrateError("UNSUPPORTED", `${label}: ENOSYS (${old})`);
+  }
   if (!label.startsWith(EXECUTE)) {
     return new CrateError("START", `${label}: ${code}`);
   }

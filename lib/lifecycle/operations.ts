@@ -184,7 +184,8 @@ export async function collectGarbage(root: string): Promise<void> {
     const state = readState(root, id);
     if (state === undefined || state.status === "creating") await clearUnfinished(root, id);
     else if (
-      state.record.remove && state.status === "stopped" && !isAlive(state.process!.monitor)
+      state.record.remove && state.status === "stopped" &&
+      !(state.process && isAlive(state.process.monitor))
     ) await deleteContainer(root, id, true);
   }
 }
