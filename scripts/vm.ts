@@ -1,0 +1,225 @@
+/**
+ * Runs a command as root in a virtual machine that has cgroup v2 alone, with every controller, on a
+ * copy-on-write view of this machine's files: qemu without hardware acceleration, Debian's cloud kernel,
+ * the root read-only over virtiofs and a tmpfs above it. Nothing the command writes remains.
+ *
+ * Exits with the command's status; 124 when it takes too long, 125 when the machine itself fails.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { cpio } from "./lib/cpio.ts";
+import { type Kernel, kernel, modules } from "./lib/kernel.ts";
+
+const USAGE = "usage: scripts/vm [--memory MB] [--cpus N] [--timeout SECONDS] COMMAND...";
+const VIRTIOFSD = "/usr/lib/qemu/virtiofsd";
+const root = Deno.realPathSync(new URL("..", import.meta.url));
+const scripts = `${root}/scripts/lib`;
+
+interface Options {
+  readonly memory: number;
+  readonly cpus: number;
+  readonly timeout: number;
+  readonly command: readonly string[];
+}
+
+function fail(sentence: string): never {
+  console.error(`scripts/vm: ${sentence}`);
+  Deno.exit(125);
+}
+
+function readOptions(): Options {
+  const words = Deno.args;
+  // Options end at the command: what follows is the command's.
+  let first = 0;
+  while (words[first]?.startsWith("-")) first += words[first]!.includes("=") ? 1 : 2;
+  const { values } = parseArgs({
+    args: words.slice(0, first),
+    options: {
+      memory: { type: "string", default: "2048" },
+      cpus: { type: "string", default: "2" },
+      timeout: { type: "string", default: "600" },
+    },
+  });
+  const number = (name: "memory" | "cpus" | "timeout") => {
+    const value = Number(values[name]);
+    if (!Number.isInteger(value) || value < 1) {
+      fail(`--${name} must be a positive number, got "${values[name]}". ${USAGE}`);
+    }
+    return value;
+  };
+  const command = words.slice(first);
+  if (command.length === 0) fail(`no command. ${USAGE}`);
+  return { memory: number("memory"), cpus: number("cpus"), timeout: number("timeout"), command };
+}
+
+const quote = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
+const folderOf = (path: string) => path.slice(0, path.lastIndexOf("/"));
+
+async function initramfs(found: Kernel, command: readonly string[]): Promise<Uint8Array> {
+  const deno = Deno.execPath();
+  const denoDir = Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME") ?? "/root"}/.cache/deno`;
+  const path = `${folderOf(deno)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+  const settings = {
+    PATH: path,
+    cwd: Deno.cwd(),
+    keep: [root, Deno.cwd(), folderOf(deno), denoDir].join(" "),
+    modules: found.modules,
+    release: found.release,
+  };
+  const env = { HOME: "/root", TERM: "dumb", LC_ALL: "C.UTF-8", NO_COLOR: "1", DENO_DIR: denoDir };
+  const assign = (values: Record<string, string>) =>
+    Object.entries(values).map(([name, value]) => `${name}=${quote(value)}`);
+  const wanted = await modules(found, ["virtio_pci", "virtiofs", "virtio_console", "overlay"]);
+  return cpio(["bin", "dev", "proc", "sys", "vm"], [
+    { path: "bin/busybox", content: readFileSync("/bin/busybox") },
+    { path: "init", content: readFileSync(`${scripts}/vm_init.sh`) },
+    { path: "vm/vm_guest.sh", content: readFileSync(`${scripts}/vm_guest.sh`) },
+    { path: "vm/settings", content: `${assign(settings).join("\n")}\n` },
+    {
+      path: "vm/command",
+      content: `export ${assign(env).join(" ")} DENO_NO_UPDATE_CHECK=1\nexec ${
+        command.map(quote).join(" ")
+      }\n`,
+    },
+    ...wanted.map((content, index) => ({ path: `vm/${100 + index}.ko`, content })),
+  ]);
+}
+
+function machine(found: Kernel, options: Options, folder: string): string[] {
+  // The first two ports lead to qemu's own stdout and stderr, which are pipes to this program.
+  const port = (number: number, path: string) => [
+    ...["-chardev", `file,id=port${number},path=${path}`],
+    ...["-device", `virtserialport,bus=ports.0,nr=${number},chardev=port${number}`],
+  ];
+  return [
+    ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
+    ...[
+      "-bios",
+      "qboot.rom",
+      "-machine",
+      "q35,memory-backend=memory",
+      "-accel",
+      "tcg,thread=multi",
+      "-cpu",
+      "max",
+    ],
+    ...["-smp", String(options.cpus), "-m", String(options.memory)],
+    ...["-object", `memory-backend-memfd,id=memory,size=${options.memory}M,share=on`],
+    ...["-kernel", found.image, "-initrd", `${folder}/initramfs`],
+    ...["-append", "cgroup_no_v1=all console=ttyS0 panic=-1 quiet apparmor=0"],
+    ...["-serial", `file:${folder}/console`],
+    ...["-chardev", `socket,id=files,path=${folder}/socket`],
+    ...["-device", "vhost-user-fs-pci,chardev=files,tag=root,queue-size=1024"],
+    ...["-device", "virtio-serial-pci,id=ports,max_ports=4"],
+    ...port(1, "/dev/fd/1"),
+    ...port(2, "/dev/fd/2"),
+    ...port(3, `${folder}/status`),
+  ];
+}
+
+/** Starts a program that the kernel ends when this process ends, in whatever way. */
+function start(program: string, args: string[]): Deno.ChildProcess {
+  return new Deno.Command("setpriv", {
+    args: ["--pdeathsig", "KILL", "--", program, ...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 10));
+
+async function until(condition: () => boolean, seconds: number): Promise<boolean> {
+  for (const end = Date.now() + seconds * 1000; !condition();) {
+    if (Date.now() > end) return false;
+    await pause();
+  }
+  return true;
+}
+
+async function run(options: Options, folder: string): Promise<number> {
+  const read = (name: string) =>
+    existsSync(`${folder}/${name}`) ? readFileSync(`${folder}/${name}`, "utf8") : "";
+  const hasStatus = () => read("status").endsWith("\n");
+  const cache = `${root}/.cache/vm`;
+  Deno.mkdirSync(cache, { recursive: true });
+  const found = await kernel(cache);
+  Deno.writeFileSync(`${folder}/initramfs`, await initramfs(found, options.command));
+  const files = start(VIRTIOFSD, [
+    ...[`--socket-path=${folder}/socket`, "--rlimit-nofile=20000", "-f"],
+    ...["-o", "source=/", "-o", "sandbox=chroot", "-o", "cache=always"],
+  ]);
+  const said = files.stderr.text();
+  let qemu: Deno.ChildProcess | undefined;
+  let late = false;
+  const stop = () => {
+    for (const process of [qemu, files]) {
+      try {
+        process?.kill("SIGKILL");
+      } catch {
+        // It has ended by itself.
+      }
+    }
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) Deno.addSignalListener(signal, stop);
+  const timer = setTimeout(() => {
+    late = true;
+    stop();
+  }, options.timeout * 1000);
+  try {
+    if (!await until(() => existsSync(`${folder}/socket`), 10)) {
+      stop();
+      throw new Error(`virtiofsd does not start: ${lastLines(await said)}`);
+    }
+    qemu = start("qemu-system-x86_64", machine(found, options, folder));
+    const ended = qemu.status.then(() => true);
+    // The status comes after all output has left the machine; turning it off properly takes a second.
+    const answered = async () => {
+      while (!hasStatus()) if (await Promise.race([ended, pause()])) return;
+      stop();
+    };
+    await Promise.all([
+      answered(),
+      qemu.stdout.pipeTo(Deno.stdout.writable, { preventClose: true }),
+      qemu.stderr.pipeTo(Deno.stderr.writable, { preventClose: true }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+    stop();
+    await files.status;
+    for (const signal of signals) Deno.removeSignalListener(signal, stop);
+  }
+  if (late) {
+    console.error(`scripts/vm: stopped after ${options.timeout} seconds`);
+    return 124;
+  }
+  if (!hasStatus()) {
+    throw new Error(`the machine ended early: ${lastLines(read("console"))}`);
+  }
+  return Number(read("status"));
+}
+
+function lastLines(text: string): string {
+  return text.trim() === "" ? "it said nothing" : text.trim().split("\n").slice(-20).join("\n");
+}
+
+if (Deno.build.arch !== "x86_64") fail("the virtual machine is for x86-64 only");
+for (const needed of [VIRTIOFSD, "/usr/bin/qemu-system-x86_64", "/bin/busybox"]) {
+  if (!existsSync(needed)) {
+    fail(`${needed} is missing: apt-get install qemu-system-x86 qemu-system-common busybox-static`);
+  }
+}
+const options = readOptions();
+const folder = Deno.makeTempDirSync({ prefix: "crate-vm-" });
+let status = 125;
+try {
+  status = await run(options, folder);
+} catch (error) {
+  console.error(`scripts/vm: ${error instanceof Error ? error.message : error}`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+Deno.exit(status);
