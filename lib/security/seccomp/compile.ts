@@ -1,9 +1,11 @@
 import type { LinuxSeccomp } from "../../spec/mod.ts";
 import { ABIS, type Machine } from "./abi.ts";
-import { Assembler, JEQ, JGE, type Target } from "./assembler.ts";
+import { Assembler, JEQ, type Target } from "./assembler.ts";
 import { assembleChain } from "./conditions.ts";
-import { type Chain, cutRanges, type Section, type Verdict } from "./ranges.ts";
+import { readyFilter } from "./ready.ts";
+import { cutRanges, type Verdict } from "./ranges.ts";
 import { resolveRules } from "./rules.ts";
+import { assembleSearch } from "./search.ts";
 import { ANSWER_FOREIGN, readFlags } from "./words.ts";
 
 /** What seccomp(2) with `SECCOMP_SET_MODE_FILTER` takes. */
@@ -20,9 +22,6 @@ export interface SeccompFilter {
 /** `offsetof(struct seccomp_data, nr)` and `arch`. */
 const NUMBER_AT = 0;
 const ARCH_AT = 4;
-
-/** So many single calls that differ from their surroundings are asked for one by one. */
-const SINGLES = 3;
 
 /**
  * Compiles an OCI profile to a seccomp filter. Its verdicts are those of runc with libseccomp:
@@ -54,14 +53,25 @@ const SINGLES = 3;
  * @see https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#seccomp
  */
 export function compileSeccomp(profile: LinuxSeccomp, arch: Machine): SeccompFilter {
+  return readyFilter(profile, arch) ?? compileProfile(profile, arch);
+}
+
+/** {@linkcode compileSeccomp}, never with a filter that was ready. */
+export function compileProfile(profile: LinuxSeccomp, arch: Machine): SeccompFilter {
   const wanted = profile.architectures ?? [];
   const abis = ABIS[arch].filter(({ name }, i) => i === 0 || wanted.includes(name));
   const resolved = resolveRules(profile, arch, abis);
+  const { answers } = resolved;
   const { sections, chains } = cutRanges(resolved);
   const code = new Assembler();
-  const otherwise = code.answer(resolved.answers[0]!);
+  const assembled: Target[] = [];
+  const assembleVerdict = (verdict: Verdict): Target =>
+    verdict >= 0
+      ? code.answer(verdict)
+      : assembled[~verdict] ??= assembleChain(code, chains[~verdict]!, code.answer(answers[0]!));
+  // The machine's own calls last, so that they come first.
   const searches = sections.reverse().map((section) =>
-    code.load(NUMBER_AT, new Search(code, section, chains, otherwise).assemble())
+    code.load(NUMBER_AT, assembleSearch(code, section, assembleVerdict))
   );
   let entry = code.answer(ANSWER_FOREIGN);
   for (const [i, search] of searches.entries()) {
@@ -69,65 +79,4 @@ export function compileSeccomp(profile: LinuxSeccomp, arch: Machine): SeccompFil
   }
   const filter = code.finish(code.load(ARCH_AT, entry));
   return { filter, flags: readFlags(profile.flags, resolved.notifies) };
-}
-
-/** The decision tree over one section's system call numbers. */
-class Search {
-  readonly #code: Assembler;
-  readonly #section: Section;
-  readonly #chains: readonly Chain[];
-  readonly #otherwise: Target;
-  readonly #assembled = new Map<Verdict, Target>();
-
-  constructor(code: Assembler, section: Section, chains: readonly Chain[], otherwise: Target) {
-    this.#code = code;
-    this.#section = section;
-    this.#chains = chains;
-    this.#otherwise = otherwise;
-  }
-
-  assemble(): Target {
-    return this.#between(0, this.#section.starts.length - 1);
-  }
-
-  /** The code for the runs from `first` to `last`, the number in the accumulator. */
-  #between(first: number, last: number): Target {
-    const { starts, verdicts } = this.#section;
-    if (first === last) return this.#verdict(verdicts[first]!);
-    const singles = this.#singles(first, last, verdicts[first]!) ??
-      this.#singles(first, last, verdicts[first + 1]!);
-    if (singles !== undefined) return singles;
-    const middle = (first + last + 1) >> 1;
-    const right = this.#between(middle, last);
-    const left = this.#between(first, middle - 1);
-    return this.#code.branch(JGE, starts[middle]!, right, left);
-  }
-
-  /** The runs as one verdict with a few single calls that have another; undefined if they are not so. */
-  #singles(first: number, last: number, surroundings: Verdict): Target | undefined {
-    const { starts, verdicts } = this.#section;
-    const singles: [number, Verdict][] = [];
-    for (let i = first; i <= last; i++) {
-      const verdict = verdicts[i]!;
-      if (verdict === surroundings) continue;
-      const end = starts[i + 1] ?? 2 ** 32;
-      if (end - starts[i]! + singles.length > SINGLES) return undefined;
-      for (let call = starts[i]!; call < end; call++) singles.push([call, verdict]);
-    }
-    let next = this.#verdict(surroundings);
-    for (const [call, verdict] of singles.reverse()) {
-      next = this.#code.branch(JEQ, call, this.#verdict(verdict), next);
-    }
-    return next;
-  }
-
-  #verdict(verdict: Verdict): Target {
-    if (verdict >= 0) return this.#code.answer(verdict);
-    let target = this.#assembled.get(verdict);
-    if (target === undefined) {
-      target = assembleChain(this.#code, this.#chains[~verdict]!, this.#otherwise);
-      this.#assembled.set(verdict, target);
-    }
-    return target;
-  }
 }

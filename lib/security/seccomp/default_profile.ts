@@ -133,15 +133,26 @@ const PERSONALITIES = [
 export function defaultSeccompProfile(
   { capabilities, arch }: { capabilities: readonly string[]; arch: Machine },
 ): LinuxSeccomp {
-  const { architectures, calls } = MACHINES[arch];
   let opened = "";
   for (const name in GATES) if (capabilities.includes(name)) opened += ` ${GATES[name]}`;
+  const key = `${arch}${opened}`;
+  return made[key] ??= makeProfile(arch, opened, capabilities.includes("CAP_SYS_ADMIN"));
+}
+
+/** How many rules the profile has when CAP_SYS_ADMIN is not there. */
+export const DEFAULT_RULES = 1 + SOCKETS.length + PERSONALITIES.length + 2;
+
+/** A value made once: the compiler knows its own default by being given the same one. */
+const made: Record<string, LinuxSeccomp> = {};
+
+function makeProfile(arch: Machine, opened: string, administers: boolean): LinuxSeccomp {
+  const { architectures, calls } = MACHINES[arch];
   const syscalls: LinuxSyscall[] = [
     { names: `${ALWAYS} ${calls}${opened}`.split(" "), action: "SCMP_ACT_ALLOW" },
     ...SOCKETS,
     ...PERSONALITIES,
   ];
-  if (!capabilities.includes("CAP_SYS_ADMIN")) {
+  if (!administers) {
     syscalls.push(
       masked("clone", NAMESPACE_FLAGS, 0),
       { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: ENOSYS },

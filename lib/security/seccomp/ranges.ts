@@ -1,6 +1,6 @@
-import { callNumber, PRIVATE } from "./abi.ts";
+import { type Abi, callNumber, PRIVATE } from "./abi.ts";
 import type { Resolved, Rule } from "./rules.ts";
-import { ANSWER_FOREIGN, ANSWER_MISSING } from "./words.ts";
+import { ANSWER_FOREIGN, ANSWER_MISSING, type Condition } from "./words.ts";
 
 /** Rules over a call's arguments, in their order. */
 export interface Chain {
@@ -30,7 +30,8 @@ export function cutRanges(resolved: Resolved): { sections: Section[]; chains: Ch
   const sections: Section[] = [];
   const chains: Chain[] = [];
   const chainIds = new Map<string, Verdict>();
-  const chainOf = (rules: readonly Rule[], wide: boolean): Verdict => {
+  const chainOf = (rules: readonly Rule[], abi: Abi): Verdict => {
+    const wide = abi.wide && rules.some(({ conditions }) => conditions.some(comparesUpperHalf));
     const key = `${wide} ${rules.map((rule) => rule.id)}`;
     let id = chainIds.get(key);
     if (id === undefined) chainIds.set(key, id = ~(chains.push({ rules, wide }) - 1));
@@ -44,8 +45,7 @@ export function cutRanges(resolved: Resolved): { sections: Section[]; chains: Ch
       sections.push(section = { audit: abi.audit, starts: [], verdicts: [] });
     }
     const beyond = newerIsMissing && last >= 0 ? ANSWER_MISSING : otherwise;
-    const verdictOf = (code: number) =>
-      code < 0 ? chainOf(lists[~code]!, abi.wide) : answers[code]!;
+    const verdictOf = (code: number) => code < 0 ? chainOf(lists[~code]!, abi) : answers[code]!;
     let before: number | undefined;
     for (let call = 0; call <= last; call++) {
       const code = calls[call]!;
@@ -65,6 +65,10 @@ export function cutRanges(resolved: Resolved): { sections: Section[]; chains: Ch
     add(section, X32_END, beyond);
   }
   return { sections, chains };
+}
+
+function comparesUpperHalf({ op, high, maskHigh }: Condition): boolean {
+  return op !== "SCMP_CMP_MASKED_EQ" || maskHigh !== 0 || high !== 0;
 }
 
 /** Lets a verdict hold from a number on, instead of what held there. */
