@@ -71,7 +71,7 @@ export function capabilityBit(name: string): number {
  * @example
  * ```ts
  * import { capabilityMask } from "./capabilities.ts";
- * if (capabilityMask(["CAP_CHOWN", "CAP_BPF"]) !== 1n | 1n << 39n) throw new Error();
+ * if (capabilityMask(["CAP_CHOWN", "CAP_BPF"]) !== (1n | 1n << 39n)) throw new Error();
  * ```
  */
 export function capabilityMask(names: readonly string[]): bigint {

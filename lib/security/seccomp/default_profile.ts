@@ -95,6 +95,7 @@ function masked(name: string, mask: number, bits: number): LinuxSyscall {
 /**
  * Every address family but 40, AF_VSOCK, which leads out to the hypervisor. The kernel takes the
  * family for an int, so only these 32 bits may count: a plain `NE 40` lets `1 << 32 | 40` through.
+ * (i386's socketcall(2), which its C library needs, keeps the family where no filter sees it.)
  */
 const SOCKETS = [
   masked("socket", 0xffffffe0, 0), // 0-31
