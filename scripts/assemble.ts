@@ -33,14 +33,13 @@ async function assemble(arch: keyof typeof TOOLS): Promise<string> {
       return offset;
     };
     const hex = [...code].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    const lines = hex.match(/.{1,80}/g)!.map((line) => `      "${line}"`).join(" +\n");
+    const lines = hex.match(/.{1,80}/g)!.map((line) => `"${line}"`).join(" +\n      ");
     return `  ${arch}: {
     patchSteps: ${at("patch_steps")},
     patchHeader: ${at("patch_header")},
     callEntry: ${at("call_entry")},
     size: ${code.length},
-    hex:
-${lines},
+    hex: ${lines},
   },`;
   } finally {
     await Deno.remove(work, { recursive: true });

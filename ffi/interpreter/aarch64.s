@@ -7,8 +7,8 @@
         .globl  elf_entry, patch_steps, patch_header, call_entry
 
 elf_entry:                              // where execve arrives; the encoder fills in two addresses
-        ldr     w0, patch_steps
-        ldr     w1, patch_header
+        ldr     w0, .Lsteps             // by local names: a global one would wait for a linker
+        ldr     w1, .Lheader
 
 call_entry:                             // int (*)(const step *first, header *), the C convention
         mov     x9, x0
@@ -49,7 +49,7 @@ store:
         b       go
 negative:
         ldrsw   x11, [x9, #16]
-        cbz     x11, fail
+        tbnz    w11, #0, fail
 go:
         add     x9, x9, x11
         b       step
@@ -72,6 +72,8 @@ return:
         ret
 
 patch_steps:
+.Lsteps:
         .word   0
 patch_header:
+.Lheader:
         .word   0

@@ -6,7 +6,7 @@
 #    4  u32 mask        bit i: argument i is the 32-bit value *at* the given address
 #    8  u64 result      where the low 32 bits of the result go; 0: nowhere
 #   16  i32 on[3]       how far on when the result is negative, zero, positive;
-#                       a distance of 0 for negative: the step has failed
+#                       a distance of 1 for negative: the step has failed
 #   28  u32 (unused)
 #   32  u64 argument[6]
 #
@@ -85,8 +85,8 @@ store:
         jmp     go
 negative:
         movsxd  rcx, dword ptr [rbx + 16]
-        test    ecx, ecx
-        jz      fail
+        test    cl, 1
+        jnz     fail
 go:
         add     rbx, rcx
         jmp     step

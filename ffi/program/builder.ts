@@ -29,14 +29,13 @@ export interface Label {
   index: number;
 }
 
-/** An argument: a constant, the address of a cell, the value *at* a place, the address of a step. */
+/** An argument: a constant, the address of a cell, the value *at* a place. */
 export type Argument =
   | number
   | bigint
   | Cell
   | { readonly address: Place }
-  | { readonly value: Place }
-  | { readonly step: Label };
+  | { readonly value: Place };
 
 /** One system call or computation of a program, and where to go on. */
 export interface Step {
@@ -267,17 +266,9 @@ export class ProgramBuilder {
     });
   }
 
-  /** A failing step goes on here; the address can be changed while the program runs (`setHandler`). */
+  /** A failing step without a way of its own goes on here. */
   handler(label: Label): void {
     this.#handler = label;
-  }
-
-  /** From here on, a failing step of this process goes on at another label. */
-  setHandler(label: Label): void {
-    this.#step("compute", [{ step: label }, 0, -1], {
-      result: { cell: this.header, offset: 16 },
-      label: `failures go to ${label.name}`,
-    });
   }
 
   /**

@@ -1,6 +1,6 @@
 import { INTERPRETERS } from "../interpreter/bytes.ts";
 import { type Arch, syscallNumber } from "../syscalls.ts";
-import type { Argument, Cell, Program } from "./builder.ts";
+import type { Argument, Cell, Program, Step } from "./builder.ts";
 
 // The encoder: a program becomes bytes, as an ELF file (elf(5)) or in the memory of this process.
 
@@ -15,6 +15,8 @@ const PROGRAM_HEADER = 56;
 const HEADERS = ELF_HEADER + 3 * PROGRAM_HEADER;
 const COMPUTE = -1;
 const RETURN = -2;
+/** The distance that means: the step has failed. No other is odd; 0 is the step itself. */
+const FAIL = 1;
 
 /** Where the parts of an encoded program lie in memory. */
 export interface Addresses {
@@ -78,13 +80,12 @@ function fill(
       else if ("value" in argument) {
         mask |= 1 << j;
         set64(slot, addressOf(argument.value.cell) + argument.value.offset);
-      } else if ("address" in argument) {
-        set64(slot, addressOf(argument.address.cell) + argument.address.offset);
-      } else set64(slot, at.steps + argument.step.index * STEP_SIZE);
+      } else set64(slot, addressOf(argument.address.cell) + argument.address.offset);
     }
     view.setUint32(where + 4, mask, true);
     if (result !== undefined) set64(where + 8, addressOf(result.cell) + result.offset);
-    if (negative !== undefined) view.setInt32(where + 16, (negative.index - i) * STEP_SIZE, true);
+    const failed = negative === undefined ? FAIL : (negative.index - i) * STEP_SIZE;
+    view.setInt32(where + 16, failed, true);
     view.setInt32(where + 20, (zero === undefined ? 1 : zero.index - i) * STEP_SIZE, true);
     view.setInt32(where + 24, (positive === undefined ? 1 : positive.index - i) * STEP_SIZE, true);
   }
@@ -169,6 +170,9 @@ const PF_X = 1;
 const PF_W = 2;
 const PF_R = 4;
 
+/** What is no system call. */
+const HARMLESS = new Set<string>(["compute", "return"] satisfies Step["operation"][]);
+
 /** How many bytes `encodeAt` needs for a program. */
 export function memorySize({ sizes, steps }: Program): number {
   return align(sizes.variables + sizes.buffers, 8) + steps.length * STEP_SIZE + sizes.constants;
@@ -177,6 +181,9 @@ export function memorySize({ sizes, steps }: Program): number {
 /**
  * A program for this process, in memory at `base`: header, variables and buffers first, then the
  * steps, then the constants. It ends with a `return`.
+ *
+ * @throws {Error} when a call may fail and nothing says where to go on: a process of its own would
+ *   die of it, this one must not.
  */
 export function encodeAt(
   program: Program,
@@ -184,6 +191,10 @@ export function encodeAt(
   base: number,
   memory: Uint8Array<ArrayBuffer>,
 ): Addresses {
+  if (program.handler === undefined) {
+    const loose = program.steps.find((step) => !HARMLESS.has(step.operation) && !step.negative);
+    if (loose) throw new Error(`the step "${loose.label}" may fail, and there is no handler`);
+  }
   const steps = align(program.sizes.variables + program.sizes.buffers, 8);
   const offsets = { variables: 0, steps, constants: steps + program.steps.length * STEP_SIZE };
   const size = memorySize(program);

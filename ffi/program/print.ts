@@ -13,7 +13,6 @@ function showArgument(argument: Argument, kind: string): string {
   if (typeof argument === "object") {
     if ("value" in argument) return showPlace(argument.value);
     if ("address" in argument) return `&${showPlace(argument.address)}`;
-    if ("step" in argument) return argument.step.name;
     return argument.kind === "constant" ? argument.show : `&${argument.show}`;
   }
   const value = Number(argument);

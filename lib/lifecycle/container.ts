@@ -1,5 +1,4 @@
 import {
-  arch,
   close,
   EINTR,
   P_PID,
@@ -17,9 +16,9 @@ import {
   planCgroup,
   removeCgroup,
 } from "../cgroup/mod.ts";
-import { compileSeccomp } from "../security/mod.ts";
 import { requireSupported, type Spec } from "../spec/mod.ts";
 import { gatherFacts } from "./facts.ts";
+import { filterOf } from "./options.ts";
 import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
 import {
   claim,
@@ -95,7 +94,7 @@ export function prepareContainer(options: StartOptions): Prepared {
   const layout = detectLayout();
   const { linux } = spec;
   const cgroup = planCgroup(layout, linux?.cgroupsPath ?? `/crate/${id}`, linux?.resources ?? {});
-  const seccomp = linux?.seccomp && compileSeccomp(linux.seccomp, arch);
+  const seccomp = linux?.seccomp && filterOf(linux.seccomp);
   const program = compileContainer({
     spec,
     facts: gatherFacts(spec, layout),

@@ -1,9 +1,10 @@
-import { arch, close } from "../../ffi/mod.ts";
+import { close } from "../../ffi/mod.ts";
 import { detectLayout, joinFiles, locateCgroup } from "../cgroup/mod.ts";
-import { compileSeccomp, lastCapability } from "../security/mod.ts";
+import { lastCapability } from "../security/mod.ts";
 import type { Process, Spec } from "../spec/mod.ts";
 import { withGroup } from "./container.ts";
 import { openInit } from "./operations.ts";
+import { filterOf } from "./options.ts";
 import { compileExec, EXEC_PIDFD, namespaceFlag } from "./program/mod.ts";
 import { launch, type Launched, type Stdio } from "./start.ts";
 
@@ -50,7 +51,7 @@ export function execInContainer(options: ExecOptions): Launched {
         files: group.join,
         descriptor: group.joinDirectory === undefined ? undefined : EXEC_PIDFD + 1,
       },
-      seccomp: profile && compileSeccomp(profile, arch),
+      seccomp: profile && filterOf(profile),
       lastCapability: lastCapability(),
       detached,
     });

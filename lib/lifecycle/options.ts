@@ -1,8 +1,15 @@
 import { arch, exists, readText } from "../../ffi/mod.ts";
 import { detectLayout } from "../cgroup/mod.ts";
-import { allCapabilities, DEFAULT_CAPABILITIES, defaultSeccompProfile } from "../security/mod.ts";
+import {
+  allCapabilities,
+  compileSeccomp,
+  DEFAULT_CAPABILITIES,
+  defaultSeccompProfile,
+  type SeccompFilter,
+} from "../security/mod.ts";
 import {
   type LinuxDevice,
+  type LinuxSeccomp,
   type Mount,
   type RunOptions,
   type Spec,
@@ -28,13 +35,38 @@ export function hostView(keep?: string): Mount[] {
   ];
 }
 
+// A script that starts many containers asks for the same few filters again and again.
+const profiles = new Map<string, LinuxSeccomp>();
+
+function defaultProfile(capabilities: readonly string[]): LinuxSeccomp {
+  const key = capabilities.join();
+  let profile = profiles.get(key);
+  if (profile === undefined) {
+    profile = defaultSeccompProfile({ capabilities, arch });
+    profiles.set(key, profile);
+  }
+  return profile;
+}
+
+const filters = new WeakMap<LinuxSeccomp, SeccompFilter>();
+
+/** The filter of a profile, compiled once for each profile object. */
+export function filterOf(profile: LinuxSeccomp): SeccompFilter {
+  let filter = filters.get(profile);
+  if (filter === undefined) {
+    filter = compileSeccomp(profile, arch);
+    filters.set(profile, filter);
+  }
+  return filter;
+}
+
 /** The config of a container from options, with docker's default capabilities and filter. */
 export function makeSpec(options: RunOptions, hostDevices?: () => LinuxDevice[]): Spec {
   const { privileged, capAdd } = options;
   return specFromOptions(options, {
     capabilities: DEFAULT_CAPABILITIES,
     allCapabilities: privileged || capAdd?.length ? allCapabilities() : [],
-    seccomp: (capabilities) => defaultSeccompProfile({ capabilities, arch }),
+    seccomp: defaultProfile,
     hostDevices: privileged ? hostDevices?.() : undefined,
     swapLimit: options.memory !== undefined && options.memorySwap === undefined && countsSwap(),
   });

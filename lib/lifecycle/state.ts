@@ -37,14 +37,16 @@ import { EXIT_RECORD_SIZE } from "./program/mod.ts";
 //   process.json     who runs, written before the user's program may start;
 //   exit             how it ended, written by the monitor;
 //   log              the output of a detached container.
-// Each file is written once and whole. The directory itself is what is locked (flock(2)): a holder
-// that dies holds nothing. State lives where a reboot clears it, so it is not fsynced.
+// Each file is written once and whole, and the directory gets its name when container.json is in it;
+// see claim.ts. State lives where a reboot clears it, so it is not fsynced.
 
 /** The version of the files' shape, for the crates to come. */
-const VERSION = 1;
+export const VERSION = 1;
 const MOUNT_POINT = ".mount";
 /** What a retired container's directory is called until it is gone. */
 const RETIRED = ".retired-";
+/** … and until it has its record. */
+const MAKING = ".making-";
 const MAX_FILE = 16 << 20;
 
 /** `container.json`: what a container is, for its whole life. */
@@ -137,79 +139,6 @@ export function prepareRoot(root: string): void {
   }
 }
 
-/** A container's lock; disposing of it, or dying, lets go. */
-export interface Lock extends Disposable {
-  readonly fd: number;
-}
-
-/** Takes a container's lock, or undefined when it is held, or when there is no such directory. */
-export function tryLock(directory: string): Lock | undefined {
-  let fd: number;
-  try {
-    fd = open(directory, O_RDONLY | O_DIRECTORY);
-  } catch (error) {
-    if (error instanceof SyscallError && error.errno === ENOENT) return undefined;
-    throw error;
-  }
-  if (trySyscall("flock", fd, LOCK_EX | LOCK_NB) < 0) {
-    close(fd);
-    return undefined;
-  }
-  return { fd, [Symbol.dispose]: () => close(fd) };
-}
-
-/**
- * Claims an id: its directory, locked, with what the container will be.
- *
- * @throws {CrateError} `EXISTS` when there is a container of this id.
- */
-export function claim(root: string, record: Omit<ContainerRecord, "version">): Lock {
-  const { directory } = statePaths(root, record.id);
-  for (let attempt = 0;; attempt++) {
-    try {
-      mkdir(directory, 0o700);
-    } catch (error) {
-      if (!(error instanceof SyscallError) || error.errno !== EEXIST) throw error;
-      if (attempt < 3 && clearHalfMade(root, record.id)) continue;
-      const state = readState(root, record.id);
-      throw new CrateError(
-        "EXISTS",
-        `the name "${record.id}" is in use by a ${state?.status ?? "creating"} container: ` +
-          `choose another or remove it (crate delete${
-            state?.status === "stopped" ? "" : " --force"
-          } ${record.id})`,
-      );
-    }
-    const lock = tryLock(directory);
-    if (lock === undefined) continue;
-    // Written through the locked descriptor: if another process's clearing was first, the directory
-    // is no more, and this says so.
-    const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    const fd = trySyscall("openat", lock.fd, "container.json", flags, 0o600);
-    if (fd < 0) {
-      lock[Symbol.dispose]();
-      if (fd === -ENOENT) continue;
-      throw new SyscallError("openat", -fd, `${directory}/container.json`);
-    }
-    try {
-      writeAll(fd, formatRecord({ version: VERSION, ...record }), "container.json");
-    } finally {
-      close(fd);
-    }
-    return lock;
-  }
-}
-
-/** The record as JSON, in which a config's 64-bit numbers stay exact. */
-function formatRecord({ spec, ...record }: ContainerRecord): string {
-  return `${JSON.stringify(record).slice(0, -1)},"spec":${formatSpec(spec)}}`;
-}
-
-/** Records who runs; from now on the container is `running` while they live. */
-export function recordProcess(root: string, id: string, process: ProcessRecord): void {
-  replaceFile(statePaths(root, id).process, JSON.stringify(process), 0o600);
-}
-
 function readJson<T>(file: string): T | undefined {
   let text: string;
   try {
@@ -298,9 +227,18 @@ export function findId(root: string, word: string): string {
   throw new CrateError("NOT_FOUND", `container "${word}" does not exist: crate list shows them`);
 }
 
-/** The name under which a container's directory waits for its removal. */
-export function retiredPath(root: string, id: string, unique: string): string {
-  return `${root}/${RETIRED}${id}-${unique}`;
+function unique(): string {
+  return crypto.getRandomValues(new Uint8Array(4)).toHex();
+}
+
+/** A name under which a container's directory waits for its removal. */
+export function retiredPath(root: string, id: string): string {
+  return `${root}/${RETIRED}${id}-${unique()}`;
+}
+
+/** A name for a container's directory before it has its record. */
+export function makingPath(root: string): string {
+  return `${root}/${MAKING}${unique()}`;
 }
 
 /** The files that a container's directory may hold. */
@@ -322,22 +260,6 @@ export function removeDirectory(directory: string): void {
     result = trySyscall("unlinkat", AT_FDCWD, directory, 0x200);
   }
   if (result < 0 && result !== -ENOENT) throw new SyscallError("rmdir", -result, directory);
-}
-
-/**
- * A directory without a record belongs to somebody who is writing it, and holds the lock, or who
- * died over it: then it goes.
- *
- * @returns whether it is gone.
- */
-function clearHalfMade(root: string, id: string): boolean {
-  const { directory, container } = statePaths(root, id);
-  const lock = tryLock(directory);
-  if (lock === undefined) return !exists(directory);
-  using _ = lock;
-  if (exists(container)) return false;
-  removeDirectory(directory);
-  return true;
 }
 
 /** Directories of retired containers whose monitor died before it could remove them. */

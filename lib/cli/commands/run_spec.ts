@@ -81,11 +81,12 @@ function rootFilesystem({ rootfs, keep }: Options, cwd: string): RootFilesystem 
   return { path: "/", layers: [`${directory}/upper`, "/"], mounts: hostView(directory) };
 }
 
-/** The user that `--user` means, by the container's own files. */
-function resolveWords(options: Options, layers: readonly string[]): User {
+/** The user that `--user` means, by the container's own files, and its home. */
+function userOf(options: Options, layers: readonly string[]): { user: User; home: string } {
   const word = options.user === undefined ? undefined : parseUserWord(options.user);
   const groups = options.groupAdd.map((group) => parseGroupWord(group));
-  if (word === undefined && groups.length === 0) return { uid: 0, gid: 0 };
+  // The usual case needs no look at the files: root is 0, and at home in /root.
+  if (word === undefined && groups.length === 0) return { user: { uid: 0, gid: 0 }, home: "/root" };
   const read = (file: string): string | undefined => {
     for (const layer of layers) {
       const fd = open(layer, O_PATH | O_DIRECTORY);
@@ -97,13 +98,13 @@ function resolveWords(options: Options, layers: readonly string[]): User {
       }
     }
   };
-  const { uid, gid, additionalGids } = resolveUser(
+  const { home, ...user } = resolveUser(
     word,
     read("/etc/passwd"),
     read("/etc/group"),
     groups,
   );
-  return { uid, gid, additionalGids };
+  return { user, home };
 }
 
 /** What to execute: the words after the options, with --entrypoint before them. */
@@ -220,6 +221,7 @@ export function runSpec(call: RunCall, config: Effective, id: string): Spec {
   const args = argsOf(call);
   if (options.stopSignal !== undefined) parseSignal(options.stopSignal);
   const root = rootFilesystem(options, cwd);
+  const { user, home } = userOf(options, root.layers);
   const security = securityOptions(options.securityOpt);
   const { privileged } = options;
   const labels = Object.fromEntries([
@@ -234,10 +236,10 @@ export function runSpec(call: RunCall, config: Effective, id: string): Spec {
     args,
     rootfs: root.path,
     rootReadonly: options.readOnly ?? config["security.read_only_rootfs"].value,
-    env: environment(options),
+    env: [`HOME=${home}`, ...environment(options)],
     cwd: options.workdir,
     hostname: options.hostname ?? (options.uts === "host" ? undefined : id.slice(0, 63)),
-    user: resolveWords(options, root.layers),
+    user,
     tty: options.tty,
     mounts: mountsOf(options, root, cwd),
     capAdd: options.capAdd.map((word) => parseCapability(word, "--cap-add")),

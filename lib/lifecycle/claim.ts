@@ -1,0 +1,182 @@
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  close,
+  createFile,
+  EACCES,
+  EEXIST,
+  ENOENT,
+  EPERM,
+  EROFS,
+  exists,
+  LOCK_EX,
+  LOCK_NB,
+  mkdir,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_RDONLY,
+  O_TRUNC,
+  O_WRONLY,
+  open,
+  RENAME_NOREPLACE,
+  STATX_BASIC_STATS,
+  statx_layout,
+  syscall,
+  SyscallError,
+  trySyscall,
+  writeAll,
+} from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import {
+  type ContainerRecord,
+  makingPath,
+  type ProcessRecord,
+  readState,
+  removeDirectory,
+  statePaths,
+  VERSION,
+} from "./state.ts";
+
+// A container's directory and its lock. The lock (flock(2)) is on the directory itself: a holder that
+// dies holds nothing.
+
+/** A container's lock; disposing of it, or dying, lets go. */
+export interface Lock extends Disposable {
+  /** The directory's descriptor: it stays the container's, whatever becomes of its name. */
+  readonly fd: number;
+}
+
+/** Takes a container's lock, or undefined when it is held, or when there is no such directory. */
+export function tryLock(directory: string): Lock | undefined {
+  let fd: number;
+  try {
+    fd = open(directory, O_RDONLY | O_DIRECTORY);
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === ENOENT) return undefined;
+    throw error;
+  }
+  if (trySyscall("flock", fd, LOCK_EX | LOCK_NB) < 0) {
+    close(fd);
+    return undefined;
+  }
+  return { fd, [Symbol.dispose]: () => close(fd) };
+}
+
+/**
+ * Claims an id: its directory, locked, with what the container will be. The directory appears under
+ * its name with the record in it, whole: nobody ever sees half of one.
+ *
+ * @throws {CrateError} `EXISTS` when there is a container of this id; `PERMISSION` or `FAILED` when
+ *   the state directory cannot be written. Nothing is left then.
+ */
+export function claim(root: string, record: Omit<ContainerRecord, "version">): Lock {
+  const { directory } = statePaths(root, record.id);
+  const text = JSON.stringify({ version: VERSION, ...record });
+  try {
+    for (let attempt = 0;; attempt++) {
+      const making = makingPath(root);
+      const lock = make(making, text);
+      // Somebody who clears away took it for a dead one's before it was locked.
+      if (lock === undefined) continue;
+      const result = trySyscall(
+        "renameat2",
+        AT_FDCWD,
+        making,
+        AT_FDCWD,
+        directory,
+        RENAME_NOREPLACE,
+      );
+      if (result === 0) return lock;
+      removeDirectory(making);
+      lock[Symbol.dispose]();
+      if (result !== -EEXIST) throw new SyscallError("renameat2", -result, directory);
+      if (attempt < 3 && clearHalfRemoved(root, record.id)) continue;
+      throw inUse(root, record.id);
+    }
+  } catch (error) {
+    throw error instanceof SyscallError ? cannotWrite(root, record.id, error) : error;
+  }
+}
+
+function make(making: string, text: string): Lock | undefined {
+  mkdir(making, 0o700);
+  const lock = tryLock(making);
+  try {
+    if (lock !== undefined) createFile(`${making}/container.json`, text, 0o600);
+    return lock;
+  } catch (error) {
+    lock?.[Symbol.dispose]();
+    if (error instanceof SyscallError && error.errno === ENOENT) return undefined;
+    removeDirectory(making);
+    throw error;
+  }
+}
+
+function inUse(root: string, id: string): CrateError {
+  const status = readState(root, id)?.status ?? "creating";
+  const force = status === "stopped" ? "" : " --force";
+  return new CrateError(
+    "EXISTS",
+    `the name "${id}" is in use by a ${status} container: ` +
+      `choose another or remove it (crate delete${force} ${id})`,
+  );
+}
+
+function cannotWrite(root: string, id: string, cause: SyscallError): CrateError {
+  const { errno, code } = cause;
+  const denied = errno === EACCES || errno === EPERM || errno === EROFS;
+  return new CrateError(
+    denied ? "PERMISSION" : "FAILED",
+    `cannot write the state of container "${id}" in ${root}: ${code}; --root names another directory`,
+    { cause },
+  );
+}
+
+/**
+ * A directory without a record belongs to somebody who is removing it, and may be dead.
+ *
+ * @returns whether it is gone.
+ */
+function clearHalfRemoved(root: string, id: string): boolean {
+  const { directory, container } = statePaths(root, id);
+  const lock = tryLock(directory);
+  if (lock === undefined) return !exists(directory);
+  using _ = lock;
+  if (exists(container)) return false;
+  removeDirectory(directory);
+  return true;
+}
+
+/**
+ * Records who runs; from now on the container is `running` while they live. One that has ended already
+ * and was cleared away by its monitor is not recorded any more.
+ *
+ * @throws {SyscallError}
+ */
+export function recordProcess(lock: Lock, process: ProcessRecord): void {
+  // Below the descriptor: the name may be another container's by now.
+  const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+  const fd = trySyscall("openat", lock.fd, "process.json.new", flags, 0o600);
+  if (fd === -ENOENT) return;
+  if (fd < 0) throw new SyscallError("openat", -fd, "process.json");
+  try {
+    writeAll(fd, JSON.stringify(process), "process.json");
+  } finally {
+    close(fd);
+  }
+  const moved = trySyscall("renameat2", lock.fd, "process.json.new", lock.fd, "process.json", 0);
+  if (moved < 0 && moved !== -ENOENT) throw new SyscallError("renameat2", -moved, "process.json");
+}
+
+/** Whether the directory of this name is still the locked one. */
+export function isOwn(lock: Lock, directory: string): boolean {
+  const inode = (fd: number, path: string): string | undefined => {
+    const buffer = new Uint8Array(256);
+    const result = trySyscall("statx", fd, path, AT_EMPTY_PATH, STATX_BASIC_STATS, buffer);
+    if (result === -ENOENT) return undefined;
+    if (result < 0) throw new SyscallError("statx", -result, path || directory);
+    return String(statx_layout.get(buffer, "stx_ino"));
+  };
+  return inode(AT_FDCWD, directory) === inode(lock.fd, "");
+}
