@@ -8,13 +8,22 @@ import type { SyscallName } from "../syscalls.ts";
  */
 export interface Cell {
   readonly kind: "constant" | "variable" | "buffer";
-  /** What `--explain` prints for it: a quoted string, a struct's fields, a variable's name. */
-  readonly show: string;
+  /** A variable's name, or what bytes are; `--explain` prints it. */
+  readonly name: string;
   readonly size: number;
   /** Initial content; absent: zeros. */
-  readonly bytes?: Uint8Array;
+  readonly content?: Content;
   /** Where in its segment; the builder gives it. */
   readonly offset: number;
+}
+
+/** What stands in a cell: bytes, a NUL-terminated string, a struct. Encoded with the program. */
+export type Content = Uint8Array | string | StructContent;
+
+/** A struct's layout and its fields' values. */
+export interface StructContent {
+  readonly layout: Layout<Fields>;
+  readonly values: Values<Fields>;
 }
 
 /** A place in a cell. */
@@ -28,6 +37,9 @@ export interface Label {
   readonly name: string;
   index: number;
 }
+
+/** The step that follows, for a result whose sign does not matter. */
+export const NEXT: Label = { name: "next", index: NaN };
 
 /** An argument: a constant, the address of a cell, the value *at* a place. */
 export type Argument =
@@ -90,8 +102,6 @@ export const HEADER_SIZE = 32;
 /** From this size on a variable without a value is a buffer. */
 const BUFFER_SIZE = 128;
 
-const encoder = new TextEncoder();
-
 function place(at: Cell | Place): Place {
   return "cell" in at ? at : { cell: at, offset: 0 };
 }
@@ -137,54 +147,45 @@ export class ProgramBuilder {
   #buffersEnd = 0;
   #handler?: Label;
   /** The header's cell: `failed`, `error`, `handler`, `last` at 0, 8, 16, 24. */
-  readonly header: Cell = { kind: "variable", show: "header", size: HEADER_SIZE, offset: 0 };
+  readonly header: Cell = { kind: "variable", name: "header", size: HEADER_SIZE, offset: 0 };
 
   /** A NUL-terminated string; equal strings share one cell. */
   string(text: string): Cell {
     let cell = this.#strings.get(text);
     if (cell === undefined) {
-      if (text.includes("\0")) throw new RangeError(`a string with a NUL byte: ${show(text)}`);
-      const bytes = new Uint8Array(text.length * 3 + 1);
-      const { written } = encoder.encodeInto(text, bytes);
-      cell = this.#constant(bytes.subarray(0, written + 1), show(text), 1);
+      cell = this.#constant(stringSize(text), 1, text, "");
       this.#strings.set(text, cell);
     }
     return cell;
   }
 
   /** Constant bytes. */
-  bytes(bytes: Uint8Array, show = `(${bytes.length} bytes)`): Cell {
-    return this.#constant(bytes, show, 8);
+  bytes(bytes: Uint8Array, name = `(${bytes.length} bytes)`): Cell {
+    return this.#constant(bytes.length, 8, bytes, name);
   }
 
   /** A constant struct. */
   struct<F extends Fields>(layout: Layout<F>, values: Values<F>): Cell {
-    const key = layout.name + showValues(values);
-    let cell = this.#strings.get(key);
-    if (cell === undefined) {
-      cell = this.#constant(layout.pack(values), showValues(values), 8);
-      this.#strings.set(key, cell);
-    }
-    return cell;
+    return this.#constant(layout.size, 8, { layout, values } as StructContent, "");
   }
 
-  #constant(bytes: Uint8Array, show: string, align: number): Cell {
-    const offset = Math.ceil(this.#constantsEnd / align) * align;
-    const cell: Cell = { kind: "constant", show, size: bytes.length, bytes, offset };
-    this.#constantsEnd = offset + bytes.length;
+  #constant(size: number, align: number, content: Content, name: string): Cell {
+    const offset = (this.#constantsEnd + align - 1) & -align;
+    const cell: Cell = { kind: "constant", name, size, content, offset };
+    this.#constantsEnd = offset + size;
     this.#constants.push(cell);
     return cell;
   }
 
   /** Memory the program may change: zeros, or a copy of `initial`. */
-  variable(name: string, size: number, initial?: Uint8Array): Cell {
+  variable(name: string, size: number, initial?: Content): Cell {
     if (initial === undefined && size >= BUFFER_SIZE) {
       const offset = this.#buffersEnd;
       this.#buffersEnd = (offset + size + 7) & ~7;
-      return { kind: "buffer", show: name, size, offset };
+      return { kind: "buffer", name, size, offset };
     }
     const offset = this.#variablesEnd;
-    const cell: Cell = { kind: "variable", show: name, size, bytes: initial, offset };
+    const cell: Cell = { kind: "variable", name, size, content: initial, offset };
     this.#variablesEnd = (offset + size + 7) & ~7;
     this.#variables.push(cell);
     return cell;
@@ -192,12 +193,13 @@ export class ProgramBuilder {
 
   /** A struct the program may change. */
   variableStruct<F extends Fields>(name: string, layout: Layout<F>, values: Values<F>): Cell {
-    return this.variable(name, layout.size, layout.pack(values));
+    return this.variable(name, layout.size, { layout, values } as StructContent);
   }
 
   /** An array of addresses, with a closing null: `argv`, `envp`. */
-  pointers(targets: readonly Cell[], show: string): Cell {
-    const cell = this.#constant(new Uint8Array(8 * (targets.length + 1)), show, 8);
+  pointers(targets: readonly Cell[], name: string): Cell {
+    const size = 8 * (targets.length + 1);
+    const cell = this.#constant(size, 8, new Uint8Array(size), name);
     targets.forEach((target, i) => this.pointer(placeIn(cell, 8 * i), target));
     return cell;
   }
@@ -232,9 +234,7 @@ export class ProgramBuilder {
 
   /** Stores a value of 32 bits. */
   set(to: Cell | Place, value: Argument): void {
-    const next = this.label("next");
-    this.#step("compute", [value, 0, -1], { result: to, negative: next });
-    this.place(next);
+    this.#step("compute", [value, 0, -1], { result: to, negative: NEXT });
   }
 
   /** Goes on at a label. */
@@ -244,9 +244,7 @@ export class ProgramBuilder {
 
   /** Goes to `to` when `a` equals `b`, else to the next step. */
   jumpIfEqual(a: Argument, b: Argument, to: Label): void {
-    const next = this.label("next");
-    this.#step("compute", [a, b, -1], { zero: to, negative: next });
-    this.place(next);
+    this.#step("compute", [a, b, -1], { zero: to, negative: NEXT });
   }
 
   /** Ends a program that runs inside a process, and not as one. */
@@ -296,16 +294,14 @@ export class ProgramBuilder {
   }
 }
 
-function show(text: string): string {
-  return JSON.stringify(text);
-}
-
-function showValues<F extends Fields>(values: Values<F>): string {
-  const parts: string[] = [];
-  for (const field in values) parts.push(`${field}: ${showNumber(values[field]!)}`);
-  return `{${parts.join(", ")}}`;
-}
-
-function showNumber(value: number | bigint): string {
-  return value < 10 ? String(value) : `0x${value.toString(16)}`;
+/** The bytes of a string and its NUL. */
+function stringSize(text: string): number {
+  let size = text.length + 1;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 0) throw new RangeError(`a string with a NUL byte: ${JSON.stringify(text)}`);
+    // A surrogate is half of a character that takes four bytes.
+    if (code > 127) size += code < 0x800 || (code >= 0xd800 && code < 0xe000) ? 1 : 2;
+  }
+  return size;
 }

@@ -40,66 +40,100 @@ export function interpreter(arch: Arch): Uint8Array {
 
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 
-/** Writes steps, constants and variables where they belong in `view`. */
+const encoder = new TextEncoder();
+
+/** Writes what stands in a cell at an offset. */
+function writeContent(content: Content, view: DataView, bytes: Uint8Array, at: number): void {
+  if (typeof content === "string") {
+    const { length } = content;
+    for (let i = 0; i < length; i++) {
+      const code = content.charCodeAt(i);
+      if (code > 127) {
+        encoder.encodeInto(content, bytes.subarray(at));
+        return;
+      }
+      bytes[at + i] = code;
+    }
+  } else if (content instanceof Uint8Array) bytes.set(content, at);
+  else content.layout.write(view, at, content.values);
+}
+
+/** Writes steps, constants and variables where they belong in `memory`, which is all zeros. */
 function fill(
   program: Program,
   arch: Arch,
-  view: DataView<ArrayBuffer>,
+  memory: Uint8Array<ArrayBuffer>,
   at: Addresses,
-  /** Offsets in the view of what has these addresses. */
+  /** Offsets in the memory of what has these addresses, multiples of 8. */
   offsets: Addresses,
 ): void {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  const { buffer, byteOffset, byteLength } = memory;
+  const view = new DataView(buffer, byteOffset, byteLength);
+  const words = new Int32Array(buffer, byteOffset, byteLength >> 2);
   const buffers = at.variables + program.sizes.variables;
   const addressOf = ({ kind, offset }: Cell) =>
     offset + (kind === "constant" ? at.constants : kind === "variable" ? at.variables : buffers);
   const offsetOf = ({ kind, offset }: Cell) =>
     offset + (kind === "constant" ? offsets.constants : offsets.variables);
-  const set64 = (where: number, value: number) => {
-    view.setInt32(where, value | 0, true);
-    view.setInt32(where + 4, Math.floor(value / 4294967296), true);
-  };
 
-  let where = offsets.steps;
-  for (let i = 0; i < program.steps.length; i++, where += STEP_SIZE) {
-    const { operation, args, result, negative, zero, positive } = program.steps[i]!;
-    const number = operation === "compute"
+  let word = offsets.steps >> 2;
+  const { steps } = program;
+  for (let i = 0; i < steps.length; i++, word += STEP_SIZE >> 2) {
+    const { operation, args, result, negative, zero, positive } = steps[i]!;
+    words[word] = operation === "compute"
       ? COMPUTE
       : operation === "return"
       ? RETURN
       : syscallNumber(operation, arch);
-    view.setInt32(where, number, true);
     let mask = 0;
     for (let j = 0; j < args.length; j++) {
-      const slot = where + 32 + 8 * j;
-      const argument: Argument = args[j]!;
-      if (typeof argument === "number") set64(slot, argument);
+      const argument = args[j]!;
+      let value: number;
+      if (typeof argument === "number") value = argument;
       else if (typeof argument === "bigint") {
-        view.setBigUint64(slot, BigInt.asUintN(64, argument), true);
-      } else if ("kind" in argument) set64(slot, addressOf(argument));
+        view.setBigUint64((word + 8 + 2 * j) * 4, BigInt.asUintN(64, argument), true);
+        continue;
+      } else if ("kind" in argument) value = addressOf(argument);
       else if ("value" in argument) {
         mask |= 1 << j;
-        set64(slot, addressOf(argument.value.cell) + argument.value.offset);
-      } else set64(slot, addressOf(argument.address.cell) + argument.address.offset);
+        value = addressOf(argument.value.cell) + argument.value.offset;
+      } else if ("address" in argument) {
+        value = addressOf(argument.address.cell) + argument.address.offset;
+      } else value = at.steps + argument.step.index * STEP_SIZE;
+      if (value !== 0) {
+        words[word + 8 + 2 * j] = value;
+        words[word + 9 + 2 * j] = Math.floor(value / 4294967296);
+      }
     }
-    view.setUint32(where + 4, mask, true);
-    if (result !== undefined) set64(where + 8, addressOf(result.cell) + result.offset);
-    const failed = negative === undefined ? FAIL : (negative.index - i) * STEP_SIZE;
-    view.setInt32(where + 16, failed, true);
-    view.setInt32(where + 20, (zero === undefined ? 1 : zero.index - i) * STEP_SIZE, true);
-    view.setInt32(where + 24, (positive === undefined ? 1 : positive.index - i) * STEP_SIZE, true);
+    words[word + 1] = mask;
+    if (result !== undefined) {
+      const address = addressOf(result.cell) + result.offset;
+      words[word + 2] = address;
+      words[word + 3] = Math.floor(address / 4294967296);
+    }
+    words[word + 4] = negative === undefined ? FAIL : distance(negative, i);
+    words[word + 5] = zero === undefined ? STEP_SIZE : distance(zero, i);
+    words[word + 6] = positive === undefined ? STEP_SIZE : distance(positive, i);
   }
 
-  for (const cell of program.constants) bytes.set(cell.bytes!, offsetOf(cell));
+  for (const cell of program.constants) writeContent(cell.content!, view, memory, offsetOf(cell));
   for (const cell of program.variables) {
-    if (cell.bytes !== undefined) bytes.set(cell.bytes, offsetOf(cell));
+    if (cell.content !== undefined) writeContent(cell.content, view, memory, offsetOf(cell));
   }
+  const setAddress = (where: number, address: number) => {
+    view.setInt32(where, address | 0, true);
+    view.setInt32(where + 4, Math.floor(address / 4294967296), true);
+  };
   for (const { at: from, target } of program.relocations) {
-    set64(offsetOf(from.cell) + from.offset, addressOf(target.cell) + target.offset);
+    setAddress(offsetOf(from.cell) + from.offset, addressOf(target.cell) + target.offset);
   }
   if (program.handler !== undefined) {
-    set64(offsets.variables + 16, at.steps + program.handler.index * STEP_SIZE);
+    setAddress(offsets.variables + 16, at.steps + program.handler.index * STEP_SIZE);
   }
+}
+
+function distance(to: Label, from: number): number {
+  return to === NEXT ? STEP_SIZE : (to.index - from) * STEP_SIZE;
 }
 
 /**
@@ -113,7 +147,7 @@ export function encodeElf(program: Program, arch: Arch): Encoded {
   const constants = steps + program.steps.length * STEP_SIZE;
   const textEnd = constants + program.sizes.constants;
   const variables = align(textEnd, 8);
-  const fileEnd = variables + program.sizes.variables;
+  const fileEnd = align(variables + program.sizes.variables, 8);
   // The file's last text page is also its first data page; memory maps it twice, once each way.
   const dataAddress = TEXT_ADDRESS + align(textEnd, page) + variables % page;
   const addresses: Addresses = {
@@ -124,7 +158,7 @@ export function encodeElf(program: Program, arch: Arch): Encoded {
 
   const view = new DataView(new ArrayBuffer(fileEnd));
   const bytes = new Uint8Array(view.buffer);
-  fill(program, arch, view, addresses, { steps, constants, variables });
+  fill(program, arch, bytes, addresses, { steps, constants, variables });
   bytes.set(code, HEADERS);
   view.setUint32(HEADERS + INTERPRETERS[arch].patchSteps, addresses.steps, true);
   view.setUint32(HEADERS + INTERPRETERS[arch].patchHeader, addresses.variables, true);
@@ -204,6 +238,6 @@ export function encodeAt(
     steps: base + offsets.steps,
     constants: base + offsets.constants,
   };
-  fill(program, arch, new DataView(memory.buffer, memory.byteOffset, size), at, offsets);
+  fill(program, arch, memory.subarray(0, size), at, offsets);
   return at;
 }

@@ -1,19 +1,31 @@
 import { flagNames } from "../flags.ts";
 import { argumentKinds } from "../syscalls.ts";
-import type { Argument, Place, Program, Step } from "./builder.ts";
+import { type Argument, type Cell, NEXT, type Place, type Program, type Step } from "./builder.ts";
+
+function showNumber(value: number | bigint): string {
+  return value < 10 ? String(value) : `0x${value.toString(16)}`;
+}
+
+function showCell({ name, content }: Cell): string {
+  if (name !== "") return name;
+  if (typeof content === "string") return JSON.stringify(content);
+  if (content === undefined || content instanceof Uint8Array) return "(bytes)";
+  const fields = Object.entries(content.values) as [string, number | bigint][];
+  return `{${fields.map(([field, value]) => `${field}: ${showNumber(value)}`).join(", ")}}`;
+}
 
 function showPlace({ cell, offset }: Place): string {
   if (cell.show === "header") {
     return ["failed", "error", "handler", "result"][offset / 8] ?? "header";
   }
-  return offset === 0 ? cell.show : `${cell.show}+${offset}`;
+  return offset === 0 ? showCell(cell) : `${showCell(cell)}+${offset}`;
 }
 
 function showArgument(argument: Argument, kind: string): string {
   if (typeof argument === "object") {
     if ("value" in argument) return showPlace(argument.value);
     if ("address" in argument) return `&${showPlace(argument.address)}`;
-    return argument.kind === "constant" ? argument.show : `&${argument.show}`;
+    return argument.kind === "constant" ? showCell(argument) : `&${showCell(argument)}`;
   }
   const value = Number(argument);
   switch (kind) {
@@ -51,11 +63,10 @@ function showStep(step: Step, index: number, marks: Map<number, string>): string
   const ways: string[] = [];
   for (const way of ["negative", "zero", "positive"] as const) {
     const to = step[way];
-    if (to !== undefined && to.index !== index + 1) {
+    if (to === undefined) continue;
+    if (to !== NEXT && to.index !== index + 1) {
       ways.push(`${way}: ${marks.get(to.index) ?? to.index}`);
-    } else if (to !== undefined && way === "negative" && operation !== "compute") {
-      ways.push("errors ignored");
-    }
+    } else if (way === "negative" && operation !== "compute") ways.push("errors ignored");
   }
   const notes = [label === operation ? "" : label, ways.length ? `[${ways.join(", ")}]` : ""];
   const note = notes.filter(Boolean).join(" ");
