@@ -101,7 +101,7 @@ function machine(found: Kernel, options: Options, folder: string): string[] {
       "-machine",
       "q35,memory-backend=memory",
       "-accel",
-      "tcg,thread=multi",
+      "tcg,thread=single",
       "-cpu",
       "max",
     ],
@@ -153,7 +153,8 @@ async function run(options: Options, folder: string): Promise<number> {
   ]);
   const said = files.stderr.text();
   let qemu: Deno.ChildProcess | undefined;
-  let late = false;
+  /** Why the machine was stopped from outside. */
+  let stopped: { status: number; why: string } | undefined;
   const stop = () => {
     for (const process of [qemu, files]) {
       try {
@@ -163,14 +164,21 @@ async function run(options: Options, folder: string): Promise<number> {
       }
     }
   };
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  for (const signal of signals) Deno.addSignalListener(signal, stop);
-  const timer = setTimeout(() => {
-    late = true;
+  const interrupt = (status: number, why: string) => () => {
+    stopped ??= { status, why };
     stop();
-  }, options.timeout * 1000);
+  };
+  const signals = [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]] as const;
+  const listeners = signals.map(([name, number]) =>
+    [name, interrupt(128 + number, `stopped by ${name}`)] as const
+  );
+  for (const [name, listener] of listeners) Deno.addSignalListener(name, listener);
+  const timer = setTimeout(
+    interrupt(124, `stopped after ${options.timeout} seconds`),
+    options.timeout * 1000,
+  );
   try {
-    if (!await until(() => existsSync(`${folder}/socket`), 10)) {
+    if (!await until(() => stopped !== undefined || existsSync(`${folder}/socket`), 10)) {
       stop();
       throw new Error(`virtiofsd does not start: ${lastLines(await said)}`);
     }
@@ -190,11 +198,11 @@ async function run(options: Options, folder: string): Promise<number> {
     clearTimeout(timer);
     stop();
     await files.status;
-    for (const signal of signals) Deno.removeSignalListener(signal, stop);
+    for (const [name, listener] of listeners) Deno.removeSignalListener(name, listener);
   }
-  if (late) {
-    console.error(`scripts/vm: stopped after ${options.timeout} seconds`);
-    return 124;
+  if (stopped !== undefined) {
+    console.error(`scripts/vm: ${stopped.why}`);
+    return stopped.status;
   }
   if (!hasStatus()) {
     throw new Error(`the machine ended early: ${lastLines(read("console"))}`);
