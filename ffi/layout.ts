@@ -34,24 +34,26 @@ export class Layout<F extends Fields> {
   /** The bytes of a struct with these values. */
   pack(values: Values<F>): Uint8Array<ArrayBuffer> {
     const view = new DataView(new ArrayBuffer(this.size));
-    for (const field in values) {
-      const at = this.#offsets.get(field)!;
-      const value = values[field]!;
-      switch (SIZES[this.fields[field]!]) {
-        case 1:
-          view.setUint8(at, Number(value));
-          break;
-        case 2:
-          view.setUint16(at, Number(value), true);
-          break;
-        case 4:
-          view.setUint32(at, Number(value), true);
-          break;
-        default:
-          view.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), true);
-      }
-    }
+    this.write(view, 0, values);
     return new Uint8Array(view.buffer);
+  }
+
+  /** Writes the fields that have values; the others stay as they are. */
+  write(view: DataView, base: number, values: Values<F>): void {
+    for (const field in values) {
+      const at = base + this.#offsets.get(field)!;
+      const value = values[field]!;
+      const size = SIZES[this.fields[field]!];
+      if (size === 8) {
+        if (typeof value === "bigint") view.setBigUint64(at, BigInt.asUintN(64, value), true);
+        else {
+          view.setInt32(at, value | 0, true);
+          view.setInt32(at + 4, Math.floor(value / 4294967296), true);
+        }
+      } else if (size === 4) view.setUint32(at, Number(value), true);
+      else if (size === 2) view.setUint16(at, Number(value), true);
+      else view.setUint8(at, Number(value));
+    }
   }
 
   /** One field of a struct, as a number; a 64-bit value must be under 2^53. */

@@ -38,6 +38,7 @@ export {
   type Argument,
   type Cell,
   type Label,
+  NEXT,
   type Place,
   placeIn,
   type Program,

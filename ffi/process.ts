@@ -102,7 +102,7 @@ function enter(p: ProgramBuilder, fd: number, { name, descriptors }: ProcessOpti
 }
 
 function failure(program: Program, run: { bytes(cell: Cell): Uint8Array<ArrayBuffer> }) {
-  const header = run.bytes({ kind: "variable", show: "header", offset: 0, size: 32 });
+  const header = run.bytes({ kind: "variable", name: "header", offset: 0, size: 32 });
   const view = new DataView(header.buffer);
   const errno = -Number(view.getBigInt64(8, true));
   if (errno === 0) return undefined;

@@ -20,10 +20,14 @@ export interface Cell {
 /** What stands in a cell: bytes, a NUL-terminated string, a struct. Encoded with the program. */
 export type Content = Uint8Array | string | StructContent;
 
-/** A struct's layout and its fields' values. */
+/** A struct's values, and how to write them. */
 export interface StructContent {
-  readonly layout: Layout<Fields>;
-  readonly values: Values<Fields>;
+  readonly values: Readonly<Record<string, number | bigint | undefined>>;
+  write(view: DataView, at: number): void;
+}
+
+function structContent<F extends Fields>(layout: Layout<F>, values: Values<F>): StructContent {
+  return { values, write: (view, at) => layout.write(view, at, values) };
 }
 
 /** A place in a cell. */
@@ -166,7 +170,7 @@ export class ProgramBuilder {
 
   /** A constant struct. */
   struct<F extends Fields>(layout: Layout<F>, values: Values<F>): Cell {
-    return this.#constant(layout.size, 8, { layout, values } as StructContent, "");
+    return this.#constant(layout.size, 8, structContent(layout, values), "");
   }
 
   #constant(size: number, align: number, content: Content, name: string): Cell {
@@ -193,7 +197,7 @@ export class ProgramBuilder {
 
   /** A struct the program may change. */
   variableStruct<F extends Fields>(name: string, layout: Layout<F>, values: Values<F>): Cell {
-    return this.variable(name, layout.size, { layout, values } as StructContent);
+    return this.variable(name, layout.size, structContent(layout, values));
   }
 
   /** An array of addresses, with a closing null: `argv`, `envp`. */

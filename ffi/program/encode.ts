@@ -1,6 +1,14 @@
 import { INTERPRETERS } from "../interpreter/bytes.ts";
 import { type Arch, syscallNumber } from "../syscalls.ts";
-import type { Argument, Cell, Program, Step } from "./builder.ts";
+import {
+  type Argument,
+  type Cell,
+  type Content,
+  type Label,
+  NEXT,
+  type Program,
+  type Step,
+} from "./builder.ts";
 
 // The encoder: a program becomes bytes, as an ELF file (elf(5)) or in the memory of this process.
 
@@ -55,7 +63,7 @@ function writeContent(content: Content, view: DataView, bytes: Uint8Array, at: n
       bytes[at + i] = code;
     }
   } else if (content instanceof Uint8Array) bytes.set(content, at);
-  else content.layout.write(view, at, content.values);
+  else content.write(view, at);
 }
 
 /** Writes steps, constants and variables where they belong in `memory`, which is all zeros. */
@@ -87,7 +95,7 @@ function fill(
       : syscallNumber(operation, arch);
     let mask = 0;
     for (let j = 0; j < args.length; j++) {
-      const argument = args[j]!;
+      const argument: Argument = args[j]!;
       let value: number;
       if (typeof argument === "number") value = argument;
       else if (typeof argument === "bigint") {
@@ -97,9 +105,7 @@ function fill(
       else if ("value" in argument) {
         mask |= 1 << j;
         value = addressOf(argument.value.cell) + argument.value.offset;
-      } else if ("address" in argument) {
-        value = addressOf(argument.address.cell) + argument.address.offset;
-      } else value = at.steps + argument.step.index * STEP_SIZE;
+      } else value = addressOf(argument.address.cell) + argument.address.offset;
       if (value !== 0) {
         words[word + 8 + 2 * j] = value;
         words[word + 9 + 2 * j] = Math.floor(value / 4294967296);

@@ -15,7 +15,7 @@ function showCell({ name, content }: Cell): string {
 }
 
 function showPlace({ cell, offset }: Place): string {
-  if (cell.show === "header") {
+  if (cell.name === "header") {
     return ["failed", "error", "handler", "result"][offset / 8] ?? "header";
   }
   return offset === 0 ? showCell(cell) : `${showCell(cell)}+${offset}`;
