@@ -270,7 +270,7 @@ Deno.test("a program in this process leaves the same memory as in the tests' own
       machine.run(() => -EAGAIN);
       const ran = runProgram(built);
       for (const cell of variables) {
-        assert.equal(ran.value(cell), machine.i32(machine.addressOf(cell)), cell.show);
+        assert.equal(ran.value(cell), machine.i32(machine.addressOf(cell)), cell.name);
       }
     }),
     { numRuns: 300 },
