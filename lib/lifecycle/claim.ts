@@ -22,12 +22,12 @@ import {
   RENAME_NOREPLACE,
   STATX_BASIC_STATS,
   statx_layout,
-  syscall,
   SyscallError,
   trySyscall,
   writeAll,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
+import { formatSpec } from "../spec/mod.ts";
 import {
   type ContainerRecord,
   makingPath,
@@ -72,7 +72,7 @@ export function tryLock(directory: string): Lock | undefined {
  */
 export function claim(root: string, record: Omit<ContainerRecord, "version">): Lock {
   const { directory } = statePaths(root, record.id);
-  const text = JSON.stringify({ version: VERSION, ...record });
+  const text = formatRecord({ version: VERSION, ...record });
   try {
     for (let attempt = 0;; attempt++) {
       const making = makingPath(root);
@@ -97,6 +97,11 @@ export function claim(root: string, record: Omit<ContainerRecord, "version">): L
   } catch (error) {
     throw error instanceof SyscallError ? cannotWrite(root, record.id, error) : error;
   }
+}
+
+/** The record as JSON, in which a config's 64-bit numbers stay exact. */
+function formatRecord({ spec, ...record }: ContainerRecord): string {
+  return `${JSON.stringify(record).slice(0, -1)},"spec":${formatSpec(spec)}}`;
 }
 
 function make(making: string, text: string): Lock | undefined {

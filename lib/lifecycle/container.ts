@@ -5,6 +5,7 @@ import {
   ProgramBuilder,
   runProgramAsync,
   siginfo,
+  SyscallError,
   trySyscall,
   WEXITED,
   WNOHANG,
@@ -16,17 +17,17 @@ import {
   planCgroup,
   removeCgroup,
 } from "../cgroup/mod.ts";
+import { CrateError } from "../errors.ts";
 import { requireSupported, type Spec } from "../spec/mod.ts";
 import { gatherFacts } from "./facts.ts";
 import { filterOf } from "./options.ts";
 import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
+import { claim, isOwn, type Lock, recordProcess } from "./claim.ts";
 import {
-  claim,
   decodeExit,
   type Exit,
   mountPoint,
   prepareRoot,
-  recordProcess,
   removeDirectory,
   retiredPath,
   STATE_FILES,
@@ -64,14 +65,10 @@ export interface Started {
   readonly launched: Launched;
 }
 
-function unique(): string {
-  return crypto.getRandomValues(new Uint8Array(4)).toHex();
-}
-
 function monitorOptions(options: StartOptions, cgroup: CgroupPlan): MonitorOptions {
   const { root, id, detached, remove } = options;
   const paths = statePaths(root, id);
-  const retired = retiredPath(root, id, unique());
+  const retired = retiredPath(root, id);
   return {
     detached,
     log: detached ? paths.log : undefined,
@@ -118,7 +115,7 @@ export async function startContainer({ options, program, cgroup }: Prepared): Pr
   const { id, root, detached, remove, spec, bundle, stopSignal, stopTimeout } = options;
   reapEnded();
   prepareRoot(root);
-  using _lock = claim(root, {
+  using lock = claim(root, {
     id,
     created: new Date().toISOString(),
     bundle,
@@ -130,21 +127,33 @@ export async function startContainer({ options, program, cgroup }: Prepared): Pr
     stopTimeout,
   });
   const { directory } = statePaths(root, id);
+  let grouped = false;
   let launched: Launched | undefined;
   try {
     createCgroup(cgroup);
+    grouped = true;
     launched = withGroup(
       cgroup,
       (extra) => launch(program, { name: "crate-monitor", stdio: options.stdio, extra, directory }),
     );
-    recordProcess(root, id, { init: launched.init, monitor: launched.monitor });
+    recordProcess(lock, { init: launched.init, monitor: launched.monitor });
     launched.go();
     return { id, launched };
   } catch (error) {
     launched?.abandon();
-    await removeCgroup(cgroup.directories);
-    removeDirectory(directory);
+    await giveUp(lock, directory, grouped ? cgroup.directories : []);
     throw error;
+  }
+}
+
+/** Removes what a failed start has made; what cannot be removed keeps its record, for `delete`. */
+async function giveUp(lock: Lock, directory: string, groups: readonly string[]): Promise<void> {
+  try {
+    await removeCgroup(groups);
+    // The monitor may have given the name away already, and another container may have it now.
+    if (isOwn(lock, directory)) removeDirectory(directory);
+  } catch (error) {
+    if (!(error instanceof CrateError || error instanceof SyscallError)) throw error;
   }
 }
 

@@ -3,17 +3,18 @@ import { detectLayout, locateCgroup, removeCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { isAlive, openProcess, type ProcessId } from "./process_id.ts";
 import { parseSignal } from "./signals.ts";
+import { tryLock } from "./claim.ts";
 import {
   type ContainerRecord,
   type ContainerState,
   listIds,
+  listMaking,
   listRetired,
   readRetired,
   readRetiredProcess,
   readState,
   removeDirectory,
   statePaths,
-  tryLock,
 } from "./state.ts";
 import { waitForEnd } from "./wait.ts";
 
@@ -173,20 +174,37 @@ async function clearUnfinished(root: string, id: string): Promise<boolean> {
  * monitor died with them, directories on their way out.
  */
 export async function collectGarbage(root: string): Promise<void> {
+  for (const directory of listMaking(root)) {
+    using lock = tryLock(directory);
+    if (lock !== undefined) removeDirectory(directory);
+  }
   for (const directory of listRetired(root)) {
     const monitor = readRetiredProcess(directory)?.monitor;
     if (monitor !== undefined && isAlive(monitor)) continue;
-    const record = readRetired(directory);
-    if (record !== undefined) await removeGroups(record);
-    removeDirectory(directory);
+    await attempt(async () => {
+      const record = readRetired(directory);
+      if (record !== undefined) await removeGroups(record);
+      removeDirectory(directory);
+    });
   }
   for (const id of listIds(root)) {
-    const state = readState(root, id);
-    if (state === undefined || state.status === "creating") await clearUnfinished(root, id);
-    else if (
-      state.record.remove && state.status === "stopped" &&
-      !(state.process && isAlive(state.process.monitor))
-    ) await deleteContainer(root, id, true);
+    await attempt(async () => {
+      const state = readState(root, id);
+      if (state === undefined || state.status === "creating") await clearUnfinished(root, id);
+      else if (
+        state.record.remove && state.status === "stopped" &&
+        !(state.process && isAlive(state.process.monitor))
+      ) await deleteContainer(root, id, true);
+    });
+  }
+}
+
+/** What cannot be cleared now, or is cleared by somebody else meanwhile, must not be in the way. */
+async function attempt(clear: () => Promise<void>): Promise<void> {
+  try {
+    await clear();
+  } catch (error) {
+    if (!(error instanceof CrateError)) throw error;
   }
 }
 

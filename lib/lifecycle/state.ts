@@ -1,34 +1,20 @@
 import {
   AT_FDCWD,
-  close,
+  AT_REMOVEDIR,
   EACCES,
-  EEXIST,
   ENOENT,
   ENOTEMPTY,
   EROFS,
   exists,
-  LOCK_EX,
-  LOCK_NB,
-  mkdir,
   mkdirAll,
-  O_CLOEXEC,
-  O_CREAT,
-  O_DIRECTORY,
-  O_EXCL,
-  O_RDONLY,
-  O_WRONLY,
-  open,
   readDirectory,
   readFile,
   readText,
-  replaceFile,
   SyscallError,
   trySyscall,
-  unlink,
-  writeAll,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import { formatSpec, parseJson, type Spec } from "../spec/mod.ts";
+import { parseJson, type Spec } from "../spec/mod.ts";
 import { isAlive, type ProcessId } from "./process_id.ts";
 import { EXIT_RECORD_SIZE } from "./program/mod.ts";
 
@@ -200,14 +186,18 @@ export function readState(root: string, id: string): ContainerState | undefined 
   return { record, status: "stopped", process, exit: readExit(paths.exit) };
 }
 
-/** Every id that has a directory, in no order. */
-export function listIds(root: string): string[] {
+function namesIn(directory: string): string[] {
   try {
-    return readDirectory(root).filter((name) => !name.startsWith("."));
+    return readDirectory(directory);
   } catch (error) {
     if (error instanceof SyscallError && error.errno === ENOENT) return [];
     throw error;
   }
+}
+
+/** Every id that has a directory, in no order. */
+export function listIds(root: string): string[] {
+  return namesIn(root).filter((name) => !name.startsWith("."));
 }
 
 /**
@@ -254,23 +244,25 @@ export const STATE_FILES = [
 /** Removes a container's directory with all its files. @throws {SyscallError} */
 export function removeDirectory(directory: string): void {
   for (const name of STATE_FILES) trySyscall("unlinkat", AT_FDCWD, `${directory}/${name}`, 0);
-  let result = trySyscall("unlinkat", AT_FDCWD, directory, 0x200);
-  if (result === -ENOTEMPTY) {
-    for (const name of readDirectory(directory)) unlink(`${directory}/${name}`);
-    result = trySyscall("unlinkat", AT_FDCWD, directory, 0x200);
+  // A dying monitor may still write its last file, and others may remove what we do.
+  for (let attempt = 0;; attempt++) {
+    const result = trySyscall("unlinkat", AT_FDCWD, directory, AT_REMOVEDIR);
+    if (result === 0 || result === -ENOENT) return;
+    if (result !== -ENOTEMPTY || attempt === 3) throw new SyscallError("rmdir", -result, directory);
+    for (const name of namesIn(directory)) {
+      trySyscall("unlinkat", AT_FDCWD, `${directory}/${name}`, 0);
+    }
   }
-  if (result < 0 && result !== -ENOENT) throw new SyscallError("rmdir", -result, directory);
 }
 
 /** Directories of retired containers whose monitor died before it could remove them. */
 export function listRetired(root: string): string[] {
-  try {
-    return readDirectory(root).filter((name) => name.startsWith(RETIRED))
-      .map((name) => `${root}/${name}`);
-  } catch (error) {
-    if (error instanceof SyscallError && error.errno === ENOENT) return [];
-    throw error;
-  }
+  return namesIn(root).filter((name) => name.startsWith(RETIRED)).map((name) => `${root}/${name}`);
+}
+
+/** Directories that have no record yet: of crates that are writing one, or that died over it. */
+export function listMaking(root: string): string[] {
+  return namesIn(root).filter((name) => name.startsWith(MAKING)).map((name) => `${root}/${name}`);
 }
 
 /** The record in a retired container's directory. */
