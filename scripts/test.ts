@@ -1,0 +1,120 @@
+/**
+ * Runs the tests in stages and ends with one line: `N passed, N failed, N skipped`.
+ *
+ * - `unit`: format, lint, types; the tests beside their subjects, which need no root;
+ * - `root`: tests named `*_root_test.ts`, with real containers on this host;
+ * - `peers`: `tests/peers/`: engines and other runtimes;
+ * - `vm`: the root tests again, in a virtual machine with cgroup v2 (scripts/vm);
+ * - `all`, which is what no word means.
+ *
+ * A second word chooses test files by a part of their path, or else tests by a part of their name.
+ *
+ * @module
+ */
+import { findFiles, runStage, type StageResult, type Totals } from "./lib/stages.ts";
+
+const STAGES = ["unit", "root", "peers", "vm"] as const;
+type Stage = typeof STAGES[number];
+
+const word = Deno.args[0] ?? "all";
+const filter = Deno.args[1];
+const chosen = word === "all" ? STAGES : STAGES.filter((stage) => stage === word);
+if (chosen.length === 0 || Deno.args.length > 2) {
+  console.error("usage: scripts/test [unit|root|peers|vm|all] [filter]");
+  Deno.exit(2);
+}
+
+const isRoot = Deno.uid() === 0;
+const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+const summary: string[] = [];
+const reasons = new Set<string>();
+
+function add(name: string, result: StageResult): void {
+  totals.passed += result.passed;
+  totals.failed += result.failed;
+  totals.skipped += result.skipped;
+  const counts = `${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`;
+  summary.push(`${name.padEnd(8)} ${counts} (${result.seconds.toFixed(1)} s)`);
+  result.reasons.forEach((reason) => reasons.add(`${name}: ${reason}`));
+}
+
+function skip(name: string, reason: string): void {
+  console.log(`\n== ${name}: skipped: ${reason}`);
+  add(name, { passed: 0, failed: 0, skipped: 1, seconds: 0, reasons: [reason] });
+}
+
+/** The test files of a stage, and what else `deno test` must be told, for the filter that was given. */
+function selection(files: string[]): string[] {
+  if (filter === undefined) return files;
+  const named = files.filter((file) => file.includes(filter));
+  return named.length > 0 ? named : [...files, `--filter=${filter}`];
+}
+
+const deno = (...words: string[]) => [Deno.execPath(), ...words];
+// The types are checked once, for all files, by a stage of its own.
+const test = (files: string[]) => deno("test", "-A", "--no-check", "--quiet", ...selection(files));
+
+async function check(name: string, command: string[]): Promise<void> {
+  add(name, await runStage(name, command, { seconds: 300, counts: false }));
+}
+
+async function tests(name: string, command: string[], seconds: number): Promise<void> {
+  add(name, await runStage(name, command, { seconds, counts: true }));
+}
+
+async function unit(): Promise<void> {
+  if (filter === undefined) {
+    await check("fmt", deno("fmt", "--check", "--quiet"));
+    await check("lint", deno("lint", "--quiet"));
+    await check("check", deno("check", "--quiet", "."));
+  }
+  const files = await findFiles((path) =>
+    path.endsWith("_test.ts") && !path.endsWith("_root_test.ts") && !path.startsWith("tests/peers/")
+  );
+  await tests("unit", test(files), 600);
+}
+
+async function rootFiles(): Promise<string[]> {
+  return await findFiles((path) => path.endsWith("_root_test.ts"));
+}
+
+const stages: Record<Stage, () => Promise<void>> = {
+  unit,
+  async root() {
+    const files = await rootFiles();
+    if (!isRoot) return skip("root", "needs root");
+    if (files.length === 0) return skip("root", "there are no root tests");
+    await tests("root", test(files), 900);
+  },
+  async peers() {
+    const files = await findFiles((path) => /^tests\/peers\/.*_test\.ts$/.test(path));
+    if (files.length === 0) return;
+    if (!isRoot) return skip("peers", "needs root");
+    await tests("peers", test(files), 600);
+  },
+  async vm() {
+    const files = await rootFiles();
+    if (!isRoot) return skip("vm", "needs root");
+    if (Deno.build.arch !== "x86_64") return skip("vm", "the virtual machine is for x86-64 only");
+    if (files.length === 0) return skip("vm", "there are no root tests");
+    const seconds = 900;
+    const command = ["scripts/vm", "--timeout", String(seconds), ...test(files)];
+    await tests("vm", command, seconds + 60);
+  },
+};
+
+if (isRoot) {
+  const packages = ["sh", "scripts/setup_packages.sh"];
+  const result = await runStage("packages", packages, { seconds: 600, counts: false });
+  // What the tests need is no test of the program, but without it they prove nothing.
+  add("packages", { ...result, passed: 0 });
+}
+for (const stage of chosen) await stages[stage]();
+
+console.log(`\n${summary.join("\n")}`);
+if (reasons.size > 0) {
+  console.log(`\nskipped:\n${[...reasons].map((line) => `  ${line}`).join("\n")}`);
+}
+const { passed, failed, skipped } = totals;
+console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
+Deno.exit(failed === 0 && passed > 0 ? 0 : 1);
