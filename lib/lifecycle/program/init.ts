@@ -18,7 +18,7 @@ import type { Process } from "../../spec/mod.ts";
 import { execute, type Execution } from "./execute.ts";
 import { becomeUser, loadFilter } from "./identity.ts";
 import { exitAs } from "./monitor.ts";
-import { CONTROL, SETUP_FAILED } from "./protocol.ts";
+import { CONTROL, REPORT, SETUP_FAILED } from "./protocol.ts";
 import type { Scope } from "./scope.ts";
 
 /** The first bytes of getcwd's answer for a directory that is not below the root, getcwd(3). */
@@ -89,24 +89,28 @@ function reap(s: Scope, seccomp: Finish["seccomp"]): void {
   const { p } = s;
   const args = p.struct(clone_args, { exit_signal: SIGCHLD });
   const child = s.descriptor("child");
+  const signals = s.descriptor("signals");
+  const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
   const go = p.label("the user's process");
+  p.call("signalfd4", [-1, all, 8, O_CLOEXEC], { label: "open signals", result: signals });
   p.call("clone3", [args, clone_args.size], {
     label: "clone the user's process",
     result: child,
     zero: go,
   });
-  const signals = s.descriptor("signals");
-  const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
-  p.call("close_range", [0, 0xffffffff, 0]);
-  p.call("signalfd4", [-1, all, 8, O_CLOEXEC], { label: "open signals", result: signals });
+  // Of all descriptors two are left: the signals, and until nothing can fail any more the report.
+  p.call("dup3", [valueOf(signals), CONTROL, O_CLOEXEC], { label: "open signals" });
+  p.call("close_range", [0, CONTROL - 1, 0]);
+  p.call("close_range", [REPORT + 1, 0xffffffff, 0]);
   if (seccomp !== undefined) loadFilter(s, seccomp);
+  p.call("close", [REPORT], { label: "end the report" });
   const signal = p.variable("signal", 128);
   const info = p.variable("child's end", 128);
   const loop = p.label("reaper");
   const ended = p.label("a child ended");
   const own = p.label("the user's process ended");
   p.place(loop);
-  p.call("read", [valueOf(signals), signal, 128], { negative: loop });
+  p.call("read", [CONTROL, signal, 128], { negative: loop });
   p.jumpIfEqual(valueOf(signal), SIGCHLD, ended);
   p.call("kill", [valueOf(child), valueOf(signal)], { negative: loop, zero: loop });
   p.place(ended);

@@ -34,8 +34,8 @@ export interface LogStream {
   readonly number: number;
 }
 
-/** Opens the log and a pipe for each of the two outputs. */
-export function openLog(s: Scope, path: string): LogStream[] {
+/** Opens the log. */
+export function openLogFile(s: Scope, path: string): Cell {
   const { p } = s;
   const file = s.descriptor("log");
   const flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
@@ -43,6 +43,13 @@ export function openLog(s: Scope, path: string): LogStream[] {
     label: "open the log",
     result: file,
   });
+  return file;
+}
+
+/** Opens the log and a pipe for each of the two outputs. */
+export function openLog(s: Scope, path: string): LogStream[] {
+  const { p } = s;
+  const file = openLogFile(s, path);
   const buffer = p.variable("log buffer", BUFFER_SIZE);
   return ([["stdout", 1], ["stderr", 2]] as const).map(([name, number]) => {
     const ends = p.variable(`${name} pipe`, 8);
@@ -58,15 +65,8 @@ export function openLog(s: Scope, path: string): LogStream[] {
 }
 
 /** A container's terminal in the place of its outputs: what is read from the console is logged. */
-export function consoleStream(s: Scope, path: string, master: Cell): LogStream {
-  const { p } = s;
-  const file = s.descriptor("log");
-  const flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
-  p.call("openat", [AT_FDCWD, p.string(path), flags, 0o640], {
-    label: "open the log",
-    result: file,
-  });
-  const buffer = p.variable("log buffer", BUFFER_SIZE);
+export function consoleStream(s: Scope, file: Cell, master: Cell): LogStream {
+  const buffer = s.p.variable("log buffer", BUFFER_SIZE);
   return { readEnd: master, writeEnd: master, file, buffer, number: 1 };
 }
 

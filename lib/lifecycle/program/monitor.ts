@@ -9,6 +9,7 @@ import {
   CLONE_INTO_CGROUP,
   CLONE_PIDFD,
   EBUSY,
+  ENOENT,
   type Label,
   MSG_NOSIGNAL,
   O_CLOEXEC,
@@ -29,7 +30,7 @@ import {
   WEXITED,
 } from "../../../ffi/mod.ts";
 import type { MonitorOptions } from "./input.ts";
-import { consoleStream, type LogStream, openLog, writeLog } from "./log.ts";
+import { consoleStream, type LogStream, openLog, openLogFile, writeLog } from "./log.ts";
 import {
   CONTROL,
   EXIT_RECORD_SIZE,
@@ -112,6 +113,8 @@ export function supervise(
   const { log, console } = options;
   const pair = console?.pair(s);
   let streams = log === undefined || pair !== undefined ? [] : openLog(s, log);
+  // Before the clone: afterwards a failure could be told to nobody.
+  const consoleLog = log === undefined || pair === undefined ? undefined : openLogFile(s, log);
 
   const pidfd = s.descriptor("init pidfd");
   const record = p.variable("init's pid", RECORD_SIZE);
@@ -139,8 +142,8 @@ export function supervise(
   p.call("close_range", [0, 2, 0]);
   p.call("close_range", [REPORT, options.lastDescriptor, 0]);
   for (const { writeEnd } of streams) p.call("close", [valueOf(writeEnd)]);
-  if (pair !== undefined && log !== undefined) {
-    streams = [consoleStream(s, log, console!.take(s, pair))];
+  if (pair !== undefined && consoleLog !== undefined) {
+    streams = [consoleStream(s, consoleLog, console!.take(s, pair))];
   }
   watch(s, options, pidfd, streams);
 }
@@ -218,7 +221,7 @@ function conclude(
   const info = p.variable("exit status", 128);
   const time = p.variable("exit time", timespec.size);
   p.call("waitid", [P_PIDFD, valueOf(pidfd), info, WEXITED, 0], { label: "wait for the init" });
-  p.call("clock_gettime", [CLOCK_REALTIME, time]);
+  ignore((next) => p.call("clock_gettime", [CLOCK_REALTIME, time], { negative: next }));
   const { exitFile } = options;
   if (exitFile !== undefined) {
     ignore((next) => {
@@ -249,7 +252,9 @@ function conclude(
       negative: next,
     })
   );
-  for (const directory of options.cgroupDirectories) removeGroup(s, directory);
+  // A group that stays keeps the container's record, by which the next command finds it.
+  const kept = s.label("kept");
+  for (const directory of options.cgroupDirectories) removeGroup(s, directory, kept);
   for (const file of options.removeFiles) {
     ignore((next) => p.call("unlinkat", [AT_FDCWD, p.string(file), 0], { negative: next }));
   }
@@ -258,6 +263,7 @@ function conclude(
       p.call("unlinkat", [AT_FDCWD, p.string(directory), AT_REMOVEDIR], { negative: next })
     );
   }
+  p.place(kept);
   exitAs(s, info);
 }
 
@@ -272,8 +278,8 @@ export function exitAs(s: Scope, info: Cell): void {
   p.call("exit_group", [valueOf(info, status)]);
 }
 
-/** rmdir of a group, again while its last processes are on their way out. */
-function removeGroup(s: Scope, directory: string): void {
+/** rmdir of a group, again while its last processes are on their way out; on to `kept` if it stays. */
+function removeGroup(s: Scope, directory: string, kept: Label): void {
   const { p } = s;
   const left = p.variable("tries", 4);
   const pause = p.bytes(timespec.pack({ tv_nsec: 1_000_000 }), "1 ms");
@@ -289,9 +295,10 @@ function removeGroup(s: Scope, directory: string): void {
     p.place(busy);
     const wait = s.label("wait");
     p.jumpIfEqual(valueOf(result), -EBUSY, wait);
-    p.jump(next);
+    p.jumpIfEqual(valueOf(result), -ENOENT, next);
+    p.jump(kept);
     p.place(wait);
     p.call("nanosleep", [pause, 0]);
-    p.compute(valueOf(left), 1, -1, { result: left, positive: again, zero: next, negative: next });
+    p.compute(valueOf(left), 1, -1, { result: left, positive: again, zero: kept, negative: kept });
   });
 }

@@ -1,6 +1,7 @@
 import {
   type Argument,
   type Cell,
+  EEXIST,
   ENOENT,
   type Label,
   MOVE_MOUNT_F_EMPTY_PATH,
@@ -115,12 +116,15 @@ export function openOrMake(
     s.fail(label, result);
     p.place(make);
     const parent = s.descriptor(`parent of ${path}`);
+    const made = s.descriptor(`mkdir of ${path}`);
+    const lost = s.label(`cannot make ${path}`);
     const names = relative.split("/");
     names.forEach((name, i) => {
       const above = names.slice(0, i).join("/") || ".";
       openBelow(s, valueOf(root), above, O_PATH | O_DIRECTORY, {
-        label: `open /${above === "." ? "" : above} to make ${path}`,
+        label: `make ${path}`,
         result: parent,
+        negative: lost,
         resolve,
       });
       const next = s.label("next");
@@ -133,17 +137,31 @@ export function openOrMake(
         });
         p.call("close", [valueOf(opened)]);
       } else {
-        // One that is there is fine; anything else is told by the open that follows.
+        // One that is there is fine; anything else makes the open that follows fail.
         p.call("mkdirat", [valueOf(parent), p.string(name), options.mode ?? 0o755], {
           label: `make ${path}`,
+          result: made,
           negative: next,
         });
       }
       p.place(next);
       p.call("close", [valueOf(parent)]);
     });
-    openBelow(s, valueOf(root), relative, flags, { label: `make ${path}`, result, resolve });
+    openBelow(s, valueOf(root), relative, flags, {
+      label: `make ${path}`,
+      result,
+      negative: lost,
+      resolve,
+    });
     p.jump(there);
+    // Why: what mkdir said, and not that after it the directory was still missing.
+    const opened = s.label("not made");
+    p.place(lost);
+    p.jumpIfEqual(valueOf(made), -EEXIST, opened);
+    s.fail(`make ${path}`, made);
+    p.place(opened);
+    s.fail(`make ${path}`, parent);
+    s.fail(`make ${path}`, result);
   });
   return result;
 }
