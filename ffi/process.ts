@@ -24,7 +24,7 @@ import { clone_args } from "./structs.ts";
 
 // Processes from programs: `spawn` starts one, `become` turns this process into one.
 
-/** Descriptors are first copied to here and then to their places, so that no copy hits a source. */
+/** Descriptors are first copied to here, or above all of them, so that no copy hits a source. */
 const PARKING = 64;
 /** O_TMPFILE without O_DIRECTORY's bit, open(2). */
 const __O_TMPFILE = 0o20000000;
@@ -80,22 +80,23 @@ function enter(p: ProgramBuilder, fd: number, { name, descriptors }: ProcessOpti
   p.call("rt_sigaction", [valueOf(signal), action, 0, 8], { negative: skip }); // not KILL, not STOP
   p.place(skip);
   p.compute(valueOf(signal), 1, -1, { result: signal, positive: again });
+  const parking = Math.max(PARKING, fd + 1, ...descriptors.map((from) => from + 1));
   descriptors.forEach((from, i) => {
-    p.call("dup3", [from, PARKING + i, O_CLOEXEC], { label: `copy descriptor ${from}` });
+    p.call("dup3", [from, parking + i, O_CLOEXEC], { label: `copy descriptor ${from}` });
   });
-  p.call("dup3", [fd, PARKING + descriptors.length, O_CLOEXEC], { label: "copy the program" });
+  p.call("dup3", [fd, parking + descriptors.length, O_CLOEXEC], { label: "copy the program" });
   descriptors.forEach((_, i) => {
-    p.call("dup3", [PARKING + i, i, 0], { label: `place descriptor ${i}` });
+    p.call("dup3", [parking + i, i, 0], { label: `place descriptor ${i}` });
   });
-  p.call("close_range", [descriptors.length, PARKING - 1, 0], { label: "close other descriptors" });
-  p.call("close_range", [PARKING + descriptors.length + 1, 0xffffffff, 0], {
+  p.call("close_range", [descriptors.length, parking - 1, 0], { label: "close other descriptors" });
+  p.call("close_range", [parking + descriptors.length + 1, 0xffffffff, 0], {
     label: "close other descriptors",
   });
   const none = p.bytes(new Uint8Array(8), "{}");
   p.call("rt_sigprocmask", [SIG_SETMASK, none, 0, 8], { label: "unblock signals" });
   const argv = p.pointers([p.string(name)], `[${name}]`);
   const envp = p.pointers([], "[]");
-  const file = PARKING + descriptors.length;
+  const file = parking + descriptors.length;
   p.call("execveat", [file, p.string(""), argv, envp, AT_EMPTY_PATH], {
     label: "start the program",
   });
