@@ -105,7 +105,6 @@ export class Container {
       hostname: id.slice(0, 63),
       noNewPrivileges: !rest.privileged,
       seccomp: rest.privileged ? null : undefined,
-      cgroupsPath: `/crate/${id}`,
       ...rest,
       args: [this.#command!, ...args],
       rootfs: rootfs ?? "/",
@@ -133,7 +132,9 @@ export class Container {
     const { stdin = "inherit", stdout = "inherit", stderr = "inherit" } = this.#options;
     const ends: End[] = [];
     try {
-      ends.push(openEnd(stdin, 0), openEnd(stdout, 1), openEnd(stderr, 2));
+      ends.push(openEnd(stdin, 0));
+      ends.push(openEnd(stdout, 1));
+      ends.push(openEnd(stderr, 2));
       const [a, b, c] = ends as [End, End, End];
       const { launched } = await startContainer(prepareContainer({
         id,

@@ -32,6 +32,7 @@ import {
   retiredPath,
   STATE_FILES,
   statePaths,
+  unique,
 } from "./state.ts";
 import { CGROUP, compileContainer, type MonitorOptions, SIGINFO_SIZE } from "./program/mod.ts";
 import type { Program } from "../../ffi/mod.ts";
@@ -80,17 +81,23 @@ function monitorOptions(options: StartOptions, cgroup: CgroupPlan): MonitorOptio
   };
 }
 
+/** A name is free again before its last container's groups are gone: they differ. */
+function defaultGroup({ id, remove }: StartOptions): string {
+  return `/crate/${remove ? `${id}.${unique()}` : id}`;
+}
+
 /**
  * Compiles a container's config for this host. Makes nothing.
  *
  * @throws {CrateError} for a config that this version or this host cannot carry out.
  */
 export function prepareContainer(options: StartOptions): Prepared {
-  const { spec, root, id } = options;
+  const { spec, root } = options;
   requireSupported(spec);
   const layout = detectLayout();
   const { linux } = spec;
-  const cgroup = planCgroup(layout, linux?.cgroupsPath ?? `/crate/${id}`, linux?.resources ?? {});
+  const path = linux?.cgroupsPath ?? defaultGroup(options);
+  const cgroup = planCgroup(layout, path, linux?.resources ?? {});
   const seccomp = linux?.seccomp && filterOf(linux.seccomp);
   const program = compileContainer({
     spec,

@@ -12,7 +12,10 @@ import {
   O_RDONLY,
   O_RDWR,
   open,
+  P_PID,
   type Program,
+  siginfo,
+  SIGKILL,
   SOCK_CLOEXEC,
   SOCK_SEQPACKET,
   spawn,
@@ -20,10 +23,13 @@ import {
   syscall,
   SyscallError,
   trySyscall,
+  WEXITED,
+  WNOHANG,
+  WNOWAIT,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { startError } from "./errors.ts";
-import { identify, type ProcessId } from "./process_id.ts";
+import { identify, openProcess, type ProcessId } from "./process_id.ts";
 import { RECORD_SIZE } from "./program/mod.ts";
 
 /** The three descriptors that the user's program starts with. */
@@ -110,6 +116,7 @@ export function launch(program: Program, options: LaunchOptions): Launched {
       while (next() !== END);
       close(report);
       reporting = false;
+      if (hasEnded(monitorPid)) killSurvivor(init);
     };
     return { init, monitor, control, go, abandon };
   } catch (error) {
@@ -118,9 +125,31 @@ export function launch(program: Program, options: LaunchOptions): Launched {
   }
 }
 
+/** Whether a child has ended; it is not reaped. waitid(2) */
+function hasEnded(pid: number): boolean {
+  const info = new Uint8Array(128);
+  const flags = WEXITED | WNOHANG | WNOWAIT;
+  return trySyscall("waitid", P_PID, pid, info, flags, null) === 0 &&
+    siginfo.get(info, "si_pid") === pid;
+}
+
+/**
+ * An init dies with its monitor, but for one that lost it while it was being set up: before it had
+ * asked for that. Nobody would log, record or clear away for it.
+ *
+ * @throws {CrateError} when it was still alive.
+ */
+function killSurvivor(init: ProcessId): void {
+  const pidfd = openProcess(init);
+  if (pidfd === undefined) return;
+  trySyscall("pidfd_send_signal", pidfd, SIGKILL, null, 0);
+  close(pidfd);
+  throw new CrateError("START", "the container's monitor was killed");
+}
+
 /** Waits for a monitor that is about to end. */
 export function reap(pid: number): void {
-  while (trySyscall("waitid", 1, pid, null, 4, null) === -EINTR);
+  while (trySyscall("waitid", P_PID, pid, null, WEXITED, null) === -EINTR);
 }
 
 /** One record of the report: the init's pid, or the end. @throws {CrateError} for a failure. */

@@ -217,7 +217,8 @@ export function findId(root: string, word: string): string {
   throw new CrateError("NOT_FOUND", `container "${word}" does not exist: crate list shows them`);
 }
 
-function unique(): string {
+/** Eight digits that nobody else has. */
+export function unique(): string {
   return crypto.getRandomValues(new Uint8Array(4)).toHex();
 }
 
