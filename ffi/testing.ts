@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { INTERPRETERS } from "./interpreter/bytes.ts";
-import type { Cell, Label, Program, Step } from "./program/builder.ts";
+import { type Cell, type Label, NEXT, type Program, type Step } from "./program/builder.ts";
 import { encodeElf, STEP_SIZE } from "./program/encode.ts";
 import { type Arch, argumentKinds, type SyscallName, syscallNumber } from "./syscalls.ts";
 
@@ -271,6 +271,8 @@ export function reachable({ handler, steps }: Program): Set<number> {
 /** Where a step may go on, failures without a way of their own left out. */
 export function successors(step: Step, index: number): number[] {
   if (step.operation === "return" || step.operation === "exit_group") return [];
-  const ways = [step.zero?.index ?? index + 1, step.positive?.index ?? index + 1];
-  return step.negative === undefined ? ways : [...ways, step.negative.index];
+  const to = (label: Label | undefined) =>
+    label === undefined || label === NEXT ? index + 1 : label.index;
+  const ways = [to(step.zero), to(step.positive)];
+  return step.negative === undefined ? ways : [...ways, to(step.negative)];
 }
