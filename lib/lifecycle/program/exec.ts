@@ -1,6 +1,7 @@
 import {
   AT_FDCWD,
   type Cell,
+  CLONE_NEWCGROUP,
   O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
@@ -43,6 +44,10 @@ export function compileExec(input: ExecInput): Program {
   const { process, detached } = input;
   const groups: Cell[] = [];
   const root = s.descriptor("root");
+  const join = (flags: number) => {
+    if (flags === 0) return;
+    p.call("setns", [EXEC_PIDFD, flags], { label: "join the container's namespaces" });
+  };
   supervise(s, {
     name: "crate-exec",
     namespaces: 0,
@@ -67,7 +72,7 @@ export function compileExec(input: ExecInput): Program {
       }
       // From here on what runs in the container can see this process: it must not look into it.
       p.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: "hide from the container" });
-      p.call("setns", [EXEC_PIDFD, input.namespaces], { label: "join the container's namespaces" });
+      join(input.namespaces & ~CLONE_NEWCGROUP);
     },
   }, ({ console }) => {
     p.call("umask", [0]);
@@ -75,6 +80,8 @@ export function compileExec(input: ExecInput): Program {
       p.call("write", [valueOf(group), p.string("0"), 1], { label: "join the container's groups" });
       p.call("close", [valueOf(group)]);
     }
+    // Only now: from inside the namespace the kernel finds no way into its groups (nsdelegate).
+    join(input.namespaces & CLONE_NEWCGROUP);
     p.call("setsid", [], { label: "begin a session" });
     p.call("openat", [AT_FDCWD, p.string("/"), O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
       label: "open the container's root",

@@ -3,6 +3,12 @@ import {
   type Cell,
   ENOENT,
   ENOTDIR,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
   valueOf,
@@ -12,8 +18,8 @@ import { cloneTree, makeFilesystem, setAttributes } from "./mounts.ts";
 import { attach, below, openBelow, type Scope } from "./scope.ts";
 
 /**
- * The source of masks: the host's /dev/null, cloned while the host's tree is still there, and a
- * read-only empty tmpfs that all masked directories share.
+ * The sources of masks: the host's /dev/null, and a read-only empty tmpfs that all masked directories
+ * share. Both are mounted in the init's namespace: before Linux 6.15 no other mount can be cloned.
  */
 export interface MaskSources {
   readonly file: Cell;
@@ -21,14 +27,24 @@ export interface MaskSources {
 }
 
 /** Prepares what masks are made of; undefined when nothing is masked. */
-export function openMasks(s: Scope, { spec }: CompileInput): MaskSources | undefined {
+export function openMasks(s: Scope, { spec, attachPoint }: CompileInput): MaskSources | undefined {
   if (!spec.linux?.maskedPaths?.length) return undefined;
+  const { p } = s;
   const label = "prepare masks";
-  return {
-    file: cloneTree(s, AT_FDCWD, "/dev/null", false, label),
-    directory: makeFilesystem(s, "tmpfs", "tmpfs", [["size", "0"], ["mode", "555"]], 15, label),
-  };
+  const file = s.descriptor("/dev/null");
+  p.call("openat", [AT_FDCWD, p.string("/dev/null"), O_PATH | O_CLOEXEC, 0], {
+    label,
+    result: file,
+  });
+  const data: [string, string][] = [["size", "0"], ["mode", "555"]];
+  const directory = makeFilesystem(s, "tmpfs", "tmpfs", data, EMPTY, label);
+  // The root will lie on top of it, and it goes with the host's tree.
+  const to = [AT_FDCWD, p.string(attachPoint), MOVE_MOUNT_F_EMPTY_PATH];
+  p.call("move_mount", [valueOf(directory), p.string(""), ...to], { label });
+  return { file, directory };
 }
+
+const EMPTY = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
 /** Hides `linux.maskedPaths`; a path that is not there needs no hiding. */
 export function mask(s: Scope, { spec }: CompileInput, root: Cell, sources: MaskSources): void {
