@@ -304,8 +304,8 @@ function stringSize(text: string): number {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code === 0) throw new RangeError(`a string with a NUL byte: ${JSON.stringify(text)}`);
-    // A surrogate is half of a character that takes four bytes.
-    if (code > 127) size += code < 0x800 || (code >= 0xd800 && code < 0xe000) ? 1 : 2;
+    // Room for three bytes where half of a pair takes two: alone it becomes U+FFFD.
+    if (code > 127) size += code < 0x800 ? 1 : 2;
   }
   return size;
 }
