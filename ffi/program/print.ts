@@ -96,5 +96,10 @@ export function printProgram(program: Program): string {
     if (mark !== undefined) lines.push(`${mark}:`);
     lines.push(showStep(step, i, marks));
   });
-  return lines.join("\n") + "\n";
+  return lines.map((line) => line.replace(/\p{Cc}/gu, escape)).join("\n") + "\n";
+}
+
+/** Paths and names may hold anything: nothing of them may end a line or reach a terminal. */
+function escape(control: string): string {
+  return `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
