@@ -109,6 +109,7 @@ export function supervise(
   const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
   p.call("prctl", [PR_SET_NAME, p.string(options.name), 0, 0, 0]);
   p.call("rt_sigprocmask", [SIG_SETMASK, all, 0, 8], { label: "block signals" });
+  p.call("chdir", [p.string("/")], { label: "keep no directory busy" });
   if (options.detached) p.call("setsid", [], { label: "leave the session" });
   const { log, console } = options;
   const pair = console?.pair(s);
