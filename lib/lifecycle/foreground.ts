@@ -1,5 +1,6 @@
-import { become, runProgram, TCGETS, trySyscall } from "../../ffi/mod.ts";
+import { become, runProgram, TCGETS, TIOCGWINSZ, trySyscall, winsize } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
+import type { Box } from "../spec/mod.ts";
 import { openProcess } from "./process_id.ts";
 import { compileRelay, receiveDescriptor, type RelayTerminal, Scope } from "./program/mod.ts";
 import type { Launched } from "./start.ts";
@@ -11,6 +12,17 @@ const TERMIOS_SIZE = 36;
 export function terminalSettings(fd: number): Uint8Array | undefined {
   const settings = new Uint8Array(TERMIOS_SIZE);
   return trySyscall("ioctl", fd, TCGETS, settings) < 0 ? undefined : settings;
+}
+
+/** The size of the user's window, which may be on any of the three descriptors. ioctl_tty(2) */
+export function windowSize(): Box | undefined {
+  const size = new Uint8Array(winsize.size);
+  for (const fd of [0, 1, 2]) {
+    if (trySyscall("ioctl", fd, TIOCGWINSZ, size) < 0) continue;
+    const box = { height: winsize.get(size, "ws_row"), width: winsize.get(size, "ws_col") };
+    // A terminal without a window, such as a serial line, says 0.
+    return box.height > 0 && box.width > 0 ? box : undefined;
+  }
 }
 
 // termbits.h, what cfmakeraw(3) clears: IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON; OPOST;

@@ -13,7 +13,12 @@ export {
   waitForExit,
 } from "./container.ts";
 export { type ContainerRoot, execInContainer, type ExecOptions } from "./exec.ts";
-export { type ForegroundOptions, runInForeground, terminalSettings } from "./foreground.ts";
+export {
+  type ForegroundOptions,
+  runInForeground,
+  terminalSettings,
+  windowSize,
+} from "./foreground.ts";
 export { isDirectory } from "./facts.ts";
 export { type LogFrame, readFrames, tailFrames } from "./logs.ts";
 export {

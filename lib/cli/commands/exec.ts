@@ -7,6 +7,7 @@ import {
   nullStdio,
   runInForeground,
   terminalSettings,
+  windowSize,
 } from "../../lifecycle/mod.ts";
 import { allCapabilities, readInRoot, resolveUser } from "../../security/mod.ts";
 import {
@@ -79,6 +80,7 @@ export default async function exec(call: ExecCall): Promise<number> {
         env: mergeEnv(mergeEnv(own.env ?? [], terminal), environment(options)),
         cwd: options.workdir ?? own.cwd,
         terminal: tty,
+        consoleSize: tty && !detach ? windowSize() : undefined,
         user: userOf(options.user, spec, containerRoot),
         capabilities: privileged ? everyCapability() : own.capabilities,
         noNewPrivileges: privileged ? false : own.noNewPrivileges,

@@ -7,6 +7,7 @@ import {
   isDirectory,
   makeSpec,
   parseSignal,
+  windowSize,
 } from "../../lifecycle/mod.ts";
 import { readInRoot, resolveUser } from "../../security/mod.ts";
 import {
@@ -241,6 +242,7 @@ export function runSpec(call: RunCall, config: Effective, id: string): Spec {
     hostname: options.hostname ?? (options.uts === "host" ? undefined : id.slice(0, 63)),
     user,
     tty: options.tty,
+    consoleSize: options.tty && !options.detach ? windowSize() : undefined,
     mounts: mountsOf(options, root, cwd),
     capAdd: options.capAdd.map((word) => parseCapability(word, "--cap-add")),
     capDrop: [
