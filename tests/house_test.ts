@@ -132,6 +132,8 @@ Deno.test("no room imports one that the design keeps from it", () => {
 
 Deno.test("a folder with a mod.ts is imported by that face only", () => {
   const faceOf = (from: string, to: string) => {
+    // A room's other face: what it needs of Deno, which no start must load.
+    if (/^lib\/[^/]+\/permissions\.ts$/.test(to)) return to;
     const folders = to.split("/").slice(0, -1);
     for (let depth = 1; depth <= folders.length; depth++) {
       const folder = `${folders.slice(0, depth).join("/")}/`;
