@@ -1,9 +1,10 @@
 import {
   close,
+  EAGAIN,
   EINTR,
+  MSG_DONTWAIT,
   P_PID,
-  ProgramBuilder,
-  runProgramAsync,
+  POLLIN,
   siginfo,
   SyscallError,
   trySyscall,
@@ -21,6 +22,7 @@ import { CrateError } from "../errors.ts";
 import { requireSupported, type Spec } from "../spec/mod.ts";
 import { gatherFacts } from "./facts.ts";
 import { filterOf } from "./options.ts";
+import { untilReady } from "./ready.ts";
 import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
 import { claim, isOwn, type Lock, recordProcess } from "./claim.ts";
 import {
@@ -191,25 +193,17 @@ function reapEnded(): void {
   }
 }
 
-/** Waits on another thread for a started container's end. */
+/** Waits for a started container's end. */
 export async function waitForExit({ control, monitor }: Launched): Promise<Exit> {
-  const p = new ProgramBuilder();
-  const info = p.variable("exit status", SIGINFO_SIZE);
-  const count = p.variable("count", 4);
-  const again = p.label("again");
-  const done = p.label("done");
-  p.place(again);
-  p.call("recvfrom", [control, info, SIGINFO_SIZE, 0, 0, 0], { result: count, negative: done });
-  p.place(done);
-  p.return();
-  const program = p.build();
+  const info = new Uint8Array(SIGINFO_SIZE);
   for (;;) {
-    const run = await runProgramAsync(program);
-    const got = run.value(count);
-    if (got === -EINTR) continue;
-    close(control);
-    ending.add(monitor.pid);
-    if (got < SIGINFO_SIZE) return { code: 137, signal: 9 };
-    return decodeExit(run.bytes(info));
+    const got = trySyscall("recvfrom", control, info, SIGINFO_SIZE, MSG_DONTWAIT, null, 0);
+    if (got === -EAGAIN) await untilReady(control, POLLIN);
+    else if (got !== -EINTR) {
+      close(control);
+      reapEnded();
+      ending.add(monitor.pid);
+      return got < SIGINFO_SIZE ? { code: 137, signal: 9 } : decodeExit(info);
+    }
   }
 }

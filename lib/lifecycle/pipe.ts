@@ -1,13 +1,17 @@
 import {
   close,
+  EAGAIN,
   EINTR,
+  F_SETFL,
   O_CLOEXEC,
-  ProgramBuilder,
-  runProgramAsync,
+  O_NONBLOCK,
+  POLLIN,
+  POLLOUT,
   syscall,
   SyscallError,
   trySyscall,
 } from "../../ffi/mod.ts";
+import { forget, untilReady } from "./ready.ts";
 
 /** A pipe's two descriptors, pipe(2). */
 export function makePipe(): { readEnd: number; writeEnd: number } {
@@ -18,49 +22,48 @@ export function makePipe(): { readEnd: number; writeEnd: number } {
 
 const CHUNK = 65536;
 
-/** What comes out of a pipe, read on another thread; the descriptor is closed at its end. */
+/** What comes out of a pipe; the descriptor is closed at its end. */
 export function readStream(fd: number): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const p = new ProgramBuilder();
-  const buffer = p.variable("buffer", CHUNK);
-  const count = p.variable("count", 4);
-  const back = p.label("back");
-  p.call("read", [fd, buffer, CHUNK], { result: count, negative: back });
-  p.place(back);
-  p.return();
-  const program = p.build();
+  syscall("fcntl", fd, F_SETFL, O_NONBLOCK); // of our end only
   return new ReadableStream({
     async pull(controller) {
-      const run = await runProgramAsync(program);
-      const got = run.value(count);
-      if (got > 0) controller.enqueue(run.bytes({ ...buffer, size: got }));
-      else if (got !== -EINTR) {
+      const buffer = new Uint8Array(CHUNK);
+      for (;;) {
+        const got = trySyscall("read", fd, buffer, CHUNK);
+        if (got > 0) return controller.enqueue(buffer.subarray(0, got));
+        if (got === -EINTR) continue;
+        if (got === -EAGAIN) {
+          if (await untilReady(fd, POLLIN)) continue;
+          return;
+        }
         close(fd);
-        if (got < 0) controller.error(new SyscallError("read", -got));
-        else controller.close();
+        return got === 0 ? controller.close() : controller.error(new SyscallError("read", -got));
       }
     },
-    cancel: () => close(fd),
+    cancel: () => release(fd),
   }, { highWaterMark: 0 });
 }
 
 /** The way into a pipe; closing it closes the descriptor. */
 export function writeStream(fd: number): WritableStream<Uint8Array<ArrayBuffer>> {
+  syscall("fcntl", fd, F_SETFL, O_NONBLOCK);
   return new WritableStream({
     async write(bytes) {
       for (let at = 0; at < bytes.length;) {
-        const p = new ProgramBuilder();
-        const part = p.bytes(bytes.subarray(at, at + CHUNK));
-        const count = p.variable("count", 4);
-        const back = p.label("back");
-        p.call("write", [fd, part, part.size], { result: count, negative: back });
-        p.place(back);
-        p.return();
-        const wrote = (await runProgramAsync(p.build())).value(count);
-        if (wrote < 0 && wrote !== -EINTR) throw new SyscallError("write", -wrote);
-        if (wrote > 0) at += wrote;
+        const part = bytes.subarray(at, at + CHUNK);
+        const wrote = trySyscall("write", fd, part, part.length);
+        if (wrote >= 0) at += wrote;
+        else if (wrote === -EAGAIN) {
+          if (!(await untilReady(fd, POLLOUT))) return;
+        } else if (wrote !== -EINTR) throw new SyscallError("write", -wrote);
       }
     },
     close: () => close(fd),
-    abort: () => void trySyscall("close", fd),
+    abort: () => release(fd),
   });
+}
+
+function release(fd: number): void {
+  forget(fd);
+  close(fd);
 }
