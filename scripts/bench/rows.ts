@@ -1,0 +1,113 @@
+import type { ContainerRecord } from "../../lib/lifecycle/mod.ts";
+import { findProgram } from "./host.ts";
+import type { Place } from "./place.ts";
+import { writeDriverPlan } from "./plan.ts";
+import { type Runtime, viewOfHost } from "./runtimes.ts";
+import { Script } from "./script.ts";
+import type { Sample } from "./statistics.ts";
+import type { Command, Timer } from "./timer.ts";
+
+/** A line of the table. */
+export interface Row {
+  /** Its name in the JSON. */
+  readonly key: string;
+  /** What the table says it is. */
+  readonly title: string;
+  /** The row whose time it is compared to. */
+  readonly comparedTo: string;
+  sample(): Sample | Promise<Sample>;
+}
+
+/** What the rows are made of. */
+export interface Parts {
+  readonly place: Place;
+  readonly timer: Timer;
+  readonly record: ContainerRecord;
+  readonly crate: Runtime;
+  readonly peers: readonly Runtime[];
+  /** Ended with the bench. */
+  readonly ending: AsyncDisposableStack;
+  /** Told about each row that cannot be. */
+  skip(title: string, reason: string): void;
+}
+
+/** Every row that this machine can have. The containers that `exec` enters are there already. */
+export function makeRows(parts: Parts): Row[] {
+  const { place, timer, crate, peers } = parts;
+  const timed = (key: string, title: string, comparedTo: string, command: Command): Row => ({
+    key,
+    title,
+    comparedTo,
+    sample: () => timer.run(command),
+  });
+  const words = ({ file }: Runtime, args: readonly string[]) => ({ file, args, env: place.env });
+  const deno = (script: string) => ({
+    file: Deno.execPath(),
+    args: ["run", "-A", "--no-prompt", "--no-config", script],
+    env: { ...place.env, DENO_NO_UPDATE_CHECK: "1" },
+  });
+  const empty = `${place.directory}/empty.js`;
+  const line = `${place.directory}/line.js`;
+  Deno.writeTextFileSync(empty, "");
+  Deno.writeTextFileSync(line, 'console.log("a line");\n');
+  return [
+    fromScript(parts),
+    ...fromC(parts),
+    timed("crate run", "`crate run`", "crun run", words(crate, crate.run)),
+    ...peers.map((peer) => {
+      const name = `${peer.name} run`;
+      return timed(name, `\`${name}\``, "crun run", words(peer, peer.run));
+    }),
+    timed(
+      "crate run, view of the host",
+      "`crate run` without `-r`: a copy-on-write view of the host",
+      "crun run",
+      words(crate, viewOfHost(place)),
+    ),
+    ...[crate, ...peers].map((runtime) => {
+      const name = `${runtime.name} exec`;
+      return timed(name, `\`${name}\``, "crun exec", words(runtime, runtime.exec));
+    }),
+    timed("deno, nothing", "`deno run` of an empty file", "crun run", deno(empty)),
+    timed("deno, a line", "`deno run` that prints a line", "crun run", deno(line)),
+  ];
+}
+
+function fromScript({ place, ending }: Parts): Row {
+  const script = new URL("warm.ts", import.meta.url).pathname;
+  const args = ["run", "-A", "--no-prompt", script, place.rootfs, place.mkdir("state")];
+  const child = new Script(Deno.execPath(), [...args, place.cgroupParent], place.env);
+  ending.use(child);
+  return {
+    key: "library",
+    title: "crate from a Deno script: `new Container(…).spawn()`",
+    comparedTo: "crun run",
+    sample: () => child.sample(),
+  };
+}
+
+function fromC({ place, record, ending, skip }: Parts): Row[] {
+  const title = "the same program driven by C";
+  const compiler = findProgram("gcc") ?? findProgram("cc");
+  if (compiler === undefined) {
+    skip(title, "there is no C compiler (apt-get install gcc libc6-dev)");
+    return [];
+  }
+  const file = `${place.directory}/driver`;
+  const source = new URL("driver.c", import.meta.url).pathname;
+  const { success, stderr } = new Deno.Command(compiler, { args: ["-O2", "-o", file, source] })
+    .outputSync();
+  if (!success) {
+    const [reason = "unknown"] = new TextDecoder().decode(stderr).split("\n");
+    skip(title, `driver.c does not compile here: ${reason}`);
+    return [];
+  }
+  const plan = writeDriverPlan(record, {
+    root: place.mkdir("state"),
+    directory: place.directory,
+    cgroupsPath: `${place.cgroupParent}/driver`,
+  });
+  const child = new Script(file, [plan], place.env);
+  ending.use(child);
+  return [{ key: "C", title, comparedTo: "crun run", sample: () => child.sample() }];
+}
