@@ -1,0 +1,216 @@
+// Each command under exactly the permissions that it says it needs, and under those less one.
+import assert from "node:assert/strict";
+import {
+  type CommandName,
+  permissionFlags,
+  type PermissionSet,
+  permissionsOf,
+  type Places,
+} from "../lib/cli/permissions.ts";
+import { assertEnded, type Result, Running, type Sandbox, test } from "./support/mod.ts";
+
+const checkout = new URL("..", import.meta.url).pathname;
+
+/** Runs the sources with these flags of Deno's. */
+async function runWith(
+  box: Sandbox,
+  flags: readonly string[],
+  words: readonly string[],
+): Promise<Result> {
+  const { env } = box.commandLine([]);
+  const deno = [Deno.execPath(), "run", "--quiet", "--config", `${checkout}deno.json`];
+  const crate = [`${checkout}cli.ts`, "--root", box.root, ...words];
+  return await new Running([...deno, ...flags, ...crate], {
+    env: { ...env, XDG_CONFIG_HOME: box.path("home"), NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+  }).ended;
+}
+
+/** A user's configuration, so that there is one to read. */
+function configure(box: Sandbox): string {
+  box.mkdir("home/crate");
+  return box.file("home/crate/config.toml", '[log]\nlevel = "warn"\n');
+}
+
+/** The set less one path, one name, or one kind that is given as a whole. */
+function* eachLess(set: PermissionSet): Generator<[missing: string, rest: PermissionSet]> {
+  for (const kind of Object.keys(set) as (keyof PermissionSet)[]) {
+    const { [kind]: all, ...rest } = set;
+    if (all === undefined || all === true || kind === "ffi") yield [kind, rest];
+    else {
+      for (const one of all) {
+        const others = all.filter((each) => each !== one);
+        yield [`${kind} ${one}`, others.length === 0 ? rest : { ...rest, [kind]: others }];
+      }
+    }
+  }
+}
+
+const SYSTEM = "/etc/crate/config.toml";
+
+/** One call of a command, and what it ends with under the command's own permissions. */
+interface Call {
+  readonly command: CommandName;
+  readonly words: readonly string[];
+  readonly places?: Partial<Places>;
+  readonly expected: Partial<Result>;
+}
+
+/** First every refusal, and that it left nothing behind; then the whole set. */
+async function holds(box: Sandbox, call: Call): Promise<void> {
+  const { command, words, places, expected } = call;
+  const configFiles = [SYSTEM, configure(box), ...places?.configFiles ?? []];
+  const set = permissionsOf(command, { root: box.root, ...places, configFiles });
+  const before = await box.ok(["list"]);
+  for (const [missing, rest] of eachLess(set)) {
+    // It is seldom there, and what is not there is not read.
+    if (missing === `read ${SYSTEM}`) continue;
+    const { code, stdout, stderr } = await runWith(box, permissionFlags(rest), words);
+    assert.deepEqual([code, stdout], [125, ""], `${command} without ${missing}: ${stderr}`);
+    const [kind] = missing.split(" ");
+    assert.match(stderr, /^crate: [^\n]+\n$/, `${command} without ${missing}: one sentence`);
+    assert.match(stderr, new RegExp(`Requires ${kind} access.*--allow-${kind} flag\n$`));
+    assert.equal(await box.ok(["list"]), before, `${command} without ${missing}: nothing is done`);
+  }
+  assertEnded(await runWith(box, permissionFlags(set), words), expected);
+}
+
+test("version needs no permission", async (box) => {
+  const result = await runWith(box, permissionFlags(permissionsOf("version")), ["version"]);
+  assert.deepEqual([result.code, result.stderr], [0, ""]);
+  assert.match(result.stdout, /^crate \d+\.\d+\.\d+\n$/);
+});
+
+test("config works under its own flags, and not under fewer", async (box) => {
+  const given = box.file("given.toml", 'root = "/given"\n');
+  const flags = permissionFlags(permissionsOf("config", {
+    root: box.root,
+    configFiles: [SYSTEM, configure(box), given],
+  }));
+  const { stdout } = await runWith(box, flags, ["--config", given, "config"]);
+  await holds(box, {
+    command: "config",
+    words: ["--config", given, "config"],
+    places: { configFiles: [given] },
+    expected: { stdout },
+  });
+  assert.match(stdout, /level = "warn" # .*home\/crate\/config\.toml:2\n/);
+});
+
+test("run works under its own flags, and not under fewer", async (box) => {
+  await holds(box, {
+    command: "run",
+    words: ["run", "--rm", "-r", box.rootfs, "echo", "hello"],
+    expected: { stdout: "hello\n" },
+  });
+});
+
+test("run reads and writes the files that its options name, and no others", async (box) => {
+  const envFile = box.file("env", "GREETING=hello\n");
+  const profile = box.file("profile.json", '{"defaultAction":"SCMP_ACT_ALLOW"}');
+  const keep = box.path("keep");
+  await holds(box, {
+    command: "run",
+    words: [
+      ...["run", "--rm", "--env-file", envFile, "--security-opt", `seccomp=${profile}`],
+      ...["--keep", keep, "/bin/sh", "-c", "echo $GREETING; echo kept > /kept"],
+    ],
+    places: { envFiles: [envFile], seccompProfile: profile, keep },
+    expected: { stdout: "hello\n" },
+  });
+  assert.equal(Deno.readTextFileSync(`${keep}/upper/kept`), "kept\n");
+});
+
+test("run may remove the file of --cidfile when the container does not start", async (box) => {
+  const cidfile = box.path("id");
+  const set = permissionsOf("run", {
+    root: box.root,
+    configFiles: [SYSTEM, configure(box)],
+    cidfile,
+  });
+  const words = ["run", "--rm", "--cidfile", cidfile, "-r", box.rootfs, "/no-such-command"];
+  const result = await runWith(box, permissionFlags(set), words);
+  assert.equal(result.code, 127);
+  assert.match(result.stderr, /^crate: \/no-such-command: not found .*\n$/);
+  assert.throws(() => Deno.statSync(cidfile), Deno.errors.NotFound);
+});
+
+test("a log that may not be written is told, and the container runs", async (box) => {
+  const log = box.path("log");
+  const { write, ...rest } = permissionsOf("run", {
+    root: box.root,
+    configFiles: [SYSTEM, configure(box)],
+    log,
+  });
+  const words = ["--log", log, "--debug", "run", "--rm", "-r", box.rootfs, "echo", "hello"];
+  const refused = await runWith(box, permissionFlags(rest), words);
+  assert.deepEqual([refused.code, refused.stdout], [0, "hello\n"]);
+  assert.match(
+    refused.stderr,
+    /^crate: cannot write to the log \S+: Requires write access[^\n]+\n$/,
+  );
+  assertEnded(await runWith(box, permissionFlags({ ...rest, write }), words), {
+    stdout: "hello\n",
+  });
+  assert.match(Deno.readTextFileSync(log), / debug container \w+ runs as pid \d+\n$/);
+});
+
+test("list works under its own flags, and not under fewer", async (box) => {
+  const id = await box.detached("sleep 1000");
+  await holds(box, { command: "list", words: ["list", "-q"], expected: { stdout: `${id}\n` } });
+  await box.ok(["delete", "-f", id]);
+});
+
+test("state works under its own flags, and not under fewer", async (box) => {
+  const id = await box.detached("sleep 1000");
+  const stdout = `${await box.ok(["state", id])}\n`;
+  await holds(box, { command: "state", words: ["state", id], expected: { stdout } });
+  await box.ok(["delete", "-f", id]);
+});
+
+test("logs works under its own flags, and not under fewer", async (box) => {
+  const id = await box.detached("echo written");
+  await box.logged(id, "written");
+  await box.ok(["stop", id]);
+  for (const words of [["logs", id], ["logs", "-f", id]]) {
+    await holds(box, { command: "logs", words, expected: { stdout: "written\n" } });
+  }
+  await box.ok(["delete", id]);
+});
+
+test("exec works under its own flags, and not under fewer", async (box) => {
+  const id = await box.detached("sleep 1000");
+  const envFile = box.file("env", "GREETING=hello\n");
+  await holds(box, {
+    command: "exec",
+    words: ["exec", "--env-file", envFile, "-u", "www", id, "sh", "-c", "echo $GREETING; id -u"],
+    places: { envFiles: [envFile] },
+    expected: { stdout: "hello\n33\n" },
+  });
+  await box.ok(["delete", "-f", id]);
+});
+
+test("stop, kill and delete work under their own flags, and not under fewer", async (box) => {
+  const script = "trap 'exit 3' TERM; trap 'exit 4' HUP; while :; do sleep 0.1; done";
+  const [stopped, killed] = [await box.detached(script), await box.detached(script)];
+  await holds(box, {
+    command: "stop",
+    words: ["stop", stopped],
+    expected: { stdout: `${stopped}\n` },
+  });
+  await holds(box, { command: "kill", words: ["kill", killed, "HUP"], expected: {} });
+  await box.ok(["stop", killed]);
+  for (const id of [stopped, killed]) {
+    await holds(box, { command: "delete", words: ["delete", id], expected: { stdout: `${id}\n` } });
+  }
+  assert.equal(await box.ok(["list", "-q"]), "");
+});
+
+test("the sets of deno.json are found by -P", async (box) => {
+  const words = ["run", "--rm", "-r", box.rootfs, "echo", "hello"];
+  assertEnded(await runWith(box, ["--no-prompt", "-P=run"], words), { stdout: "hello\n" });
+  assertEnded(await runWith(box, ["--no-prompt", "-P=version"], words), {
+    code: 125,
+    stderr: "crate: Requires env access, run again with the --allow-env flag\n",
+  });
+  assertEnded(await runWith(box, ["--no-prompt", "-P=list"], ["list", "-q"]), {});
+});
