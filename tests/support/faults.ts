@@ -14,7 +14,7 @@ import {
 /** The steps that ask the kernel for something, and so can fail. */
 export function faultPoints(program: Program): number[] {
   return program.steps.flatMap(({ operation }, i) =>
-    operation === "compute" || operation === "return" ? [] : [i]
+    ["compute", "return", "exit_group"].includes(operation) ? [] : [i]
   );
 }
 
@@ -53,6 +53,12 @@ export function failOnce(program: Program, index: number, errno: number): Progra
       { ...original, zero: original.zero ?? next, positive: original.positive ?? next },
     ],
   };
+}
+
+/** The same program, but whoever comes to a step ends there. */
+export function dieAt(program: Program, index: number): Program {
+  const step: Step = { operation: "exit_group", args: [99], label: "die" };
+  return { ...program, steps: program.steps.with(index, step) };
 }
 
 /** A step in words, for a test's messages. */

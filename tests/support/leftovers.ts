@@ -74,8 +74,7 @@ function leftovers({ directory, root, cgroupParent }: Traces): string[] {
     ...names(root).filter((name) => !LASTING.includes(name)).map((name) => `state ${name}`),
     ...names(`${root}/.mount`).map((name) => `a file in the mount point: ${name}`),
     ...groupDirectories(cgroupParent).flatMap((parent) =>
-      [...Deno.readDirSync(parent)].filter((entry) => entry.isDirectory)
-        .map(({ name }) => `cgroup ${parent}/${name}`)
+      groupsFrom(parent).slice(0, -1).map((group) => `cgroup ${group}`)
     ),
     ...mounts.filter((line) => line.includes(directory)).map((line) => `mount ${line}`),
   ];
@@ -96,9 +95,7 @@ export async function clearAway({ cgroupParent }: Traces): Promise<void> {
   const all = () => groupDirectories(cgroupParent).flatMap(groupsFrom);
   for (const end = Date.now() + PATIENCE; Date.now() < end;) {
     for (const group of all()) {
-      for (const pid of Deno.readTextFileSync(`${group}/cgroup.procs`).split("\n")) {
-        if (Number(pid) > 0) trySyscall("kill", Number(pid), SIGKILL);
-      }
+      for (const pid of processesOf(group)) trySyscall("kill", pid, SIGKILL);
       trySyscall("unlinkat", AT_FDCWD, group, AT_REMOVEDIR);
     }
     for (const { pid } of children()) {
@@ -110,8 +107,25 @@ export async function clearAway({ cgroupParent }: Traces): Promise<void> {
   }
 }
 
+function processesOf(group: string): number[] {
+  try {
+    const text = Deno.readTextFileSync(`${group}/cgroup.procs`);
+    return text.split("\n").map(Number).filter((pid) => pid > 0);
+  } catch {
+    return []; // its monitor was faster
+  }
+}
+
 /** A group and those below it, the lowest first. */
 function groupsFrom(directory: string): string[] {
-  const below = [...Deno.readDirSync(directory)].filter((entry) => entry.isDirectory);
-  return [...below.flatMap(({ name }) => groupsFrom(`${directory}/${name}`)), directory];
+  const below = names(directory).filter((name) => isDirectory(`${directory}/${name}`));
+  return [...below.flatMap((name) => groupsFrom(`${directory}/${name}`)), directory];
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isDirectory;
+  } catch {
+    return false;
+  }
 }
