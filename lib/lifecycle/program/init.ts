@@ -115,7 +115,7 @@ function reap(s: Scope, seccomp: Finish["seccomp"]): void {
   p.call("kill", [valueOf(child), valueOf(signal)], { negative: loop, zero: loop });
   p.place(ended);
   p.set({ cell: info, offset: siginfo.offset("si_pid") }, 0);
-  p.call("waitid", [P_ALL, 0, info, WEXITED | WNOHANG, 0], { negative: loop });
+  p.call("waitid", [P_ALL, 0, info, WEXITED | WNOHANG, 0], { label: "reap a child" });
   const pid = valueOf(info, siginfo.offset("si_pid"));
   p.jumpIfEqual(pid, 0, loop);
   p.jumpIfEqual(pid, valueOf(child), own);

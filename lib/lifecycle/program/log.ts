@@ -95,7 +95,9 @@ export function writeLog(
     zero: ended,
     negative: failed,
   });
-  p.call("clock_gettime", [CLOCK_REALTIME, frame]);
+  const timed = s.label("timed");
+  p.call("clock_gettime", [CLOCK_REALTIME, frame], { negative: timed });
+  p.place(timed);
   p.set(placeIn(frame, 16), number);
   p.set(placeIn(vector, 8), FRAME_SIZE);
   p.set(placeIn(vector, iovec.size + 8), valueOf(frame, 20));

@@ -141,11 +141,12 @@ export function supervise(
 
   p.call("write", [REPORT, record, RECORD_SIZE], { label: "tell the init's pid" });
   p.call("close_range", [0, 2, 0]);
-  p.call("close_range", [REPORT, options.lastDescriptor, 0]);
   for (const { writeEnd } of streams) p.call("close", [valueOf(writeEnd)]);
   if (pair !== undefined && consoleLog !== undefined) {
     streams = [consoleStream(s, consoleLog, console!.take(s, pair))];
   }
+  // From here on there is nobody to tell a failure to.
+  p.call("close_range", [REPORT, options.lastDescriptor, 0]);
   watch(s, options, pidfd, streams);
 }
 
