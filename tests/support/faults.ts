@@ -26,7 +26,7 @@ export function failOnce(program: Program, index: number, errno: number): Progra
   const original = program.steps[index]!;
   const failed = {
     kind: "variable",
-    show: "failed",
+    name: "failed",
     size: 8,
     offset: program.sizes.variables,
   } as const;
