@@ -1,7 +1,9 @@
 import { arch, exists, readText } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
 import { detectLayout } from "../cgroup/mod.ts";
 import {
-  allCapabilities,
+  availableCapabilities,
+  capabilityBit,
   compileSeccomp,
   DEFAULT_CAPABILITIES,
   defaultSeccompProfile,
@@ -60,12 +62,31 @@ export function filterOf(profile: LinuxSeccomp): SeccompFilter {
   return filter;
 }
 
-/** The config of a container from options, with docker's default capabilities and filter. */
+/** Refuses what crate cannot give, since it has it not itself. capabilities(7) */
+function requireCapabilities(names: readonly string[]): void {
+  for (const name of names) {
+    if (name === "ALL" || availableCapabilities().includes(name)) continue;
+    capabilityBit(name); // throws for a name that there is not
+    throw new CrateError(
+      "PERMISSION",
+      `${name} cannot be added: crate does not have it itself (CapPrm in /proc/self/status)`,
+    );
+  }
+}
+
+/**
+ * The config of a container from options, with docker's default capabilities and filter. What is not
+ * named, by default or as `ALL`, is what this process has of it.
+ *
+ * @throws {CrateError} `PERMISSION` for a capability that this process cannot give.
+ */
 export function makeSpec(options: RunOptions, hostDevices?: () => LinuxDevice[]): Spec {
-  const { privileged, capAdd } = options;
+  const { privileged, capAdd = [] } = options;
+  requireCapabilities(capAdd);
+  const available = availableCapabilities();
   return specFromOptions(options, {
-    capabilities: DEFAULT_CAPABILITIES,
-    allCapabilities: privileged || capAdd?.length ? allCapabilities() : [],
+    capabilities: DEFAULT_CAPABILITIES.filter((name) => available.includes(name)),
+    allCapabilities: available,
     seccomp: defaultProfile,
     hostDevices: privileged ? hostDevices?.() : undefined,
     swapLimit: options.memory !== undefined && options.memorySwap === undefined && countsSwap(),

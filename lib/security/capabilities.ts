@@ -1,4 +1,10 @@
-import { readText } from "../../ffi/mod.ts";
+import {
+  cap_user_data,
+  cap_user_header,
+  LINUX_CAPABILITY_VERSION_3,
+  readText,
+  syscall,
+} from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { nearest } from "./nearest.ts";
 
@@ -105,6 +111,31 @@ export function lastCapability(): number {
 /** The names of all capabilities that the running kernel knows, in the order of their bits. */
 export function allCapabilities(): string[] {
   return [...table().keys()].slice(0, lastCapability() + 1);
+}
+
+let available: readonly string[] | undefined;
+
+/**
+ * The capabilities that this process has and can hand on, in the order of their bits, read once: root of
+ * a container or of a sandboxed machine has not all of them.
+ *
+ * @throws {SyscallError}
+ *
+ * @see capget(2)
+ */
+export function availableCapabilities(): readonly string[] {
+  if (available === undefined) {
+    const sets = new Uint8Array(cap_user_data.size);
+    const header = cap_user_header.pack({ version: LINUX_CAPABILITY_VERSION_3 });
+    syscall("capget", header, sets);
+    const halves = [
+      cap_user_data.get(sets, "permitted_lo"),
+      cap_user_data.get(sets, "permitted_hi"),
+    ];
+    available = [...table()].filter(([, bit]) => halves[bit >> 5]! >>> (bit & 31) & 1)
+      .map(([name]) => name);
+  }
+  return available;
 }
 
 /** What a command line says of capabilities. */

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { CrateError } from "../errors.ts";
 import {
   allCapabilities,
+  availableCapabilities,
   capabilityBit,
   capabilityMask,
   DEFAULT_CAPABILITIES,
@@ -36,6 +37,11 @@ Deno.test("the kernel's last capability is known, and all up to it have names", 
   assert.ok(last >= 40 && last < 64, `${last}`);
   assert.equal(allCapabilities().length, 41);
   assert.deepEqual(allCapabilities().map(capabilityBit), Array.from({ length: 41 }, (_, i) => i));
+});
+
+Deno.test("the available capabilities are those that this process has", () => {
+  const [, hex] = /^CapPrm:\s*(\w+)$/m.exec(Deno.readTextFileSync("/proc/self/status"))!;
+  assert.equal(capabilityMask(availableCapabilities()), BigInt(`0x${hex}`));
 });
 
 Deno.test("a capability is known in capitals or not, with CAP_ or without", () => {

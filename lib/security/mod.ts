@@ -6,6 +6,7 @@
  */
 export {
   allCapabilities,
+  availableCapabilities,
   capabilityBit,
   type CapabilityChoice,
   capabilityMask,

@@ -9,7 +9,7 @@ import {
   terminalSettings,
   windowSize,
 } from "../../lifecycle/mod.ts";
-import { allCapabilities, readInRoot, resolveUser } from "../../security/mod.ts";
+import { availableCapabilities, readInRoot, resolveUser } from "../../security/mod.ts";
 import {
   type LinuxCapabilities,
   parseUserWord,
@@ -39,9 +39,10 @@ function userOf(word: string | undefined, spec: Spec, { path }: ContainerRoot): 
   }
 }
 
-function everyCapability(): LinuxCapabilities {
-  const all = allCapabilities();
-  return { bounding: all, effective: all, permitted: all };
+/** Root has all that the container may have, anybody else nothing, whoever the container's user is. */
+function capabilitiesOf(bounding: readonly string[], user: User | undefined): LinuxCapabilities {
+  const own = (user?.uid ?? 0) === 0 ? bounding : [];
+  return { bounding, effective: own, permitted: own };
 }
 
 /** A later variable replaces an earlier one of the same name. */
@@ -73,6 +74,7 @@ export default async function exec(call: ExecCall): Promise<number> {
     unfiltered: privileged,
     process: (spec, containerRoot): Process => {
       const own = spec.process!;
+      const user = userOf(options.user, spec, containerRoot);
       const terminal = tty ? ["TERM=xterm"] : [];
       return {
         ...own,
@@ -81,8 +83,12 @@ export default async function exec(call: ExecCall): Promise<number> {
         cwd: options.workdir ?? own.cwd,
         terminal: tty,
         consoleSize: tty && !detach ? windowSize() : undefined,
-        user: userOf(options.user, spec, containerRoot),
-        capabilities: privileged ? everyCapability() : own.capabilities,
+        user,
+        capabilities: privileged
+          ? capabilitiesOf(availableCapabilities(), user)
+          : options.user === undefined
+          ? own.capabilities
+          : capabilitiesOf(own.capabilities?.bounding ?? [], user),
         noNewPrivileges: privileged ? false : own.noNewPrivileges,
       };
     },
