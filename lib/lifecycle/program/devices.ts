@@ -7,7 +7,7 @@ import {
   S_IFIFO,
   valueOf,
 } from "../../../ffi/mod.ts";
-import type { LinuxDevice } from "../../spec/mod.ts";
+import type { LinuxDevice, Mount } from "../../spec/mod.ts";
 import type { CompileInput } from "./input.ts";
 import { isBind } from "./mounts.ts";
 import { below, openOrMake, type Scope } from "./scope.ts";
@@ -51,15 +51,29 @@ function split(path: string): [string, string] {
   return slash < 0 ? [".", relative] : [relative.slice(0, slash), relative.slice(slash + 1)];
 }
 
+/** Whether a path lies in a bind mount, or is one: what is there is the host's, not ours to change. */
+function isForeign(mounts: readonly Mount[], path: string): boolean {
+  let depth = 0;
+  let foreign = false;
+  for (const mount of mounts) {
+    const point = below(mount.destination);
+    if (path !== point && !path.startsWith(`${point}/`)) continue;
+    if (point.length < depth) continue;
+    depth = point.length;
+    foreign = isBind(mount);
+  }
+  return foreign;
+}
+
 /** Makes the default devices and links, and those of `linux.devices`. The umask is 0 here. */
 export function makeDevices(s: Scope, { spec }: CompileInput, root: Cell): void {
   const { p } = s;
-  // A /dev that comes from the host as it is has its own nodes, and is not ours to change.
-  const foreign = (spec.mounts ?? []).some((m) => below(m.destination) === "dev" && isBind(m));
+  const mounts = spec.mounts ?? [];
   const devices = new Map<string, LinuxDevice>();
-  if (!foreign) { for (const device of DEFAULTS) devices.set(below(device.path), device); }
-  for (const device of spec.linux?.devices ?? []) devices.set(below(device.path), device);
-  if (devices.size === 0) return;
+  for (const device of [...DEFAULTS, ...spec.linux?.devices ?? []]) {
+    const path = below(device.path);
+    if (!isForeign(mounts, path)) devices.set(path, device);
+  }
   const parents = new Map<string, Cell>();
   for (const device of devices.values()) {
     const [directory, name] = split(device.path);
@@ -70,8 +84,8 @@ export function makeDevices(s: Scope, { spec }: CompileInput, root: Cell): void 
     }
     makeDevice(s, parent, name, device);
   }
-  if (foreign) return;
-  const dev = parents.get("dev")!;
+  if (isForeign(mounts, "dev")) return;
+  const dev = parents.get("dev") ?? openOrMake(s, root, "dev", "directory");
   for (const [target, name] of LINKS) {
     const next = s.label("next");
     const failed = s.descriptor("link");
