@@ -67,6 +67,8 @@ export interface Call {
   readonly machine: Machine;
   /** The arguments that are descriptors. */
   readonly descriptors: readonly number[];
+  /** Strings that the arguments point to. */
+  readonly strings: readonly (string | undefined)[];
 }
 
 /** A call's result, or that the process is no more: an exit, an execve. */
@@ -223,7 +225,7 @@ export class Machine {
           textual(kinds[i]) && value > 0 ? this.string(value) : undefined
         );
         const descriptors = args.filter((_, i) => kinds[i] === "fd" || kinds[i] === "dirfd");
-        const answer = kernel({ name, args, index, step, machine: this, descriptors });
+        const answer = kernel({ name, args, index, step, machine: this, descriptors, strings });
         result = answer === "end" ? answer : BigInt(answer);
       }
       visits.push({
