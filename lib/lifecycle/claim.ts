@@ -6,6 +6,7 @@ import {
   EACCES,
   EEXIST,
   ENOENT,
+  ENOTDIR,
   EPERM,
   EROFS,
   exists,
@@ -22,6 +23,7 @@ import {
   RENAME_NOREPLACE,
   STATX_BASIC_STATS,
   statx_layout,
+  syscall,
   SyscallError,
   trySyscall,
   writeAll,
@@ -53,7 +55,9 @@ export function tryLock(directory: string): Lock | undefined {
   try {
     fd = open(directory, O_RDONLY | O_DIRECTORY);
   } catch (error) {
-    if (error instanceof SyscallError && error.errno === ENOENT) return undefined;
+    const missing = error instanceof SyscallError &&
+      (error.errno === ENOENT || error.errno === ENOTDIR);
+    if (missing) return undefined;
     throw error;
   }
   if (trySyscall("flock", fd, LOCK_EX | LOCK_NB) < 0) {
@@ -157,21 +161,23 @@ function clearHalfRemoved(root: string, id: string): boolean {
  * Records who runs; from now on the container is `running` while they live. One that has ended already
  * and was cleared away by its monitor is not recorded any more.
  *
- * @throws {SyscallError}
+ * @throws {CrateError} when the state directory cannot be written.
  */
-export function recordProcess(lock: Lock, process: ProcessRecord): void {
-  // Below the descriptor: the name may be another container's by now.
-  const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-  const fd = trySyscall("openat", lock.fd, "process.json.new", flags, 0o600);
-  if (fd === -ENOENT) return;
-  if (fd < 0) throw new SyscallError("openat", -fd, "process.json");
+export function recordProcess(lock: Lock, root: string, id: string, process: ProcessRecord): void {
   try {
-    writeAll(fd, JSON.stringify(process), "process.json");
-  } finally {
-    close(fd);
+    // Below the descriptor: the name may be another container's by now.
+    const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+    const fd = syscall("openat", lock.fd, "process.json.new", flags, 0o600);
+    try {
+      writeAll(fd, JSON.stringify(process), "process.json");
+    } finally {
+      close(fd);
+    }
+    syscall("renameat2", lock.fd, "process.json.new", lock.fd, "process.json", 0);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    if (error.errno !== ENOENT) throw cannotWrite(root, id, error);
   }
-  const moved = trySyscall("renameat2", lock.fd, "process.json.new", lock.fd, "process.json", 0);
-  if (moved < 0 && moved !== -ENOENT) throw new SyscallError("renameat2", -moved, "process.json");
 }
 
 /** Whether the directory of this name is still the locked one. */

@@ -145,7 +145,7 @@ export async function startContainer({ options, program, cgroup }: Prepared): Pr
       cgroup,
       (extra) => launch(program, { name: "crate-monitor", stdio: options.stdio, extra, directory }),
     );
-    recordProcess(lock, { init: launched.init, monitor: launched.monitor });
+    recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });
     launched.go();
     return { id, launched };
   } catch (error) {

@@ -3,6 +3,7 @@ import {
   AT_REMOVEDIR,
   EACCES,
   ENOENT,
+  ENOTDIR,
   ENOTEMPTY,
   EROFS,
   exists,
@@ -125,12 +126,17 @@ export function prepareRoot(root: string): void {
   }
 }
 
+/** Nothing there; or a file of somebody else's in the place of a container's directory. */
+function isMissing(error: unknown): boolean {
+  return error instanceof SyscallError && (error.errno === ENOENT || error.errno === ENOTDIR);
+}
+
 function readJson<T>(file: string): T | undefined {
   let text: string;
   try {
     text = readText(file, MAX_FILE);
   } catch (error) {
-    if (error instanceof SyscallError && error.errno === ENOENT) return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
   try {
@@ -145,7 +151,7 @@ function readExit(file: string): Exit | undefined {
   try {
     bytes = readFile(file, EXIT_RECORD_SIZE);
   } catch (error) {
-    if (error instanceof SyscallError && error.errno === ENOENT) return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
   if (bytes.length < EXIT_RECORD_SIZE) return undefined;
