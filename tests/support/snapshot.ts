@@ -126,6 +126,17 @@ export function takeSnapshot(box: Sandbox): string[] {
   ].sort();
 }
 
+/** A snapshot of a moment at which nothing moves any more: all that has ended is cleared away. */
+export async function takeQuietSnapshot(box: Sandbox): Promise<string[]> {
+  for (let last = "";;) {
+    reapOrphans({ all: true });
+    const now = takeSnapshot(box);
+    if (now.join() === last) return now;
+    last = now.join();
+    await delay(50 / SCALE);
+  }
+}
+
 /** The lines that one list has more often than another. */
 function without(lines: readonly string[], others: readonly string[]): string[] {
   const count = new Map<string, number>();
