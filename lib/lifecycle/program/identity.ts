@@ -58,9 +58,23 @@ export function becomeUser(s: Scope, process: Process, last: number, filtered: b
   p.call("setresgid", [gid, gid, gid], { label: `become group ${gid}` });
   p.call("setresuid", [uid, uid, uid], { label: `become user ${uid}` });
 
-  const keep = filtered && !noNewPrivileges ? 1n << BigInt(CAP_SYS_ADMIN) : 0n;
-  const effective = capabilityMask(capabilities?.effective ?? []) | keep;
-  const permitted = capabilityMask(capabilities?.permitted ?? []) | keep;
+  setCapabilities(s, process, filtered && !noNewPrivileges ? 1n << BigInt(CAP_SYS_ADMIN) : 0n);
+  const ambient: Argument[] = (capabilities?.ambient ?? []).map(capabilityBit);
+  p.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0], {
+    label: "clear ambient capabilities",
+  });
+  for (const bit of ambient) {
+    p.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, bit, 0, 0], {
+      label: `raise ambient capability ${bit}`,
+    });
+  }
+}
+
+/** The sets of the config, with more in the first two. capset(2) */
+function setCapabilities(s: Scope, { capabilities }: Process, more: bigint): void {
+  const { p } = s;
+  const effective = capabilityMask(capabilities?.effective ?? []) | more;
+  const permitted = capabilityMask(capabilities?.permitted ?? []) | more;
   const inheritable = capabilityMask(capabilities?.inheritable ?? []);
   const header = p.struct(cap_user_header, { version: LINUX_CAPABILITY_VERSION_3 });
   const low = (mask: bigint) => Number(mask & 0xffffffffn);
@@ -74,15 +88,20 @@ export function becomeUser(s: Scope, process: Process, last: number, filtered: b
     inheritable_hi: high(inheritable),
   });
   p.call("capset", [header, sets], { label: "set capabilities" });
-  const ambient: Argument[] = (capabilities?.ambient ?? []).map(capabilityBit);
-  p.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0], {
-    label: "clear ambient capabilities",
-  });
-  for (const bit of ambient) {
-    p.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, bit, 0, 0], {
-      label: `raise ambient capability ${bit}`,
-    });
-  }
+}
+
+/**
+ * Filters a process that executes nothing any more: nothing would take the privilege away again that
+ * loading takes, so it gives up what execve could give, which serves as well. seccomp(2)
+ */
+export function filterForGood(
+  s: Scope,
+  process: Process,
+  seccomp: { filter: Uint8Array; flags: number },
+): void {
+  s.p.call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { label: "no_new_privs" });
+  setCapabilities(s, process, 0n);
+  loadFilter(s, seccomp);
 }
 
 /** Loads a seccomp filter for what is executed next. seccomp(2) */

@@ -16,7 +16,7 @@ import {
 } from "../../../ffi/mod.ts";
 import type { Process } from "../../spec/mod.ts";
 import { execute, type Execution } from "./execute.ts";
-import { becomeUser, loadFilter } from "./identity.ts";
+import { becomeUser, filterForGood, loadFilter } from "./identity.ts";
 import { exitAs } from "./monitor.ts";
 import { CONTROL, REPORT, SETUP_FAILED } from "./protocol.ts";
 import type { Scope } from "./scope.ts";
@@ -54,7 +54,7 @@ export function finishProcess(s: Scope, finish: Finish): void {
     p.place(gone);
     p.call("exit_group", [SETUP_FAILED]);
   });
-  if (finish.init) reap(s, seccomp);
+  if (finish.init) reap(s, finish);
   p.call("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC], {
     label: "close all descriptors on execve",
   });
@@ -76,7 +76,6 @@ function verifyDirectory(s: Scope, cwd: string): void {
   p.jumpIfEqual(valueOf(first), UNREACHABLE, outside);
   s.aside(() => {
     p.place(outside);
-
     p.compute(-ENOENT, 0, -1, { label });
   });
 }
@@ -85,7 +84,7 @@ function verifyDirectory(s: Scope, cwd: string): void {
  * `--init`: this process stays the container's first and clones another to go on. It reaps whatever
  * is left to it and forwards every signal it gets, as docker-init does.
  */
-function reap(s: Scope, seccomp: Finish["seccomp"]): void {
+function reap(s: Scope, { process, seccomp }: Finish): void {
   const { p } = s;
   const args = p.struct(clone_args, { exit_signal: SIGCHLD });
   const child = s.descriptor("child");
@@ -102,7 +101,7 @@ function reap(s: Scope, seccomp: Finish["seccomp"]): void {
   p.call("dup3", [valueOf(signals), CONTROL, O_CLOEXEC], { label: "open signals" });
   p.call("close_range", [0, CONTROL - 1, 0]);
   p.call("close_range", [REPORT + 1, 0xffffffff, 0]);
-  if (seccomp !== undefined) loadFilter(s, seccomp);
+  if (seccomp !== undefined) filterForGood(s, process, seccomp);
   p.call("close", [REPORT], { label: "end the report" });
   const signal = p.variable("signal", 128);
   const info = p.variable("child's end", 128);
