@@ -17,6 +17,8 @@ export interface Descriptor {
 
 /** One system call that the model has answered. */
 export interface Made extends Call {
+  /** The how manyth call it is, from 0. */
+  readonly order: number;
   /** The descriptors among its arguments, before the call. */
   readonly on: readonly (Descriptor | undefined)[];
   result: Answer;
@@ -63,7 +65,7 @@ export class Model {
   #answer(call: Call): Answer {
     const { name } = call;
     const on = call.descriptors.map((fd) => this.descriptors.get(fd));
-    const made: Made = { ...call, on, result: 0 };
+    const made: Made = { ...call, on, order: this.calls.length, result: 0 };
     this.calls.push(made);
     for (const [i, fd] of call.descriptors.entries()) {
       const target = name === "dup3" && i === 1;

@@ -196,9 +196,9 @@ Deno.test("the root is entered by pivot_root, and the host's tree is let go righ
     assert.deepEqual([chdir.name, chdir.strings[0]], ["chdir", "/"]);
     const [first] = init.named("mount");
     assert(first!.args[3]! & (ffi.MS_SLAVE | ffi.MS_PRIVATE) && first!.args[3]! & ffi.MS_REC);
-    const others = init.named("fsmount", "open_tree", "move_mount").map(({ index }) => index);
+    const others = init.named("fsmount", "open_tree", "move_mount").map(({ order }) => order);
     assert(
-      others.every((index) => index > first!.index),
+      others.every((order) => order > first!.order),
       "nothing is mounted before it is private",
     );
   });
