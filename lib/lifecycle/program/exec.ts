@@ -74,6 +74,9 @@ export function compileExec(input: ExecInput): Program {
       p.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: "hide from the container" });
       join(input.namespaces & ~CLONE_NEWCGROUP);
     },
+    after: () => {
+      for (const group of groups) p.call("close", [valueOf(group)]);
+    },
   }, ({ console }) => {
     p.call("umask", [0]);
     for (const group of groups) {

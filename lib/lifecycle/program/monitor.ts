@@ -74,6 +74,8 @@ export interface SuperviseOptions extends MonitorOptions {
   readonly console?: ConsoleHandover;
   /** Writes steps that come right before the clone. */
   before?(): void;
+  /** Writes the monitor's steps after it, that let go of what was for the init. */
+  after?(): void;
 }
 
 /** Steps that every failing step goes to: the report, and the end. */
@@ -142,6 +144,7 @@ export function supervise(
   p.call("write", [REPORT, record, RECORD_SIZE], { label: "tell the init's pid" });
   p.call("close_range", [0, 2, 0]);
   for (const { writeEnd } of streams) p.call("close", [valueOf(writeEnd)]);
+  options.after?.();
   if (pair !== undefined && consoleLog !== undefined) {
     streams = [consoleStream(s, consoleLog, console!.take(s, pair))];
   }
