@@ -41,7 +41,7 @@ const FILE_TYPES = { b: S_IFBLK, c: S_IFCHR, u: S_IFCHR, p: S_IFIFO } as const;
 
 /** The device number as mknod(2) takes it; makedev(3). */
 export function deviceNumber(major: number, minor: number): number {
-  return (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12);
+  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
 }
 
 /** A device's parent directory and name, below the root. */

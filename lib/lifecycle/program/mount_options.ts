@@ -73,9 +73,9 @@ const add = (to: Attributes, [set, clear]: Effect) => {
 
 /** The flag of a propagation word, `rslave` or `slave`; undefined for another word. */
 export function propagationFlag(word: string): number | undefined {
-  if (word in PROPAGATION) return PROPAGATION[word];
-  const plain = word.startsWith("r") ? PROPAGATION[word.slice(1)] : undefined;
-  return plain === undefined ? undefined : plain | MS_REC;
+  if (Object.hasOwn(PROPAGATION, word)) return PROPAGATION[word];
+  const plain = word.startsWith("r") ? word.slice(1) : "";
+  return Object.hasOwn(PROPAGATION, plain) ? PROPAGATION[plain]! | MS_REC : undefined;
 }
 
 /** Sorts the options of an OCI mount. config-linux.md, "Mount options" of config.md */
@@ -90,8 +90,8 @@ export function sortOptions(options: readonly string[]): MountOptions {
     if (flag !== undefined) {
       propagation = { type: flag & ~MS_REC, recursive: (flag & MS_REC) !== 0 };
     } else if (option === "bind" || option === "rbind") bind = { recursive: option === "rbind" };
-    else if (option in ATTRIBUTES) add(attributes, ATTRIBUTES[option]!);
-    else if (option.startsWith("r") && option.slice(1) in ATTRIBUTES) {
+    else if (Object.hasOwn(ATTRIBUTES, option)) add(attributes, ATTRIBUTES[option]!);
+    else if (option.startsWith("r") && Object.hasOwn(ATTRIBUTES, option.slice(1))) {
       add(recursive, ATTRIBUTES[option.slice(1)]!);
     } else if (option !== "defaults" && option !== "async") {
       const equals = option.indexOf("=");
