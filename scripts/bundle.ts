@@ -73,14 +73,11 @@ async function bundle(): Promise<string> {
 
 /** Has Deno compile each file once, so that even the first start finds V8's code cache. */
 async function warm(folder: string, files: string[]): Promise<void> {
-  // Importing does nothing but for cli.js, which prints the version. A program that ends itself
-  // would end before Deno has written the cache of what is running.
-  const lines = files.filter((file) => file !== "cli.js").map((file) => `import "./${file}";`);
-  const main = `Deno.exit = () => {};\nawait import("./cli.js");\n`;
-  Deno.writeTextFileSync(`${folder}/warm.mjs`, `${lines.join("\n")}\n${main}`);
-  // As scripts/crate starts it: V8's cache counts for the same flags only.
-  const flags = ["run", "-A", "--no-prompt", "--no-config", "--v8-flags=--min-semi-space-size=16"];
-  await deno([...flags, `${folder}/warm.mjs`, "version"], { DENO_DIR: `${folder}/deno` });
+  // Importing does nothing: not even cli.js, which is not the main module here.
+  const lines = files.map((file) => `import "./${file}";\n`);
+  Deno.writeTextFileSync(`${folder}/warm.mjs`, lines.join(""));
+  const flags = ["run", "-A", "--no-prompt", "--no-config"];
+  await deno([...flags, `${folder}/warm.mjs`], { DENO_DIR: `${folder}/deno` });
 }
 
 /** Old bundles may still be running, and load a part of themselves later: a day's grace. */
@@ -95,29 +92,33 @@ function prune(current: string): void {
 
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-Deno.mkdirSync(home, { recursive: true });
-const started = Date.now();
-const { names, newest } = sources();
-let name = "";
-try {
-  name = await bundle();
-  prune(name);
-} catch (error) {
-  // Remembered as well: trying again at every start would be slower than the sources are.
-  const why = error instanceof Error ? error.message : String(error);
-  console.error(`crate: the bundle could not be made, the sources run as they are: ${why}`);
-}
-const part = `${home}/current.${Deno.pid}`;
-Deno.writeTextFileSync(
-  part,
-  `# Written by scripts/bundle.ts, read by scripts/crate.
+async function main(): Promise<void> {
+  Deno.mkdirSync(home, { recursive: true });
+  const started = Date.now();
+  const { names, newest } = sources();
+  let name = "";
+  try {
+    name = await bundle();
+    prune(name);
+  } catch (error) {
+    // Remembered as well: trying again at every start would be slower than the sources are.
+    const why = error instanceof Error ? error.message : String(error);
+    console.error(`crate: the bundle could not be made, the sources run as they are: ${why}`);
+  }
+  const part = `${home}/current.${Deno.pid}`;
+  Deno.writeTextFileSync(
+    part,
+    `# Written by scripts/bundle.ts, read by scripts/crate.
 deno=${quote(Deno.execPath())}
 bundle=${quote(name)}
 entry=cli.js
 watched=${quote(names.join("\n"))}
 `,
-);
-// What is changed from here on is newer, even if it was already read; a source from the future is not.
-const time = new Date(Math.max(started, Math.ceil(newest) + 1));
-Deno.utimeSync(part, time, time);
-Deno.renameSync(part, `${home}/current`);
+  );
+  // What is changed from here on is newer, even if it was already read; a source from the future is not.
+  const time = new Date(Math.max(started, Math.ceil(newest) + 1));
+  Deno.utimeSync(part, time, time);
+  Deno.renameSync(part, `${home}/current`);
+}
+
+if (import.meta.main) await main();

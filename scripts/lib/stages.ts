@@ -23,6 +23,8 @@ export interface StageOptions {
   readonly seconds: number;
   /** Whether it is a `deno test`, which tells its own numbers; otherwise it is one test as a whole. */
   readonly counts: boolean;
+  /** Whether to show what it says at its end only, because another stage runs at the same time. */
+  readonly later?: boolean;
 }
 
 /**
@@ -50,7 +52,12 @@ export async function runStage(
   command: readonly string[],
   options: StageOptions,
 ): Promise<StageResult> {
-  console.log(`\n== ${name}`);
+  const say = (text: string) => {
+    if (options.later) held.push(new TextEncoder().encode(`${text}\n`));
+    else console.log(text);
+  };
+  const held: Uint8Array<ArrayBuffer>[] = [];
+  say(`\n== ${name}`);
   const started = performance.now();
   const child = new Deno.Command(command[0]!, {
     args: command.slice(1),
@@ -84,8 +91,8 @@ export async function runStage(
     last = setTimeout(() => signal("SIGKILL"), 10_000);
   }, options.seconds * 1000);
   const [output, , { success }] = await Promise.all([
-    show(child.stdout, Deno.stdout),
-    show(child.stderr, Deno.stderr),
+    collect(child.stdout, options.later ? held : Deno.stdout),
+    collect(child.stderr, options.later ? held : Deno.stderr),
     child.status,
   ]);
   clearTimeout(timer);
@@ -93,9 +100,10 @@ export async function runStage(
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.removeSignalListener(name, interrupted);
   }
-  if (late) console.log(`${name}: stopped after ${options.seconds} seconds`);
+  if (late) say(`${name}: stopped after ${options.seconds} seconds`);
   const seconds = (performance.now() - started) / 1000;
-  console.log(`== ${name}: ${seconds.toFixed(1)} s`);
+  say(`== ${name}: ${seconds.toFixed(1)} s`);
+  held.forEach((bytes) => writeAll(Deno.stdout, bytes));
   const reasons = [...output.matchAll(/^\s*skip: (.+)$/gm)].map((match) => match[1]!);
   return { ...count(output, success && !late, options.counts), seconds, reasons };
 }
@@ -108,14 +116,23 @@ function count(output: string, success: boolean, counts: boolean): Totals {
   return { ...told, failed: Math.max(told.failed, 1) };
 }
 
-async function show(
+interface Writer {
+  writeSync(bytes: Uint8Array): number;
+}
+
+function writeAll(to: Writer, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+}
+
+async function collect(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  to: { writeSync(bytes: Uint8Array): number },
+  to: Writer | Uint8Array<ArrayBuffer>[],
 ): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of stream) {
-    for (let at = 0; at < chunk.length;) at += to.writeSync(chunk.subarray(at));
+    if (Array.isArray(to)) to.push(chunk);
+    else writeAll(to, chunk);
     text += decoder.decode(chunk, { stream: true });
   }
   return text;
