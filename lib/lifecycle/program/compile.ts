@@ -11,7 +11,7 @@ import {
   valueOf,
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
-import type { Spec } from "../../spec/mod.ts";
+import type { Mount, Spec } from "../../spec/mod.ts";
 import { consolePair, openConsole, takeConsole } from "./console.ts";
 import { makeDevices } from "./devices.ts";
 import { prepareExecution } from "./execute.ts";
@@ -20,7 +20,7 @@ import { finishProcess } from "./init.ts";
 import type { CompileInput } from "./input.ts";
 import { makeReadonly, mask, openMasks } from "./masks.ts";
 import { type Output, supervise } from "./monitor.ts";
-import { isBind, makeFilesystem, mountOne, openBind } from "./mounts.ts";
+import { isBind, isShared, makeFilesystem, mountOne, openBind } from "./mounts.ts";
 import { cloneFlags, isNew, joinNamespaces, raiseLoopback } from "./namespaces.ts";
 import { CONTROL, REPORT } from "./protocol.ts";
 import { attachRoot, enterRoot, isolateMounts, rootMount, sealRoot } from "./root.ts";
@@ -74,10 +74,18 @@ function init(s: Scope, input: CompileInput, output: Output): void {
     p.call("dup3", [valueOf(writeEnd), number, 0], { label: "write to the log" });
   }
 
+  const mounts = (spec.mounts ?? []).filter((mount) => mount !== rootMount(spec.mounts!));
+  const binds = new Map<Mount, Cell>();
+  const openBinds = (those: (mount: Mount) => boolean) => {
+    for (const mount of mounts) {
+      if (isBind(mount) && those(mount)) binds.set(mount, openBind(s, mount));
+    }
+  };
+  // What shares its mounts with the host is cloned while it still does.
+  openBinds(isShared);
   isolateMounts(s, input);
   const masks = openMasks(s, input);
-  const mounts = (spec.mounts ?? []).filter((mount) => mount !== rootMount(spec.mounts!));
-  const binds = new Map(mounts.filter(isBind).map((mount) => [mount, openBind(s, mount)]));
+  openBinds((mount) => !isShared(mount));
   const root = attachRoot(s, input);
   let proc: Cell | undefined;
   for (const mount of mounts) {

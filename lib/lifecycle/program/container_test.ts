@@ -9,6 +9,7 @@ import { ATTACH_POINT, inputs, LAST_CAPABILITY, startingDescriptors } from "./_c
 import { type Made, Model } from "./_model.ts";
 import { compileContainer } from "./compile.ts";
 import type { CompileInput } from "./input.ts";
+import { isBind, isShared } from "./mounts.ts";
 import { CONTROL } from "./protocol.ts";
 
 const MOUNT_FAMILY = [
@@ -184,7 +185,7 @@ Deno.test("no signal is blocked when the user's program begins, and its parent's
 });
 
 Deno.test("the root is entered by pivot_root, and the host's tree is let go right after", () => {
-  everyInit(({ init }) => {
+  everyInit(({ input, init }) => {
     const pivot = only(init, named("pivot_root"));
     const [, umount, chdir] = init.calls.slice(pivot) as [Made, Made, Made];
     assert.deepEqual(init.calls[pivot]!.strings.slice(0, 2), [".", "."]);
@@ -196,11 +197,14 @@ Deno.test("the root is entered by pivot_root, and the host's tree is let go righ
     assert.deepEqual([chdir.name, chdir.strings[0]], ["chdir", "/"]);
     const [first] = init.named("mount");
     assert(first!.args[3]! & (ffi.MS_SLAVE | ffi.MS_PRIVATE) && first!.args[3]! & ffi.MS_REC);
-    const others = init.named("fsmount", "open_tree", "move_mount").map(({ order }) => order);
+    const others = init.named("fsmount", "move_mount").map(({ order }) => order);
     assert(
       others.every((order) => order > first!.order),
       "nothing is mounted before it is private",
     );
+    const shared = (input.spec.mounts ?? []).filter((mount) => isBind(mount) && isShared(mount));
+    const early = init.named("open_tree").filter(({ order }) => order < first!.order);
+    assert.equal(early.length, shared.length, "only what is shared with the host is cloned before");
   });
 });
 

@@ -98,6 +98,11 @@ export function isBind(mount: Mount): boolean {
     (mount.options ?? []).some((option) => option === "bind" || option === "rbind");
 }
 
+/** Whether what is mounted below a mount later, there or on the host, is seen by the other. */
+export function isShared({ options = [] }: Mount): boolean {
+  return options.includes("shared") || options.includes("rshared");
+}
+
 /** Clones a bind mount's source, before anything of the container is in the way of its path. */
 export function openBind(s: Scope, mount: Mount): Cell {
   const { bind } = sortOptions(mount.options ?? []);
