@@ -13,6 +13,8 @@ import {
   O_RDWR,
   open,
   P_PID,
+  pollfd,
+  POLLIN,
   type Program,
   siginfo,
   SIGKILL,
@@ -103,8 +105,8 @@ export function launch(program: Program, options: LaunchOptions): Launched {
     reap(monitorPid);
   };
   try {
-    const pid = next();
-    if (pid === END) throw new CrateError("START", "the container's monitor was killed");
+    const pid = reports(report, monitorPid) ? next() : END;
+    if (pid === END) throw monitorKilled();
     const init = identify(pid) ?? { pid, startTime: 0 };
     const monitor = identify(monitorPid) ?? { pid: monitorPid, startTime: 0 };
     const go = () => {
@@ -144,7 +146,31 @@ function killSurvivor(init: ProcessId): void {
   if (pidfd === undefined) return;
   trySyscall("pidfd_send_signal", pidfd, SIGKILL, null, 0);
   close(pidfd);
-  throw new CrateError("START", "the container's monitor was killed");
+  throw monitorKilled();
+}
+
+function monitorKilled(): CrateError {
+  return new CrateError("START", "the container's monitor was killed while it was being started");
+}
+
+/**
+ * Waits for a program's first record. A monitor that is killed between its clone and that record leaves
+ * an init that keeps the report open and waits for us as we would for it.
+ *
+ * @returns whether there is something to read: a record, or the end.
+ */
+function reports(report: number, monitorPid: number): boolean {
+  const monitor = syscall("pidfd_open", monitorPid, 0);
+  const { size } = pollfd;
+  const polled = new Uint8Array(2 * size);
+  polled.set(pollfd.pack({ fd: report, events: POLLIN }), 0);
+  polled.set(pollfd.pack({ fd: monitor, events: POLLIN }), size);
+  try {
+    while (trySyscall("ppoll", polled, 2, null, null, 8) === -EINTR);
+  } finally {
+    close(monitor);
+  }
+  return pollfd.get(polled, "revents") !== 0;
 }
 
 /** Waits for a monitor that is about to end. */
