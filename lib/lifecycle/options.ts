@@ -78,11 +78,13 @@ function requireCapabilities(names: readonly string[]): void {
  * The config of a container from options, with docker's default capabilities and filter. What is not
  * named, by default or as `ALL`, is what this process has of it.
  *
- * @throws {CrateError} `PERMISSION` for a capability that this process cannot give.
+ * @throws {CrateError} `INVALID` for a capability that there is not, `PERMISSION` for one that this
+ *   process cannot give.
  */
 export function makeSpec(options: RunOptions, hostDevices?: () => LinuxDevice[]): Spec {
-  const { privileged, capAdd = [] } = options;
+  const { privileged, capAdd = [], capDrop = [] } = options;
   requireCapabilities(capAdd);
+  for (const name of capDrop) if (name !== "ALL") capabilityBit(name);
   const available = availableCapabilities();
   return specFromOptions(options, {
     capabilities: DEFAULT_CAPABILITIES.filter((name) => available.includes(name)),
