@@ -63,9 +63,11 @@ export async function probe(
   box: Sandbox,
   probes: readonly Probe[],
   options: readonly string[] = [],
+  mode = 0o755,
 ): Promise<number[]> {
   const file = `${box.rootfs}/probe`;
-  Deno.writeFileSync(file, build(probes), { mode: 0o755 });
+  Deno.writeFileSync(file, build(probes));
+  Deno.chmodSync(file, mode);
   const hex = await box.sh("/probe | od -An -v -td4", options);
   Deno.removeSync(file);
   return hex.trim().split(/\s+/).map(Number);
