@@ -164,8 +164,14 @@ export class Container {
    * options say otherwise.
    *
    * @throws {CrateError} as {@linkcode spawn}.
+   * @throws {TypeError} when standard input is piped: nobody could write into it.
    */
   async output(): Promise<ContainerOutput> {
+    if (this.#options.stdin === "piped") {
+      throw new TypeError(
+        'stdin is "piped": use spawn(), with output() nobody could write into it',
+      );
+    }
     const process = await new Container(this.#spec ?? this.#command!, {
       stdin: "null",
       ...this.#options,
@@ -236,7 +242,7 @@ export class ContainerProcess implements AsyncDisposable {
     killContainer(this.#root, this.id, parseSignal(signal));
   }
 
-  /** Kills it and waits for its end. */
+  /** Kills it, waits for its end, and lets go of the streams that nobody is using. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       this.kill("SIGKILL");
@@ -244,5 +250,11 @@ export class ContainerProcess implements AsyncDisposable {
       if (!(error instanceof CrateError)) throw error;
     }
     await this.status;
+    if (!this.#stdin?.locked) await this.#stdin?.abort();
+    for (const stream of [this.#stdout, this.#stderr]) if (!stream?.locked) await stream?.cancel();
+    [this.#stdin, this.#stdout, this.#stderr].forEach((stream, i) => {
+      const fd = this.#fds[i];
+      if (stream === undefined && fd !== undefined) close(fd);
+    });
   }
 }
