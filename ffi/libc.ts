@@ -94,10 +94,39 @@ function dlopen<S extends Deno.ForeignLibraryInterface>(symbols: S, path?: strin
   throw refused;
 }
 
+/** A system call with numbers alone, which throws when it fails. */
+type PlainCall = (name: SyscallName, ...args: number[]) => number;
+
+/**
+ * Makes a page of machine code, filled through a pipe: memory that is not JavaScript's can be reached
+ * so, and JavaScript's must stay writable for whoever gets it after this isolate.
+ *
+ * @returns its address; it stays for the process's life.
+ */
+function codePage(
+  call: PlainCall,
+  arena: Uint8Array<ArrayBuffer>,
+  base: number,
+  code: Uint8Array,
+): number {
+  const ends = new Int32Array(arena.buffer, SCRATCH_AT, 2);
+  call("pipe2", base + SCRATCH_AT, O_CLOEXEC);
+  const [readEnd, writeEnd] = ends as unknown as [number, number];
+  arena.set(code, SCRATCH_AT + 8);
+  call("write", writeEnd, base + SCRATCH_AT + 8, code.length);
+  const memory = MAP_PRIVATE | MAP_ANONYMOUS;
+  const page = call("mmap", 0, PAGE, PROT_READ | PROT_WRITE, memory, -1, 0);
+  call("read", readEnd, page, code.length);
+  call("mprotect", page, PAGE, PROT_READ | PROT_EXEC);
+  call("close", readEnd);
+  call("close", writeEnd);
+  return page;
+}
+
 function start(): Machine {
   const { path, library } = dlopen(SYMBOLS);
   const symbols = library.symbols as unknown as Symbols;
-  const call = (name: SyscallName, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) => {
+  const call: PlainCall = (name, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) => {
     const result = Number(symbols.syscall(syscallNumber(name, arch), a, b, c, d, e, f));
     if (result === -1) {
       throw new Error(`this host forbids making memory executable: ${name} failed`);
@@ -108,20 +137,7 @@ function start(): Machine {
   const bytes = new Uint8Array(ARENA_SIZE);
   const base = Number(symbols.memcpy(bytes, 0, 0));
 
-  // The code gets a page of its own, filled through a pipe: memory that is not JavaScript's can be
-  // reached so, and JavaScript's must stay writable for whoever gets it after this isolate.
-  const code = interpreter(arch);
-  const ends = new Int32Array(bytes.buffer, SCRATCH_AT, 2);
-  call("pipe2", base + SCRATCH_AT, O_CLOEXEC);
-  const [readEnd, writeEnd] = ends as unknown as [number, number];
-  bytes.set(code, SCRATCH_AT + 8);
-  call("write", writeEnd, base + SCRATCH_AT + 8, code.length);
-  const memory = MAP_PRIVATE | MAP_ANONYMOUS;
-  const page = call("mmap", 0, PAGE, PROT_READ | PROT_WRITE, memory, -1, 0);
-  call("read", readEnd, page, code.length);
-  call("mprotect", page, PAGE, PROT_READ | PROT_EXEC);
-  call("close", readEnd);
-  call("close", writeEnd);
+  const page = codePage(call, bytes, base, interpreter(arch));
   const view = new DataView(bytes.buffer);
   // A single call is a program of two steps: the call, whatever comes of it, and the return.
   for (const branch of [16, 20, 24]) view.setInt32(STEP_AT + branch, 80, true);
@@ -256,10 +272,10 @@ function openAsynchronous(path: string): AsyncSymbols {
 
 /** Walks a program in this process, on another thread, to its `return`. */
 export async function runProgramAsync(program: Program): Promise<Run> {
-  const { entry, path, symbols } = machine ?? start();
+  const { entry, path } = machine ?? start();
   asynchronous ??= openAsynchronous(path);
   const memory = new Uint8Array(memorySize(program));
-  const base = Number(symbols.memcpy(memory, 0, 0));
+  const base = addressOfBytes(memory);
   const at = encodeAt(program, arch, base, memory);
   await asynchronous.bsearch(at.steps, at.variables, 1, 1, entry);
   return reader(program, memory);
@@ -269,4 +285,15 @@ export async function runProgramAsync(program: Program): Promise<Run> {
 export function openLibc(options: { asynchronous?: boolean } = {}): void {
   const { path } = machine ?? start();
   if (options.asynchronous) asynchronous ??= openAsynchronous(path);
+}
+
+/** Puts machine code of ours into this process. @returns its address. @throws {SyscallError} */
+export function loadCode(code: Uint8Array): number {
+  const { bytes, base } = machine ?? start();
+  return codePage(syscall, bytes, base, code);
+}
+
+/** Where the bytes of a buffer lie; it must be kept for as long as somebody else uses them. */
+export function addressOfBytes(bytes: Uint8Array<ArrayBuffer>): number {
+  return Number((machine ?? start()).symbols.memcpy(bytes, 0, 0));
 }

@@ -49,4 +49,5 @@ export {
 } from "./program/builder.ts";
 export { type Encoded, encodeElf, STEP_SIZE } from "./program/encode.ts";
 export { printProgram } from "./program/print.ts";
+export { blockSignals } from "./signals.ts";
 export { become, type ProcessOptions, spawn } from "./process.ts";

@@ -68,9 +68,8 @@ function executable(program: Program, directory = "/tmp"): number {
   }
 }
 
-/** The steps that make this process ready and execute the file; a failure goes to the handler. */
-function enter(p: ProgramBuilder, fd: number, { name, descriptors }: ProcessOptions): void {
-  // Every disposition back to its default: Deno ignores SIGPIPE, and a parent may ignore more.
+/** Every disposition back to its default: Deno ignores SIGPIPE, and a parent may ignore more. */
+function resetDispositions(p: ProgramBuilder): void {
   const signal = p.variable("signal", 4);
   const action = p.bytes(new Uint8Array(32), "SIG_DFL");
   const again = p.label("next signal");
@@ -80,6 +79,19 @@ function enter(p: ProgramBuilder, fd: number, { name, descriptors }: ProcessOpti
   p.call("rt_sigaction", [valueOf(signal), action, 0, 8], { negative: skip }); // not KILL, not STOP
   p.place(skip);
   p.compute(valueOf(signal), 1, -1, { result: signal, positive: again });
+}
+
+/**
+ * The steps that make this process ready and execute the file; a failure goes to the handler.
+ *
+ * @param mask the signals that are blocked when the program begins.
+ */
+function enter(
+  p: ProgramBuilder,
+  fd: number,
+  { name, descriptors }: ProcessOptions,
+  mask: Cell,
+): void {
   const parking = Math.max(PARKING, fd + 1, ...descriptors.map((from) => from + 1));
   descriptors.forEach((from, i) => {
     p.call("dup3", [from, parking + i, O_CLOEXEC], { label: `copy descriptor ${from}` });
@@ -92,8 +104,7 @@ function enter(p: ProgramBuilder, fd: number, { name, descriptors }: ProcessOpti
   p.call("close_range", [parking + descriptors.length + 1, 0xffffffff, 0], {
     label: "close other descriptors",
   });
-  const none = p.bytes(new Uint8Array(8), "{}");
-  p.call("rt_sigprocmask", [SIG_SETMASK, none, 0, 8], { label: "unblock signals" });
+  p.call("rt_sigprocmask", [SIG_SETMASK, mask, 0, 8], { label: "set the signal mask" });
   const argv = p.pointers([p.string(name)], `[${name}]`);
   const envp = p.pointers([], "[]");
   const file = parking + descriptors.length;
@@ -145,7 +156,8 @@ export function spawn(program: Program, options: ProcessOptions): number {
     p.call("rt_sigprocmask", [SIG_SETMASK, old, 0, 8]);
     p.return();
     p.place(child);
-    enter(p, fd, options);
+    resetDispositions(p);
+    enter(p, fd, options, p.bytes(new Uint8Array(8), "{}"));
     p.place(broken);
     p.call("exit_group", [127]);
     const starter = p.build();
@@ -167,6 +179,9 @@ export function spawn(program: Program, options: ProcessOptions): number {
  * Turns this process into one that walks a program: same pid, same children, none of the runtime's
  * memory. Must be called on the main thread. Returns only by throwing.
  *
+ * The program begins with all signals blocked; after `blockSignals` those that come meanwhile
+ * wait for it.
+ *
  * @throws {SyscallError}
  */
 export function become(program: Program, options: ProcessOptions): never {
@@ -174,7 +189,9 @@ export function become(program: Program, options: ProcessOptions): never {
   const p = new ProgramBuilder();
   const broken = p.label("broken");
   p.handler(broken);
-  enter(p, fd, options);
+  const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
+  resetDispositions(p);
+  enter(p, fd, options, all);
   p.place(broken);
   p.return();
   const steps = p.build();

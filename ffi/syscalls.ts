@@ -38,6 +38,8 @@ const TABLE = {
   fchdir: [81, 50, "fd"],
   fchmod: [91, 52, "fd oct"],
   umask: [95, 166, "oct"],
+  tgkill: [234, 131, "dec dec SIG"],
+  sched_yield: [24, 124, ""],
   getuid: [102, 174, ""],
   getppid: [110, 173, ""],
   setsid: [112, 157, ""],

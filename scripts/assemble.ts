@@ -32,14 +32,21 @@ async function assemble(arch: keyof typeof TOOLS): Promise<string> {
       if (offset === undefined) throw new Error(`${arch}.s defines no ${name}`);
       return offset;
     };
-    const hex = [...code].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    const lines = hex.match(/.{1,80}/g)!.map((line) => `"${line}"`).join(" +\n      ");
+    const end = at("interpreter_end");
+    const hex = (bytes: Uint8Array, indent: string) =>
+      bytes.toHex().match(/.{1,80}/g)!.map((line) => `"${line}"`).join(` +\n${indent}`);
     return `  ${arch}: {
     patchSteps: ${at("patch_steps")},
     patchHeader: ${at("patch_header")},
     callEntry: ${at("call_entry")},
-    size: ${code.length},
-    hex: ${lines},
+    size: ${end},
+    hex: ${hex(code.subarray(0, end), "      ")},
+    signal: {
+      patchCounter: ${at("patch_counter") - end},
+      entry: ${at("signal_entry") - end},
+      return: ${at("signal_return") - end},
+      hex: ${hex(code.subarray(end), "        ")},
+    },
   },`;
   } finally {
     await Deno.remove(work, { recursive: true });

@@ -4,7 +4,8 @@
 # x10, which a C caller does not expect back; the stack is not touched.
 
         .text
-        .globl  elf_entry, patch_steps, patch_header, call_entry
+        .globl  elf_entry, patch_steps, patch_header, call_entry, interpreter_end
+        .globl  signal_entry, signal_return, patch_counter
 
 elf_entry:                              // where execve arrives; the encoder fills in two addresses
         ldr     w0, .Lsteps             // by local names: a global one would wait for a linker
@@ -77,3 +78,27 @@ patch_steps:
 patch_header:
 .Lheader:
         .word   0
+
+interpreter_end:
+
+// A signal handler for the host process: see x86_64.s. The kernel brings its own way back.
+
+signal_entry:                           // void (*)(int, siginfo_t *, ucontext_t *)
+        mov     x9, #-1
+        str     x9, [x2, #40]           // uc_sigmask
+        ldr     x10, .Lcounter
+again:
+        ldaxr   w11, [x10]
+        add     w11, w11, #1
+        stlxr   w12, w11, [x10]
+        cbnz    w12, again
+        ret
+
+signal_return:
+        mov     x8, #139                // rt_sigreturn
+        svc     #0
+
+        .balign 8
+patch_counter:
+.Lcounter:
+        .quad   0

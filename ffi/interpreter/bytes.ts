@@ -12,6 +12,12 @@ export const INTERPRETERS = {
       "d1e973034d630948630385c078430f0548894518488b4b084885c9740289014885c0780e74064863" +
       "4b18eb0f48634b14eb0948634b10f6c10175054801cbeb8248895d0048894508488b5d10e971ffff" +
       "ffffc0750b4829f74821d74889f8ebb031c05d5bc3",
+    signal: {
+      patchCounter: 10,
+      entry: 0,
+      return: 22,
+      hex: "48838a28010000ff48b80000000000000000f0ff00c3b80f0000000f05",
+    },
   },
   aarch64: {
     patchSteps: 196,
@@ -24,5 +30,12 @@ export const INTERPRETERS = {
       "2b1980b9050000142b1580b9030000142b1180b96b00003729010b8bdfffff17490100f9400500f9" +
       "490940f9dbffff171f05003181000054000001cb0000028ae9ffff17e0031f2ac0035fd600000000" +
       "00000000",
+    signal: {
+      patchCounter: 44,
+      entry: 0,
+      return: 32,
+      hex: "09008092491400f92a0100584bfd5f886b0500114bfd0c88acffff35c0035fd6681180d2010000d4" +
+        "1f2003d50000000000000000",
+    },
   },
 } as const;

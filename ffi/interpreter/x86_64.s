@@ -23,7 +23,8 @@
 
         .intel_syntax noprefix
         .text
-        .globl  elf_entry, patch_steps, patch_header, call_entry
+        .globl  elf_entry, patch_steps, patch_header, call_entry, interpreter_end
+        .globl  signal_entry, signal_return, patch_counter
 
 elf_entry:                              # where execve arrives; the encoder fills in two addresses
         .byte   0xbf                    # mov edi, imm32
@@ -110,3 +111,20 @@ return:
         pop     rbp
         pop     rbx
         ret
+
+interpreter_end:
+
+# Not of the interpreter, and not in any program's file: a signal handler for the host process. The
+# thread that runs it goes on with every signal blocked: it writes the mask that sigreturn restores.
+
+signal_entry:                           # void (*)(int, siginfo_t *, ucontext_t *)
+        or      qword ptr [rdx + 296], -1 # uc_sigmask
+        .byte   0x48, 0xb8              # mov rax, imm64
+patch_counter:
+        .quad   0
+        lock inc dword ptr [rax]
+        ret
+
+signal_return:                          # what the kernel wants as SA_RESTORER: rt_sigreturn
+        mov     eax, 15
+        syscall

@@ -118,9 +118,13 @@ export function prepareContainer(options: StartOptions): Prepared {
 /**
  * Starts a prepared container: when this returns, the user's program has been executed.
  *
+ * @param beforeStart called right before the user's program may start.
  * @throws {CrateError} when a step failed; then nothing is left of it.
  */
-export async function startContainer({ options, program, cgroup }: Prepared): Promise<Started> {
+export async function startContainer(
+  { options, program, cgroup }: Prepared,
+  beforeStart?: () => void,
+): Promise<Started> {
   const { id, root, detached, remove, spec, bundle, stopSignal, stopTimeout } = options;
   reapEnded();
   prepareRoot(root);
@@ -146,6 +150,7 @@ export async function startContainer({ options, program, cgroup }: Prepared): Pr
       (extra) => launch(program, { name: "crate-monitor", stdio: options.stdio, extra, directory }),
     );
     recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });
+    beforeStart?.();
     launched.go();
     return { id, launched };
   } catch (error) {

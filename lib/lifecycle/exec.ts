@@ -16,6 +16,8 @@ export interface ExecOptions {
   readonly process: (spec: Spec, root: ContainerRoot) => Process;
   readonly detached: boolean;
   readonly stdio: Stdio;
+  /** Called right before the program may start. */
+  readonly beforeStart?: () => void;
   /** Without the container's seccomp filter. */
   readonly unfiltered?: boolean;
 }
@@ -63,6 +65,7 @@ export function execInContainer(options: ExecOptions): Launched {
         directory: root,
       }));
     try {
+      options.beforeStart?.();
       launched.go();
     } catch (error) {
       launched.abandon();

@@ -76,7 +76,8 @@ export interface ForegroundOptions {
  *
  * @throws {CrateError}
  */
-export function runInForeground(launched: Launched, { tty, input }: ForegroundOptions): never {
+export function runInForeground(launched: Launched, options: ForegroundOptions): never {
+  const { tty, input } = options;
   const { init, control } = launched;
   // An init that has ended already needs no signals; any descriptor will do in its place.
   const pidfd = openProcess(init) ?? control;

@@ -1,4 +1,4 @@
-import { close, O_DIRECTORY, O_PATH, open } from "../../../ffi/mod.ts";
+import { blockSignals, close, O_DIRECTORY, O_PATH, open } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
   type ContainerRoot,
@@ -67,6 +67,10 @@ export default async function exec(call: ExecCall): Promise<number> {
   }
   const none = detach || tty || !input ? nullStdio() : 0;
   const launched = execInContainer({
+    beforeStart: () => {
+      // From here on they are the container's.
+      if (!detach) blockSignals();
+    },
     root,
     id,
     detached: detach,

@@ -1,4 +1,4 @@
-import { createFile, printProgram, replaceFile } from "../../../ffi/mod.ts";
+import { blockSignals, createFile, printProgram, replaceFile } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
   nullStdio,
@@ -66,7 +66,10 @@ export default async function run(call: RunCall): Promise<number> {
   if (cidfile !== undefined) writeIdFile(cidfile, id);
   let launched;
   try {
-    ({ launched } = await startContainer(prepared));
+    ({ launched } = await startContainer(prepared, () => {
+      // From here on they are the container's.
+      if (!detach) blockSignals();
+    }));
   } catch (error) {
     if (cidfile !== undefined) Deno.removeSync(cidfile);
     throw error;

@@ -8,7 +8,7 @@ export { isBind } from "./mounts.ts";
 export { compileExec, EXEC_PIDFD, type ExecInput } from "./exec.ts";
 export { FRAME_SIZE } from "./log.ts";
 export { namespace, namespaceFlag } from "./namespaces.ts";
-export { compileRelay, RELAY_CONSOLE, RELAY_PIDFD, type RelayTerminal } from "./relay.ts";
+export { compileRelay, type RelayTerminal } from "./relay.ts";
 export type {
   CgroupHierarchy,
   CgroupJoin,

@@ -13,7 +13,7 @@ import {
   POLLOUT,
   PR_SET_NAME,
   type Program,
-  SIG_BLOCK,
+  SIG_SETMASK,
   SIGCHLD,
   SIGWINCH,
   TCSETS,
@@ -72,7 +72,7 @@ export function compileRelay(terminal: RelayTerminal | undefined): Program {
   for (const signal of KEPT) set[(signal - 1) >> 3]! &= ~(1 << ((signal - 1) & 7));
   const mask = p.bytes(set, "forwarded signals");
   const signals = s.descriptor("signals");
-  p.call("rt_sigprocmask", [SIG_BLOCK, mask, 0, 8], { label: "block signals" });
+  p.call("rt_sigprocmask", [SIG_SETMASK, mask, 0, 8], { label: "block signals" });
   p.call("signalfd4", [-1, mask, 8, O_CLOEXEC], { label: "open signals", result: signals });
 
   const size = pollfd.size;
