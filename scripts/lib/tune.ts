@@ -1,57 +1,72 @@
+import { type AnyNode, type Node, parse } from "acorn";
+
 /**
  * Makes a bundled file start faster without changing what it does.
  *
  * - V8's code cache, as Deno fills it, holds only what is compiled when the module is loaded; a function
  *   is compiled when it is first called, in every process anew, unless it stands in parentheses, which
- *   V8 takes as the sign of a function that is called at once (v8.dev/blog/preparser, "PIFE"). So
- *   `function f() {…}` becomes `var f = (function() {…});`, moved to the top, where declarations act.
- *   Measured: 0.5 ms less for parsing a command line and validating a config.
+ *   V8 takes as the sign of a function that is called at once (v8.dev/blog/preparser, "PIFE"). So each
+ *   function expression is put in parentheses, and `function f() {…}` becomes `var f = (function() {…});`
+ *   at the top, where declarations act. Measured: 6 of 25 ms less for `crate run /bin/true`.
  * - Deno reads and parses every file that a literal `import("./x.js")` names before it starts the
  *   program, called or not. A computed name is read when it is called. Measured: 0.3 ms less.
  *
- * @param text what `deno bundle` wrote: not minified, so that each top-level function begins and ends
- * at the start of a line.
+ * @param text what `deno bundle` wrote
  *
  * @example
  * ```ts
  * import { tune } from "./tune.ts";
- * const text = tune("f();\nfunction f() {\n  return 1;\n}\n");
- * if (text !== "var f = (function() {\n  return 1;\n});\nf();\n") throw new Error(text);
+ * const text = tune("g(() => f());\nfunction f() {}\n");
+ * if (text !== "var f = (function() {});\ng((() => f()));\n\n") throw new Error(text);
  * ```
  */
 export function tune(text: string): string {
-  const functions: string[] = [];
-  const rest: string[] = [];
-  const lines = text.split("\n");
-  for (let at = 0; at < lines.length;) {
-    const head = /^((?:async )?function\*?) ([\w$]+)(?=\()/.exec(lines[at]!);
-    const end = head === null ? undefined : functionEnd(lines, at);
-    if (head === null || end === undefined) {
-      rest.push(lines[at++]!);
-    } else {
-      const text = lines.slice(at, end).join("\n").slice(head[0].length);
-      functions.push(`var ${head[2]} = (${head[1]}${text});`);
-      at = end;
+  const tree = parse(text, { ecmaVersion: "latest", sourceType: "module" });
+  const edits: Edit[] = [];
+  visit(tree, (node) => {
+    if (node.type === "ArrowFunctionExpression" || node.type === "FunctionExpression") {
+      edits.push([node.start, "("], [node.end, ")"]);
+    } else if (node.type === "ImportExpression" && node.source.type === "Literal") {
+      edits.push([node.source.start, "(0, "], [node.source.end, ")"]);
     }
+  });
+  edits.sort(([a], [b]) => a - b);
+  const edited = (start: number, end: number) => {
+    let result = "";
+    let at = start;
+    for (const [position, insert] of edits) {
+      if (position < start || position >= end) continue;
+      result += text.slice(at, position) + insert;
+      at = position;
+    }
+    return result + text.slice(at, end);
+  };
+  let functions = "";
+  let rest = "";
+  let at = 0;
+  for (const node of tree.body) {
+    if (node.type !== "FunctionDeclaration") continue;
+    const { id, start, end, async, generator } = node;
+    const head = `${async ? "async " : ""}function${generator ? "*" : ""}`;
+    functions += `var ${id.name} = (${head}${edited(id.end, end)});\n`;
+    rest += edited(at, start);
+    at = end;
   }
-  const imports = /\bimport\("(\.\/[\w.-]+)"\)/g;
-  return [...functions, ...rest].join("\n").replace(imports, `import((0, "$1"))`);
+  return functions + rest + edited(at, text.length);
 }
 
-/** The line after the function's last one: the first closing brace with which its text parses. */
-function functionEnd(lines: string[], start: number): number | undefined {
-  for (let end = start; end < lines.length; end++) {
-    if (end === start ? !lines[end]!.endsWith("}") : lines[end] !== "}") continue;
-    if (isExpression(lines.slice(start, end + 1).join("\n"))) return end + 1;
-  }
-}
+/** Where to insert what. */
+type Edit = readonly [position: number, insert: string];
 
-function isExpression(text: string): boolean {
-  try {
-    // Compiled, never called: a text that is cut too early, or uses `import.meta`, does not compile.
-    new Function(`"use strict"; return (${text}\n)`);
-    return true;
-  } catch {
-    return false;
+/** Calls back for a node and all below it, but for the function that a method is: it has no such form. */
+function visit(node: Node, callback: (node: AnyNode) => void, isMethod = false): void {
+  if (!isMethod) callback(node as AnyNode);
+  const { method = false, kind = "init" } = node as { method?: boolean; kind?: string };
+  const hasMethod = node.type === "MethodDefinition" ||
+    node.type === "Property" && (method || kind !== "init");
+  for (const [key, value] of Object.entries(node)) {
+    for (const child of Array.isArray(value) ? value : [value]) {
+      if (typeof child?.type === "string") visit(child, callback, hasMethod && key === "value");
+    }
   }
 }
