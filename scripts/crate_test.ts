@@ -2,10 +2,14 @@
 import assert from "node:assert/strict";
 
 const root = new URL("..", import.meta.url).pathname;
-const PROGRAM = `import { word } from "./lib/word.ts";
+const PROGRAM = `import { counter, word } from "./lib/word.ts";
 const commands: Record<string, () => unknown> = {
   version: () => console.log(word),
   lazy: async () => console.log((await import("./lib/lazy.ts")).lazy()),
+  large: async () => console.log((await import("./lib/large.ts")).isSame(counter)),
+  fail: () => {
+    throw new Error("failed");
+  },
   echo: () => Deno.stdin.readable.pipeTo(Deno.stdout.writable),
   pid: () => console.log(Deno.pid),
   main: () => console.log(Deno.mainModule),
@@ -15,7 +19,14 @@ function other(): never {
   console.log(JSON.stringify(Deno.args), Deno.cwd());
   Deno.exit(7);
 }
-if (import.meta.main) await (commands[Deno.args[0] ?? ""] ?? other)();
+if (import.meta.main) (commands[Deno.args[0] ?? ""] ?? other)();
+`;
+
+const WORD = 'export const word: string = "one";\nexport const counter = {};\n';
+// Larger than what is made one file with the rest of the program.
+const LARGE = `import { counter } from "./word.ts";
+export const isSame = (other: unknown) => other === counter && text.length;
+const text: string = "${"x".repeat(20_000)}";
 `;
 
 interface Checkout {
@@ -40,13 +51,14 @@ async function checkout(use: (checkout: Checkout) => Promise<void>): Promise<voi
       "scripts/crate",
       "scripts/setup.sh",
       "scripts/bundle.ts",
-      "scripts/lib/tune.ts",
+      "scripts/lib/merge.ts",
     ];
     for (const file of [...scripts, "deno.json", "deno.lock"]) {
       Deno.copyFileSync(root + file, `${path}/${file}`);
     }
     write("cli.ts", PROGRAM);
-    write("lib/word.ts", 'export const word: string = "one";\n');
+    write("lib/word.ts", WORD);
+    write("lib/large.ts", LARGE);
     write("lib/lazy.ts", 'export const lazy = (): string => "lazy";\n');
     const run = async (args: string[], options: Partial<Deno.CommandOptions> = {}) => {
       const command = new Deno.Command(`${path}/scripts/crate`, {
@@ -99,6 +111,19 @@ Deno.test("the launcher becomes Deno: the same process, ended by the same signal
     assert.equal((await waiting.status).signal, "SIGTERM");
   }));
 
+Deno.test("in a bundle each module is there once, and an error tells its line in the sources", () =>
+  checkout(async ({ path, run }) => {
+    assert.deepEqual(await run(["large"]), ran("20000"));
+    const files = [...Deno.readDirSync(`${path}/.cache/bundle`)].find((entry) => entry.isDirectory);
+    const scripts = [...Deno.readDirSync(`${path}/.cache/bundle/${files!.name}`)]
+      .map(({ name }) => name).filter((name) => name.endsWith(".js")).sort();
+    assert.match(scripts.join(" "), /^cli.js large-\w+.js$/);
+    const { code, err } = await run(["fail"], { env: { NO_COLOR: "1" } });
+    assert.equal(code, 1);
+    const line = PROGRAM.split("\n").findIndex((line) => line.includes('Error("failed")')) + 1;
+    assert.match(err, new RegExp(`/cli\\.ts:${line}:`));
+  }));
+
 Deno.test("a bundle runs, until a source is changed, added or removed", () =>
   checkout(async ({ path, write, run }) => {
     const bundle = async () => (await run(["main"])).out;
@@ -108,7 +133,7 @@ Deno.test("a bundle runs, until a source is changed, added or removed", () =>
     const before = made();
     assert.equal(await bundle(), first);
     assert.equal(made(), before);
-    write("lib/word.ts", 'export const word: string = "two";\n');
+    write("lib/word.ts", WORD.replace("one", "two"));
     assert.deepEqual(await run(["version"]), ran("two"));
     assert.notEqual(await bundle(), first);
     // A module that is removed is missed, although nothing that is left is newer.
