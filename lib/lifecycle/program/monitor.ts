@@ -141,7 +141,10 @@ export function supervise(
     init({ streams: outputs, console: pair?.theirs });
   });
 
-  p.call("write", [REPORT, record, RECORD_SIZE], { label: "tell the init's pid" });
+  // An init that failed first has told so, and the starter has gone: it is still to be reaped.
+  const told = s.label("told");
+  p.call("write", [REPORT, record, RECORD_SIZE], { label: "tell the init's pid", negative: told });
+  p.place(told);
   p.call("close_range", [0, 2, 0]);
   for (const { writeEnd } of streams) p.call("close", [valueOf(writeEnd)]);
   options.after?.();
