@@ -275,6 +275,11 @@ export function successors(step: Step, index: number): number[] {
   if (step.operation === "return" || step.operation === "exit_group") return [];
   const to = (label: Label | undefined) =>
     label === undefined || label === NEXT ? index + 1 : label.index;
-  const ways = [to(step.zero), to(step.positive)];
-  return step.negative === undefined ? ways : [...ways, to(step.negative)];
+  const failure = step.negative === undefined ? [] : [to(step.negative)];
+  if (step.operation === "compute" && step.args.every((argument) => typeof argument === "number")) {
+    const [a, b, mask] = step.args.map(BigInt) as [bigint, bigint, bigint];
+    const result = (a - b) & mask;
+    return result < 0n ? failure : [to(result === 0n ? step.zero : step.positive)];
+  }
+  return [to(step.zero), to(step.positive), ...failure];
 }

@@ -2,8 +2,11 @@ import {
   type Cell,
   EAGAIN,
   EINTR,
+  EPIPE,
   F_SETFL,
   iovec,
+  type Label,
+  NEXT,
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDWR,
@@ -15,6 +18,7 @@ import {
   type Program,
   SIG_SETMASK,
   SIGCHLD,
+  SIGPIPE,
   SIGWINCH,
   TCSETS,
   TIOCGWINSZ,
@@ -44,7 +48,7 @@ const KEPT = [
   8, // SIGFPE
   9, // SIGKILL
   11, // SIGSEGV
-  13, // SIGPIPE
+  SIGPIPE,
   SIGCHLD,
   19, // SIGSTOP
   20, // SIGTSTP
@@ -71,8 +75,13 @@ export function compileRelay(terminal: RelayTerminal | undefined): Program {
   const set = new Uint8Array(8).fill(0xff);
   for (const signal of KEPT) set[(signal - 1) >> 3]! &= ~(1 << ((signal - 1) & 7));
   const mask = p.bytes(set, "forwarded signals");
+  // An output that nobody reads any more must not end the relay: the terminal would stay raw.
+  const blocked = set.slice();
+  blocked[(SIGPIPE - 1) >> 3]! |= 1 << ((SIGPIPE - 1) & 7);
   const signals = s.descriptor("signals");
-  p.call("rt_sigprocmask", [SIG_SETMASK, mask, 0, 8], { label: "block signals" });
+  p.call("rt_sigprocmask", [SIG_SETMASK, p.bytes(blocked, "forwarded signals, SIGPIPE"), 0, 8], {
+    label: "block signals",
+  });
   p.call("signalfd4", [-1, mask, 8, O_CLOEXEC], { label: "open signals", result: signals });
 
   const size = pollfd.size;
@@ -93,11 +102,12 @@ export function compileRelay(terminal: RelayTerminal | undefined): Program {
   const ended = p.label("ended");
   const signalled = p.label("signal");
   const quiet = s.label("no signal");
+  const closed = p.label("output closed");
   p.place(loop);
   p.call("ppoll", [polled, count, 0, 0, 8], { negative: loop });
   p.compute(valueOf(polled, 4), 0, 0x7fff0000, { positive: signalled });
   p.place(quiet);
-  console?.copy();
+  console?.copy(closed);
   p.compute(valueOf(polled, size + 4), 0, 0x7fff0000, { positive: ended, zero: loop });
 
   const info = p.variable("signal", 128);
@@ -127,6 +137,11 @@ export function compileRelay(terminal: RelayTerminal | undefined): Program {
   p.place(lost);
   console?.end();
   p.call("exit_group", [KILLED]);
+  p.place(closed);
+  if (console !== undefined) {
+    console.end();
+    p.call("exit_group", [128 + SIGPIPE]);
+  }
   p.place(broken);
   p.call("exit_group", [SETUP_FAILED]);
   s.writeAsides();
@@ -138,6 +153,7 @@ class Console {
   readonly #output: Cell;
   readonly #input: Cell;
   readonly #pending: Cell;
+  readonly #shown: Cell;
   readonly #size: Cell;
 
   constructor(
@@ -150,6 +166,7 @@ class Console {
     this.#input = p.variable("input buffer", BUFFER_SIZE);
     // What the console has not taken yet: { where, how much }, an iovec for writev.
     this.#pending = p.variable("pending input", iovec.size);
+    this.#shown = p.variable("pending output", iovec.size);
     this.#size = p.variable("window size", winsize.size);
   }
 
@@ -178,8 +195,12 @@ class Console {
     p.place(none);
   }
 
-  /** One round of copying, after a poll. */
-  copy(): void {
+  /**
+   * One round of copying, after a poll.
+   *
+   * @param closed where to go on when nobody reads the output any more.
+   */
+  copy(closed: Label): void {
     const { s, s: { p }, polled } = this;
     const stdin = 2 * pollfd.size;
     const master = 3 * pollfd.size;
@@ -216,18 +237,13 @@ class Console {
     });
     s.aside(() => {
       const gone = s.label("console closed");
-      const count = s.descriptor("count");
+      const count = valueOf(this.#shown, 8);
       p.place(output);
-      p.call("read", [RELAY_CONSOLE, this.#output, BUFFER_SIZE], {
-        result: count,
-        negative: gone,
-        zero: gone,
-      });
-      p.call("write", [1, this.#output, valueOf(count)], { negative: input });
-      p.jump(input);
+      this.#readOutput(gone);
+      this.#show(input, closed);
       p.place(gone);
-      p.jumpIfEqual(valueOf(count), -EAGAIN, input);
-      p.jumpIfEqual(valueOf(count), -EINTR, input);
+      p.jumpIfEqual(count, -EAGAIN, input);
+      p.jumpIfEqual(count, -EINTR, input);
       // EIO: no process has the terminal open any more; the end comes over the control socket.
       p.set(placeIn(polled, master), -1);
       p.jump(input);
@@ -239,6 +255,51 @@ class Console {
     p.compute({ address: placeIn(this.#input, 0) }, 0, -1, { result: placeIn(this.#pending, 0) });
   }
 
+  #readOutput(gone: Label): void {
+    this.s.p.call("read", [RELAY_CONSOLE, this.#output, BUFFER_SIZE], {
+      result: placeIn(this.#shown, 8),
+      negative: gone,
+      zero: gone,
+    });
+  }
+
+  /** Writes all that was read from the console, waiting where it must; goes on at one of the two. */
+  #show(done: Label, closed: Label): void {
+    const { s, s: { p } } = this;
+    const written = s.descriptor("shown");
+    const again = s.label("show");
+    const refused = s.label("output refused");
+    const wait = s.label("wait for the output");
+    p.compute({ address: placeIn(this.#output, 0) }, 0, -1, { result: placeIn(this.#shown, 0) });
+    p.place(again);
+    p.call("writev", [1, this.#shown, 1], { result: written, negative: refused });
+    this.#advance(this.#shown, written, done);
+    p.jump(again);
+    s.aside(() => {
+      const writable = p.variableStruct("output to write", pollfd, { fd: 1, events: POLLOUT });
+      p.place(refused);
+      p.jumpIfEqual(valueOf(written), -EAGAIN, wait);
+      p.jumpIfEqual(valueOf(written), -EINTR, again);
+      p.jumpIfEqual(valueOf(written), -EPIPE, closed);
+      p.jump(done); // a terminal that is gone: the container is told by SIGHUP
+      p.place(wait);
+      p.call("ppoll", [writable, 1, 0, 0, 8], { negative: again });
+      p.jump(again);
+    });
+  }
+
+  /** Moves an iovec on by what was written; goes to `whole` when nothing is left. */
+  #advance(vector: Cell, written: Cell, whole: Label): void {
+    const { s, s: { p } } = this;
+    const minus = s.descriptor("minus");
+    p.compute(0, valueOf(written), -1, { result: minus, negative: NEXT });
+    p.compute(valueOf(vector), valueOf(minus), -1, { result: placeIn(vector, 0) });
+    p.compute(valueOf(vector, 8), valueOf(written), -1, {
+      result: placeIn(vector, 8),
+      zero: whole,
+    });
+  }
+
   /** Writes what is pending; while some is left, input waits and the console is polled to write. */
   #flush(done: ReturnType<Scope["label"]>): void {
     const { s, s: { p }, polled } = this;
@@ -246,15 +307,9 @@ class Console {
     const master = 3 * pollfd.size;
     const written = s.descriptor("written");
     const wait = s.label("wait for room");
-    const length = placeIn(this.#pending, 8);
     const whole = s.label("written");
     p.call("writev", [RELAY_CONSOLE, this.#pending, 1], { result: written, negative: wait });
-    const minus = s.descriptor("minus");
-    const some = s.label("next");
-    p.compute(0, valueOf(written), -1, { result: minus, negative: some });
-    p.place(some);
-    p.compute(valueOf(this.#pending), valueOf(minus), -1, { result: placeIn(this.#pending, 0) });
-    p.compute(valueOf(this.#pending, 8), valueOf(written), -1, { result: length, zero: whole });
+    this.#advance(this.#pending, written, whole);
     p.place(wait);
     p.set(placeIn(polled, master + 4), POLLIN | POLLOUT);
     p.compute(valueOf(polled, stdin), 0, -1, { negative: done });
@@ -275,14 +330,9 @@ class Console {
     const { s, s: { p } } = this;
     const more = s.label("drain");
     const done = s.label("drained");
-    const count = s.descriptor("count");
     p.place(more);
-    p.call("read", [RELAY_CONSOLE, this.#output, BUFFER_SIZE], {
-      result: count,
-      negative: done,
-      zero: done,
-    });
-    p.call("write", [1, this.#output, valueOf(count)], { positive: more, negative: done });
+    this.#readOutput(done);
+    this.#show(more, done);
     p.place(done);
     const { settings } = this.terminal;
     if (settings) {
