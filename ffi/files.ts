@@ -37,13 +37,14 @@ export function mkdir(path: string, mode = 0o755): void {
 
 /** Makes a directory and those above it; one that is there is fine. @throws {SyscallError} */
 export function mkdirAll(path: string, mode = 0o755): void {
-  const result = trySyscall("mkdirat", AT_FDCWD, path, mode);
-  if (result === -ENOENT) {
-    const parent = path.slice(0, path.lastIndexOf("/"));
-    if (parent === "") throw new SyscallError("mkdirat", ENOENT, path);
+  let result = trySyscall("mkdirat", AT_FDCWD, path, mode);
+  const parent = path.slice(0, Math.max(0, path.lastIndexOf("/")));
+  if (result === -ENOENT && parent !== "") {
     mkdirAll(parent, mode);
-    mkdirAll(path, mode);
-  } else if (result < 0 && !exists(path)) throw new SyscallError("mkdirat", -result, path);
+    // Some filesystems, proc(5), say so of a parent that is there.
+    result = trySyscall("mkdirat", AT_FDCWD, path, mode);
+  }
+  if (result < 0 && !exists(path)) throw new SyscallError("mkdirat", -result, path);
 }
 
 /** Removes an empty directory. @throws {SyscallError} */

@@ -123,7 +123,7 @@ export function prepareContainer(options: StartOptions): Prepared {
  */
 export async function startContainer(
   { options, program, cgroup }: Prepared,
-  beforeStart?: () => void,
+  beforeStart?: (launched: Launched) => void,
 ): Promise<Started> {
   const { id, root, detached, remove, spec, bundle, stopSignal, stopTimeout } = options;
   reapEnded();
@@ -150,7 +150,7 @@ export async function startContainer(
       (extra) => launch(program, { name: "crate-monitor", stdio: options.stdio, extra, directory }),
     );
     recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });
-    beforeStart?.();
+    beforeStart?.(launched);
     launched.go();
     return { id, launched };
   } catch (error) {

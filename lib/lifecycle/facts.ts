@@ -1,5 +1,7 @@
 import {
   AT_FDCWD,
+  ENOENT,
+  ENOTDIR,
   S_IFCHR,
   S_IFDIR,
   S_IFMT,
@@ -17,7 +19,7 @@ import { type CgroupHierarchy, type HostFacts, isBind } from "./program/mod.ts";
 function statx(path: string): Uint8Array | undefined {
   const buffer = new Uint8Array(256);
   const result = trySyscall("statx", AT_FDCWD, path, 0, STATX_BASIC_STATS, buffer);
-  if (result === -2) return undefined;
+  if (result === -ENOENT || result === -ENOTDIR) return undefined;
   if (result < 0) throw new SyscallError("statx", -result, path);
   return buffer;
 }

@@ -1,4 +1,10 @@
-import { blockSignals, createFile, printProgram, replaceFile } from "../../../ffi/mod.ts";
+import {
+  blockSignals,
+  createFile,
+  printProgram,
+  replaceFile,
+  SyscallError,
+} from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
   nullStdio,
@@ -11,19 +17,19 @@ import { parseInteger, validateId, validateSpec } from "../../spec/mod.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { RunCall } from "../words/mod.ts";
-import { runSpec } from "./run_spec.ts";
+import { makeKept, runSpec } from "./run_spec.ts";
 
 function newId(): string {
   return crypto.getRandomValues(new Uint8Array(6)).toHex();
 }
 
-/** Claims the file that --cidfile names: docker's rule is that it must not be there yet. */
-function writeIdFile(path: string, id: string): void {
+/** Writes what an option names, or says which option it was. */
+function write(option: string, path: string, make: () => void): void {
   try {
-    createFile(path, id);
+    make();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CrateError("INVALID", `--cidfile ${path} cannot be made: ${why}`, { cause });
+    if (!(cause instanceof SyscallError)) throw cause;
+    throw new CrateError("INVALID", `${option} ${path} cannot be made: ${cause.code}`, { cause });
   }
 }
 
@@ -63,19 +69,26 @@ export default async function run(call: RunCall): Promise<number> {
     console.log(printProgram(prepared.program).trimEnd());
     return 0;
   }
-  if (cidfile !== undefined) writeIdFile(cidfile, id);
+  const { keep } = options;
+  if (keep !== undefined) write("--keep", keep, () => makeKept(keep));
+  // docker's rule is that it must not be there yet.
+  if (cidfile !== undefined) write("--cidfile", cidfile, () => createFile(cidfile, id));
+  const written = cidfile === undefined ? [] : [cidfile];
   let launched;
   try {
-    ({ launched } = await startContainer(prepared, () => {
+    ({ launched } = await startContainer(prepared, ({ init }) => {
+      if (pidFile !== undefined) {
+        write("--pid-file", pidFile, () => replaceFile(pidFile, String(init.pid)));
+        written.push(pidFile);
+      }
       // From here on they are the container's.
       if (!detach) blockSignals();
     }));
   } catch (error) {
-    if (cidfile !== undefined) Deno.removeSync(cidfile);
+    for (const file of written) Deno.removeSync(file);
     throw error;
   }
   log("debug", `container ${id} runs as pid ${launched.init.pid}`);
-  if (pidFile !== undefined) replaceFile(pidFile, String(launched.init.pid));
   if (detach) {
     console.log(id);
     return 0;

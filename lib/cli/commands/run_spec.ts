@@ -1,4 +1,4 @@
-import { close, O_DIRECTORY, O_PATH, open } from "../../../ffi/mod.ts";
+import { close, mkdirAll, O_DIRECTORY, O_PATH, open } from "../../../ffi/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
@@ -54,7 +54,7 @@ function absolute(path: string): string {
   return path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
 }
 
-function rootFilesystem({ rootfs, keep }: Options, cwd: string): RootFilesystem {
+function rootFilesystem({ rootfs, keep }: Options): RootFilesystem {
   if (rootfs !== undefined) {
     if (keep !== undefined) {
       throw new CrateError(
@@ -71,15 +71,21 @@ function rootFilesystem({ rootfs, keep }: Options, cwd: string): RootFilesystem 
     return { path, layers: [path], mounts: [] };
   }
   if (keep === undefined) return { path: "/", layers: ["/"], mounts: hostView() };
-  const directory = keep.startsWith("/") ? keep : `${cwd}/${keep}`;
+  const directory = absolute(keep);
   if (/[,:\\]/.test(directory)) {
     throw new CrateError(
       "INVALID",
       `--keep ${keep}: its path must have no comma, colon, backslash`,
     );
   }
-  for (const name of ["upper", "work"]) Deno.mkdirSync(`${directory}/${name}`, { recursive: true });
-  return { path: "/", layers: [`${directory}/upper`, "/"], mounts: hostView(directory) };
+  const upper = `${directory}/upper`;
+  const layers = isDirectory(upper) ? [upper, "/"] : ["/"];
+  return { path: "/", layers, mounts: hostView(directory) };
+}
+
+/** Makes the directories in which --keep keeps what is written. @throws {SyscallError} */
+export function makeKept(keep: string): void {
+  for (const name of ["upper", "work"]) mkdirAll(`${absolute(keep)}/${name}`);
 }
 
 /** The user that `--user` means, by the container's own files, and its home. */
@@ -221,7 +227,7 @@ export function runSpec(call: RunCall, config: Effective, id: string): Spec {
   const cwd = Deno.cwd();
   const args = argsOf(call);
   if (options.stopSignal !== undefined) parseSignal(options.stopSignal);
-  const root = rootFilesystem(options, cwd);
+  const root = rootFilesystem(options);
   const { user, home } = userOf(options, root.layers);
   const security = securityOptions(options.securityOpt);
   const { privileged } = options;
