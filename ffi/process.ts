@@ -28,7 +28,8 @@ import { clone_args } from "./structs.ts";
 const PARKING = 64;
 /** O_TMPFILE without O_DIRECTORY's bit, open(2). */
 const __O_TMPFILE = 0o20000000;
-const SIGNALS = 64;
+/** All but the last two: 63 is `blockSignals`' own, and may be on its way to another thread. */
+const SIGNALS = 62;
 
 /** What a process made from a program starts with. */
 export interface ProcessOptions {

@@ -1,6 +1,7 @@
 import { SIG_SETMASK } from "./constants.ts";
 import { readDirectory } from "./files.ts";
 import { INTERPRETERS } from "./interpreter/bytes.ts";
+import { timespec } from "./structs.ts";
 import { addressOfBytes, arch, loadCode, syscall, trySyscall } from "./libc.ts";
 
 // linux/signal.h: the kernel's struct sigaction is { handler, flags, restorer, mask }.
@@ -9,8 +10,10 @@ const SA_RESTORER = 0x04000000;
 const SA_RESTART = 0x10000000;
 /** A realtime signal that neither the runtime nor a person sends. */
 const SIGNAL = 63;
-/** How often another thread gets to run before one that does not answer is given up. */
-const PATIENCE = 10_000;
+/** Milliseconds for the other threads to take it; on a machine that is busy they get to run late. */
+const PATIENCE = 2000;
+/** A tenth of a millisecond. */
+const PAUSE = { tv_nsec: 100_000 };
 
 let counter: Uint32Array<ArrayBuffer> | undefined;
 
@@ -51,5 +54,9 @@ export function blockSignals(): void {
     const thread = Number(name);
     if (thread !== own && trySyscall("tgkill", pid, thread, SIGNAL) === 0) sent++;
   }
-  for (let i = 0; Atomics.load(counter, 0) < sent && i < PATIENCE; i++) trySyscall("sched_yield");
+  const end = performance.now() + PATIENCE;
+  for (let i = 0; Atomics.load(counter, 0) < sent && performance.now() < end; i++) {
+    if (i < 100) trySyscall("sched_yield");
+    else trySyscall("nanosleep", timespec.pack(PAUSE), null);
+  }
 }

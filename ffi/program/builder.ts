@@ -241,6 +241,11 @@ export class ProgramBuilder {
     this.#step("compute", [value, 0, -1], { result: to, negative: NEXT });
   }
 
+  /** Stores `a - b`. */
+  subtract(to: Cell | Place, a: Argument, b: Argument): void {
+    this.#step("compute", [a, b, -1], { result: to, negative: NEXT });
+  }
+
   /** Goes on at a label. */
   jump(to: Label): void {
     this.#step("compute", [0, 0, 0], { zero: to });

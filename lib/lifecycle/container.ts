@@ -76,6 +76,9 @@ function monitorOptions(options: StartOptions, cgroup: CgroupPlan): MonitorOptio
     detached,
     log: detached ? paths.log : undefined,
     exitFile: remove ? undefined : paths.exit,
+    killGroup: options.spec.linux?.namespaces?.some(({ type }) => type === "pid")
+      ? undefined
+      : `${cgroup.directories[0]}/cgroup.procs`,
     retire: remove ? [paths.directory, retired] : undefined,
     removeFiles: remove ? STATE_FILES.map((name) => `${retired}/${name}`) : [],
     removeDirectories: remove ? [retired] : [],

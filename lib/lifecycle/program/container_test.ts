@@ -234,6 +234,7 @@ Deno.test("every path of the container is resolved by the kernel inside its root
       ...(spec.linux!.namespaces!).flatMap(({ path }) => path ?? []),
       "/dev/null",
       input.monitor.log,
+      `${input.monitor.exitFile}.new`,
     ]);
     const sources = new Set([spec.root!.path, ...(spec.mounts ?? []).map(({ source }) => source)]);
     const inRoot = ffi.RESOLVE_IN_ROOT | ffi.RESOLVE_NO_MAGICLINKS;

@@ -50,6 +50,8 @@ export interface MonitorOptions {
   readonly log?: string;
   /** Where the exit status and time are written; absent: nowhere. */
   readonly exitFile?: string;
+  /** The `cgroup.procs` of a container without a pid namespace: who is in it ends with the first. */
+  readonly killGroup?: string;
   /** Renamed when the container ends, so that its name is free at once: from, to. */
   readonly retire?: readonly [string, string];
   /** Then removed, in this order. */

@@ -30,6 +30,7 @@ import {
   WEXITED,
 } from "../../../ffi/mod.ts";
 import type { MonitorOptions } from "./input.ts";
+import { killGroup } from "./kill_group.ts";
 import { consoleStream, type LogStream, openLog, openLogFile, writeLog } from "./log.ts";
 import {
   CONTROL,
@@ -119,6 +120,7 @@ export function supervise(
   // Before the clone: afterwards a failure could be told to nobody.
   const consoleLog = log === undefined || pair === undefined ? undefined : openLogFile(s, log);
 
+  const exitFile = options.exitFile === undefined ? undefined : reserve(s, options.exitFile);
   const pidfd = s.descriptor("init pidfd");
   const record = p.variable("init's pid", RECORD_SIZE);
   const args = p.variableStruct("clone_args", clone_args, {
@@ -153,17 +155,21 @@ export function supervise(
   }
   // From here on there is nobody to tell a failure to.
   p.call("close_range", [REPORT, options.lastDescriptor, 0]);
-  watch(s, options, pidfd, streams);
+  watch(s, options, { pidfd, streams, exitFile });
+}
+
+/** What the monitor holds of a running container. */
+interface Watched {
+  readonly pidfd: Cell;
+  readonly streams: readonly LogStream[];
+  /** The file for its exit status. */
+  readonly exitFile?: Cell;
 }
 
 /** Waits for the init's end, logging meanwhile, and for the starter's. */
-function watch(
-  s: Scope,
-  options: MonitorOptions,
-  pidfd: Cell,
-  streams: readonly LogStream[],
-): void {
+function watch(s: Scope, options: MonitorOptions, watched: Watched): void {
   const { p } = s;
+  const { pidfd, streams } = watched;
   const count = 2 + streams.length;
   const size = pollfd.size;
   const initial = new Uint8Array(size * count);
@@ -201,15 +207,26 @@ function watch(
   p.jump(loop);
 
   p.place(ended);
-  conclude(s, options, pidfd, streams);
+  conclude(s, options, watched);
+}
+
+/** Makes the exit record's file with its full size: a disk that is full later has room for it. */
+function reserve(s: Scope, exitFile: string): Cell {
+  const { p } = s;
+  const fd = s.descriptor("exit file");
+  const label = "make room for the exit status";
+  const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+  p.call("openat", [AT_FDCWD, p.string(`${exitFile}.new`), flags, 0o644], { label, result: fd });
+  const empty = p.bytes(new Uint8Array(EXIT_RECORD_SIZE), "zeros");
+  p.call("write", [valueOf(fd), empty, EXIT_RECORD_SIZE], { label });
+  return fd;
 }
 
 /** The container has ended: what it still wrote, its status, its name, its groups. */
 function conclude(
   s: Scope,
   options: MonitorOptions,
-  pidfd: Cell,
-  streams: readonly LogStream[],
+  { pidfd, streams, exitFile }: Watched,
 ): void {
   const { p } = s;
   const ignore = (write: (next: Label) => void) => {
@@ -217,6 +234,7 @@ function conclude(
     write(next);
     p.place(next);
   };
+  if (options.killGroup !== undefined) killGroup(s, options.killGroup);
   // What is in the pipes now; a process that was handed their ends may hold them for ever.
   for (const stream of streams) {
     const done = s.label("drained");
@@ -230,19 +248,16 @@ function conclude(
   const time = p.variable("exit time", timespec.size);
   p.call("waitid", [P_PIDFD, valueOf(pidfd), info, WEXITED, 0], { label: "wait for the init" });
   ignore((next) => p.call("clock_gettime", [CLOCK_REALTIME, time], { negative: next }));
-  const { exitFile } = options;
-  if (exitFile !== undefined) {
+  const file = options.exitFile;
+  if (file !== undefined && exitFile !== undefined) {
     ignore((next) => {
-      const fd = s.descriptor("exit file");
-      const file = p.string(`${exitFile}.new`);
-      const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
       const note = { label: "record the exit status", negative: next };
-      p.call("openat", [AT_FDCWD, file, flags, 0o644], { ...note, result: fd });
+      p.call("lseek", [valueOf(exitFile), 0, 0], note);
       // { siginfo, timespec } lie together in the exit record
-      p.call("write", [valueOf(fd), info, SIGINFO_SIZE], note);
-      p.call("write", [valueOf(fd), time, EXIT_RECORD_SIZE - SIGINFO_SIZE], note);
-      p.call("close", [valueOf(fd)], note);
-      p.call("renameat2", [AT_FDCWD, file, AT_FDCWD, p.string(exitFile), 0], note);
+      p.call("write", [valueOf(exitFile), info, SIGINFO_SIZE], note);
+      p.call("write", [valueOf(exitFile), time, EXIT_RECORD_SIZE - SIGINFO_SIZE], note);
+      const made = p.string(`${file}.new`);
+      p.call("renameat2", [AT_FDCWD, made, AT_FDCWD, p.string(file), 0], note);
     });
   }
   const { retire } = options;
