@@ -37,10 +37,9 @@ export interface Places {
   readonly envFiles?: readonly string[];
   /** The file of `--security-opt seccomp=FILE`. */
   readonly seccompProfile?: string;
-  /** `--keep`. */
-  readonly keep?: string;
-  /** `--cidfile`: removed again when the container does not start. */
+  /** `--cidfile` and `--pid-file`: removed again when the container does not start. */
   readonly cidfile?: string;
+  readonly pidFile?: string;
 }
 
 /** Where things are when nobody says otherwise, for root. */
@@ -74,7 +73,7 @@ const NEEDS = {
     {
       sys: ["uid"],
       read: list(places.seccompProfile),
-      write: list(places.keep, places.cidfile),
+      write: list(places.cidfile, places.pidFile),
     },
   ],
   exec: ofProcesses,

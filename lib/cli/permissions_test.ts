@@ -76,8 +76,8 @@ Deno.test("each room says itself which kinds of permission its code asks for", a
     log: "/log",
     envFiles: ["/env"],
     seccompProfile: "/profile",
-    keep: "/keep",
     cidfile: "/id",
+    pidFile: "/pid",
   };
   const all = COMMAND_NAMES.map((name) => Object.keys(permissionsOf(name, places))).flat();
   assert.deepEqual([...new Set(all)].sort(), kindsIn("lib/cli"));
@@ -109,9 +109,9 @@ Deno.test("deno.json has the permission sets that the rooms ask for", () => {
 
 Deno.test("files that the user names are in the set, and nothing else is added", () => {
   const bare = { root: "/r", configFiles: ["/c"] };
-  const named = { ...bare, keep: "/k", cidfile: "/id", envFiles: ["/e"], seccompProfile: "/s" };
+  const named = { ...bare, cidfile: "/id", pidFile: "/p", envFiles: ["/e"], seccompProfile: "/s" };
   const { read, write, ...rest } = permissionsOf("run", { ...named, log: "/log" });
-  assert.deepEqual([read, write], [["/c", "/e", "/s"], ["/log", "/k", "/id"]]);
+  assert.deepEqual([read, write], [["/c", "/e", "/s"], ["/log", "/id", "/p"]]);
   const { read: readBare, write: writeBare, ...restBare } = permissionsOf("run", bare);
   assert.deepEqual([readBare, writeBare], [["/c"], undefined]);
   assert.deepEqual(rest, restBare);
