@@ -3,7 +3,9 @@ import {
   AT_FDCWD,
   CLONE_VFORK,
   CLONE_VM,
+  CLOSE_RANGE_CLOEXEC,
   F_ADD_SEALS,
+  F_DUPFD_CLOEXEC,
   F_SEAL_ALL,
   MFD_ALLOW_SEALING,
   MFD_CLOEXEC,
@@ -24,8 +26,6 @@ import { clone_args } from "./structs.ts";
 
 // Processes from programs: `spawn` starts one, `become` turns this process into one.
 
-/** Descriptors are first copied to here, or above all of them, so that no copy hits a source. */
-const PARKING = 64;
 /** O_TMPFILE without O_DIRECTORY's bit, open(2). */
 const __O_TMPFILE = 0o20000000;
 /** All but the last two: 63 is `blockSignals`' own, and may be on its way to another thread. */
@@ -93,23 +93,25 @@ function enter(
   { name, descriptors }: ProcessOptions,
   mask: Cell,
 ): void {
-  const parking = Math.max(PARKING, fd + 1, ...descriptors.map((from) => from + 1));
-  descriptors.forEach((from, i) => {
-    p.call("dup3", [from, parking + i, O_CLOEXEC], { label: `copy descriptor ${from}` });
+  // First a copy of each that is neither a place nor a source, then the copies to their places.
+  const above = descriptors.length;
+  const copy = (from: number, label: string): Cell => {
+    const to = p.variable(label, 4);
+    p.call("fcntl", [from, F_DUPFD_CLOEXEC, above], { label, result: to });
+    return to;
+  };
+  const copies = descriptors.map((from) => copy(from, `copy descriptor ${from}`));
+  const file = copy(fd, "copy the program");
+  copies.forEach((from, i) => {
+    p.call("dup3", [valueOf(from), i, 0], { label: `place descriptor ${i}` });
   });
-  p.call("dup3", [fd, parking + descriptors.length, O_CLOEXEC], { label: "copy the program" });
-  descriptors.forEach((_, i) => {
-    p.call("dup3", [parking + i, i, 0], { label: `place descriptor ${i}` });
-  });
-  p.call("close_range", [descriptors.length, parking - 1, 0], { label: "close other descriptors" });
-  p.call("close_range", [parking + descriptors.length + 1, 0xffffffff, 0], {
+  p.call("close_range", [above, 0xffffffff, CLOSE_RANGE_CLOEXEC], {
     label: "close other descriptors",
   });
   p.call("rt_sigprocmask", [SIG_SETMASK, mask, 0, 8], { label: "set the signal mask" });
   const argv = p.pointers([p.string(name)], `[${name}]`);
   const envp = p.pointers([], "[]");
-  const file = parking + descriptors.length;
-  p.call("execveat", [file, p.string(""), argv, envp, AT_EMPTY_PATH], {
+  p.call("execveat", [valueOf(file), p.string(""), argv, envp, AT_EMPTY_PATH], {
     label: "start the program",
   });
 }

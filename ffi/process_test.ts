@@ -235,14 +235,15 @@ Deno.test("no memory of a process can be both written and executed", () => {
   });
 });
 
-/** Runs a script that imports this room. */
-async function script(text: string): Promise<string> {
+/** Runs a script that imports this room, where no more than so many descriptors may be open. */
+async function script(text: string, limit = 1024): Promise<string> {
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   try {
     const source = `import * as ffi from ${JSON.stringify(import.meta.resolve("./mod.ts"))};\n`;
     await Deno.writeTextFile(file, source + text);
     const args = ["run", "--quiet", "--no-config", "--no-prompt", "--no-check", "-A", file];
-    return await run(Deno.execPath(), args);
+    const command = `ulimit -n ${limit}; exec "$0" "$@"`;
+    return await run("/bin/sh", ["-c", command, Deno.execPath(), ...args]);
   } finally {
     await Deno.remove(file);
   }
@@ -301,4 +302,19 @@ Deno.test("a process that cannot become a program is told why, and goes on", asy
     console.log("on");
   `);
   assert.equal(text, "SyscallError copy descriptor 999: EBADF\non\n");
+});
+
+Deno.test("a program starts where few descriptors may be open", async () => {
+  const text = await script(
+    `
+    const p = new ffi.ProgramBuilder();
+    p.call("exit_group", [7]);
+    const pid = ffi.spawn(p.build(), { name: "x", descriptors: [0, 1, 2] });
+    const info = new Uint8Array(128);
+    ffi.syscall("waitid", 1, pid, info, 4, null);
+    console.log(new DataView(info.buffer).getInt32(24, true));
+  `,
+    48,
+  );
+  assert.equal(text, "7\n");
 });
