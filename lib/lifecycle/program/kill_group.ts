@@ -67,6 +67,8 @@ export function killGroup(s: Scope, file: string): void {
   p.jump(read);
 
   p.place(line);
+  // A process of an outer pid namespace has no number here, and kill(2) takes 0 for our own group.
+  p.jumpIfEqual(valueOf(pid), 0, read);
   p.set(found, 1);
   const next = s.label("next");
   p.call("kill", [valueOf(pid), SIGKILL], { negative: next });
