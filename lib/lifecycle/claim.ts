@@ -180,6 +180,19 @@ export function recordProcess(lock: Lock, root: string, id: string, process: Pro
   }
 }
 
+/**
+ * Where the locked directory is now: the monitor may have renamed it to free the container's name.
+ *
+ * @returns undefined when it is gone.
+ */
+export function ownDirectory(lock: Lock): string | undefined {
+  const target = new Uint8Array(4096);
+  const link = `/proc/self/fd/${lock.fd}`;
+  const length = syscall("readlinkat", AT_FDCWD, link, target, target.length);
+  const path = new TextDecoder().decode(target.subarray(0, length));
+  return isOwn(lock, path) ? path : undefined;
+}
+
 /** Whether the directory of this name is still the locked one. */
 export function isOwn(lock: Lock, directory: string): boolean {
   const inode = (fd: number, path: string): string | undefined => {

@@ -24,7 +24,7 @@ import { gatherFacts } from "./facts.ts";
 import { filterOf } from "./options.ts";
 import { untilReady } from "./ready.ts";
 import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
-import { claim, isOwn, type Lock, recordProcess } from "./claim.ts";
+import { claim, type Lock, ownDirectory, recordProcess } from "./claim.ts";
 import {
   decodeExit,
   type Exit,
@@ -158,17 +158,18 @@ export async function startContainer(
     return { id, launched };
   } catch (error) {
     launched?.abandon();
-    await giveUp(lock, directory, grouped ? cgroup.directories : []);
+    await giveUp(lock, grouped ? cgroup.directories : []);
     throw error;
   }
 }
 
 /** Removes what a failed start has made; what cannot be removed keeps its record, for `delete`. */
-async function giveUp(lock: Lock, directory: string, groups: readonly string[]): Promise<void> {
+async function giveUp(lock: Lock, groups: readonly string[]): Promise<void> {
   try {
     await removeCgroup(groups);
     // The monitor may have given the name away already, and another container may have it now.
-    if (isOwn(lock, directory)) removeDirectory(directory);
+    const directory = ownDirectory(lock);
+    if (directory !== undefined) removeDirectory(directory);
   } catch (error) {
     if (!(error instanceof CrateError || error instanceof SyscallError)) throw error;
   }

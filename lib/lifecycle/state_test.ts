@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CrateError } from "../errors.ts";
-import { claim, isOwn, recordProcess, tryLock } from "./claim.ts";
+import { claim, isOwn, ownDirectory, recordProcess, tryLock } from "./claim.ts";
 import { identify } from "./process_id.ts";
 import {
   decodeExit,
@@ -209,6 +209,7 @@ test("a record of who runs goes to the directory that was claimed, whatever has 
   Deno.renameSync(directory, retired);
   using other = claim(root, record("one"));
   assert.deepEqual([isOwn(lock, directory), isOwn(other, directory)], [false, true]);
+  assert.deepEqual([ownDirectory(lock), ownDirectory(other)], [retired, directory]);
   recordProcess(lock, root, "one", { init: me, monitor: me });
   assert.deepEqual(listRetired(root), [retired]);
   assert.equal(readRetired(retired)!.id, "one");
