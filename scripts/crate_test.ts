@@ -179,7 +179,7 @@ Deno.test("without a place to keep a bundle the sources run", {
       `mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && "$0/scripts/crate" main`;
     const command = new Deno.Command("unshare", {
       args: ["-m", "sh", "-c", script, path],
-      env: { HOME: `${path}/home`, XDG_CACHE_HOME: "" },
+      env: { HOME: `${path}/home`, XDG_CACHE_HOME: "", DENO_DIR },
     });
     const { stdout, stderr } = await command.output();
     const out = new TextDecoder().decode(stdout).trim();
@@ -189,7 +189,7 @@ Deno.test("without a place to keep a bundle the sources run", {
     try {
       const personal = new Deno.Command("unshare", {
         args: ["-m", "sh", "-c", script, path],
-        env: { HOME: home, XDG_CACHE_HOME: "" },
+        env: { HOME: home, XDG_CACHE_HOME: "", DENO_DIR },
       });
       const text = new TextDecoder().decode((await personal.output()).stdout).trim();
       assert.match(decodeURI(text), new RegExp(`^file://${home}/.cache/crate${path}/bundle/`));
