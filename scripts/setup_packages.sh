@@ -5,7 +5,7 @@
 # runtimes to compare with, and their data
 packages='runc crun golang-github-opencontainers-specs-dev golang-github-containers-common'
 # programs for containers, and assemblers for both machines
-packages="$packages busybox-static binutils binutils-aarch64-linux-gnu qemu-user-static"
+packages="$packages busybox-static binutils binutils-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 # the virtual machine
 packages="$packages qemu-system-x86 qemu-system-common qemu-system-data"
 # to build the bench's C program and to look at seccomp filters

@@ -91,10 +91,14 @@ test("the monitor is one thread, with no descriptor of the starter's", async (bo
     const fds = [...Deno.readDirSync(`/proc/${monitor}/fd`)];
     const targets = fds.map(({ name }) => Deno.readLinkSync(`/proc/${monitor}/fd/${name}`));
     // The report pipe closes with execve, the control socket's other end with the crate.
-    return targets.length <= 6 ? targets : undefined;
+    return targets.length <= 7 ? targets : undefined;
   });
   for (const target of open) {
-    assert.match(target, /^(socket|pipe|anon_inode):|\/log$/, `open in the monitor: ${open}`);
+    assert.match(
+      target,
+      /^(socket|pipe|anon_inode):|\/(log|exit\.new)$/,
+      `open in the monitor: ${open}`,
+    );
   }
   assert.equal([...Deno.readDirSync(`/proc/${monitor}/task`)].length, 1);
   await box.ok(["delete", "--force", id]);

@@ -42,5 +42,7 @@ export function parseSignal(word: string): number {
 /** A signal's name, `"SIGTERM"`. */
 export function signalName(number: number): string {
   const name = NAMES.split(" ")[number - 1];
-  return name === undefined ? `SIGRTMIN+${number - RTMIN}` : `SIG${name}`;
+  if (name !== undefined) return `SIG${name}`;
+  // 32 and 33 are libc's own.
+  return number >= RTMIN ? `SIGRTMIN+${number - RTMIN}` : `signal ${number}`;
 }

@@ -60,6 +60,9 @@ export interface ProcessRecord {
   readonly monitor: ProcessId;
 }
 
+const RECORD = ["version", "id", "created", "spec"] as const;
+const PROCESS = ["init", "monitor"] as const;
+
 /** How a container ended. */
 export interface Exit {
   /** The init's code, or 128 + the signal's number. */
@@ -131,7 +134,8 @@ function isMissing(error: unknown): boolean {
   return error instanceof SyscallError && (error.errno === ENOENT || error.errno === ENOTDIR);
 }
 
-function readJson<T>(file: string): T | undefined {
+/** A JSON file with these fields in it; undefined when it is not there. @throws {CrateError} `FAILED` */
+function readJson<T extends object>(file: string, fields: readonly (keyof T)[]): T | undefined {
   let text: string;
   try {
     text = readText(file, MAX_FILE);
@@ -139,11 +143,14 @@ function readJson<T>(file: string): T | undefined {
     if (isMissing(error)) return undefined;
     throw error;
   }
+  let cause: unknown;
   try {
-    return parseJson(text, file) as T;
-  } catch (cause) {
-    throw new CrateError("FAILED", `${file} is not whole: remove its directory`, { cause });
+    const value = parseJson(text, file) as T | null;
+    if (value !== null && fields.every((field) => Object.hasOwn(value, field))) return value;
+  } catch (error) {
+    cause = error;
   }
+  throw new CrateError("FAILED", `${file} is not whole: remove its directory`, { cause });
 }
 
 function readExit(file: string): Exit | undefined {
@@ -175,7 +182,7 @@ export function decodeExit(siginfo: Uint8Array<ArrayBuffer>): Exit {
 /** A container's state, undefined when there is none of this id. @throws {CrateError} */
 export function readState(root: string, id: string): ContainerState | undefined {
   const paths = statePaths(root, id);
-  const record = readJson<ContainerRecord>(paths.container);
+  const record = readJson<ContainerRecord>(paths.container, RECORD);
   if (record === undefined) return undefined;
   if (record.version !== VERSION) {
     throw new CrateError(
@@ -183,7 +190,7 @@ export function readState(root: string, id: string): ContainerState | undefined 
       `${paths.container} has version ${record.version}, this crate knows ${VERSION}`,
     );
   }
-  const process = readJson<ProcessRecord>(paths.process);
+  const process = readJson<ProcessRecord>(paths.process, PROCESS);
   const exit = readExit(paths.exit);
   if (exit !== undefined) return { record, status: "stopped", process, exit };
   if (process === undefined) return { record, status: "creating" };
@@ -274,10 +281,10 @@ export function listMaking(root: string): string[] {
 
 /** The record in a retired container's directory. */
 export function readRetired(directory: string): ContainerRecord | undefined {
-  return readJson<ContainerRecord>(`${directory}/container.json`);
+  return readJson<ContainerRecord>(`${directory}/container.json`, RECORD);
 }
 
 /** The processes in a retired container's directory. */
 export function readRetiredProcess(directory: string): ProcessRecord | undefined {
-  return readJson<ProcessRecord>(`${directory}/process.json`);
+  return readJson<ProcessRecord>(`${directory}/process.json`, PROCESS);
 }
