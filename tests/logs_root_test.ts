@@ -112,7 +112,7 @@ test("a container that runs in the foreground has no log, and logs says so", asy
   await box.ok(["delete", "front"]);
 });
 
-test("a full log disk does not stop the container", async (box) => {
+test("a full log disk does not stop the container, nor lose its exit code", async (box) => {
   // The log goes to a filesystem with room for little.
   const small = box.mkdir("small");
   const script = `
@@ -126,5 +126,6 @@ test("a full log disk does not stop the container", async (box) => {
   assert.equal(result.stderr, "");
   const [count, list] = result.stdout.trim().split("\n");
   assert.ok(Number(count) < 70_000);
-  assert.equal(JSON.parse(list!)[0].status, "stopped");
+  const [{ status, exitCode }] = JSON.parse(list!);
+  assert.deepEqual([status, exitCode], ["stopped", 5]);
 });

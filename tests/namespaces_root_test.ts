@@ -54,6 +54,12 @@ test("a container sees its own processes only, and with --pid host all", async (
   assert.notEqual(pid, "1");
 });
 
+test("with --pid host a container's processes end with the first one", async (box) => {
+  const script = "sleep 100 >/dev/null 2>&1 & echo started";
+  assert.equal(await box.sh(script, ["--pid", "host"]), "started");
+  // The sandbox sees that none is left.
+});
+
 test("the host name is the id, or what -h says, and the host's stays as it is", async (box) => {
   const before = Deno.hostname();
   const printed = await box.sh("hostname; echo $HOSTNAME; cat /proc/sys/kernel/hostname");

@@ -24,6 +24,15 @@ test("signals to crate arrive at the container's first process", async (box) => 
   assertEnded(await running.ended, { code: 9, stdout });
 });
 
+test("a signal that comes right after the start arrives", async (box) => {
+  for (let i = 0; i < 5; i++) {
+    const running = box.start(["run", "--rm", "-r", box.rootfs, "sh", "-c", LISTENER]);
+    await running.printed("ready");
+    running.signal("SIGTERM");
+    assertEnded(await running.ended, { code: 9, stdout: "ready\ngot TERM\n" });
+  }
+});
+
 test("a signal that the first process does not handle does not end it, and crate waits", async (box) => {
   // The kernel drops a signal for the first process of a pid namespace that has no handler for it, if
   // it comes from inside; from outside too, but for KILL and STOP. pid_namespaces(7)
