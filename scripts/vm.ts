@@ -75,8 +75,6 @@ async function initramfs(found: Kernel, command: readonly string[]): Promise<Uin
     NO_COLOR: "1",
     DENO_DIR: denoDir,
     DENO_NO_UPDATE_CHECK: "1",
-    // Machine code that is written as the program runs is what emulation is slowest at: a quarter less.
-    DENO_V8_FLAGS: "--no-opt,--no-sparkplug,--no-maglev",
     // For tests that repeat a thing a thousand times, where every start takes a second.
     TEST_MACHINE: "vm",
   };
