@@ -10,6 +10,7 @@ import {
   CLONE_PIDFD,
   EBUSY,
   ENOENT,
+  EPIPE,
   type Label,
   MSG_NOSIGNAL,
   O_CLOEXEC,
@@ -143,10 +144,18 @@ export function supervise(
     init({ streams: outputs, console: pair?.theirs });
   });
 
-  // An init that failed first has told so, and the starter has gone: it is still to be reaped.
   const told = s.label("told");
-  p.call("write", [REPORT, record, RECORD_SIZE], { label: "tell the init's pid", negative: told });
+  const untold = s.label("untold");
+  const sent = s.descriptor("write's result");
+  const label = "tell the init's pid";
+  p.call("write", [REPORT, record, RECORD_SIZE], { label, result: sent, negative: untold });
   p.place(told);
+  s.aside(() => {
+    p.place(untold);
+    // An init that failed first has told so, and the starter has gone: it is still to be reaped.
+    p.jumpIfEqual(valueOf(sent), -EPIPE, told);
+    s.fail(label, sent);
+  });
   p.call("close_range", [0, 2, 0]);
   for (const { writeEnd } of streams) p.call("close", [valueOf(writeEnd)]);
   options.after?.();
