@@ -110,8 +110,9 @@ function formatRecord({ spec, ...record }: ContainerRecord): string {
 
 function make(making: string, text: string): Lock | undefined {
   mkdir(making, 0o700);
-  const lock = tryLock(making);
+  let lock: Lock | undefined;
   try {
+    lock = tryLock(making);
     if (lock !== undefined) createFile(`${making}/container.json`, text, 0o600);
     return lock;
   } catch (error) {
