@@ -14,7 +14,7 @@ import {
 import { rlimitNumber } from "../lib/security/mod.ts";
 import { type Result, type Sandbox, test } from "./support/mod.ts";
 import { featuredView } from "./support/featured.ts";
-import { assertUnchanged, descriptorCount, takeQuietSnapshot } from "./support/snapshot.ts";
+import { assertUnchanged, descriptorCount, takeQuietSnapshot, warmUp } from "./support/snapshot.ts";
 
 // What may fail on the host's side of a start: before, around and beside the container's program.
 
@@ -54,6 +54,7 @@ test("a limit that the kernel refuses leaves nothing", async (box) => {
 
 test("a container whose group another one has leaves that one alone", async (box) => {
   const none = nullStdio();
+  await warmUp(box);
   const first = await startContainer(prepare(box, none, "first", ["sleep", "1000"]));
   const before = await takeQuietSnapshot(box);
   await assert.rejects(
@@ -85,6 +86,7 @@ test("a start that runs out of descriptors, wherever it is, leaves nothing", asy
   const none = nullStdio();
   const prepared = prepare(box, none, "few", ["true"]);
   assert.equal(await codeOf(await startContainer(prepared)), 0);
+  await warmUp(box);
   const before = await takeQuietSnapshot(box);
   const told = new Set<string>();
   let started = false;

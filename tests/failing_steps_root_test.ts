@@ -23,10 +23,10 @@ import {
   waitForExit,
 } from "../lib/lifecycle/mod.ts";
 import type { Spec } from "../lib/spec/mod.ts";
-import { delay, type Sandbox, test } from "./support/mod.ts";
+import { type Sandbox, test } from "./support/mod.ts";
 import { dieAt, failOnce, faultPoints, showStep } from "./support/faults.ts";
 import { featuredDirectory, featuredView } from "./support/featured.ts";
-import { assertUnchanged, SCALE, takeSnapshot } from "./support/snapshot.ts";
+import { assertUnchanged, SCALE, takeQuietSnapshot, warmUp } from "./support/snapshot.ts";
 
 // Every step of a container's program fails once. Whatever it is, the start tells which and why, or
 // the container does not need it; and nothing of the container is left.
@@ -139,8 +139,9 @@ function everyStep(name: string, of: Case): void {
       stdio: [none, none, none],
     });
     const { program } = prepared;
-    await run(prepared, of); // the program as it is; and Deno opens what it keeps open
-    const before = takeSnapshot(box);
+    await run(prepared, of); // the program as it is
+    await warmUp(box);
+    const before = await takeQuietSnapshot(box);
     const count = { told: 0, run: 0 };
     const stride = Math.max(1, Math.round(1 / SCALE));
     const points = faultPoints(program);
@@ -153,7 +154,6 @@ function everyStep(name: string, of: Case): void {
     console.log(`${points.length} steps: ${count.told} told, ${count.run} not needed`);
     assert(count.told > points.length / stride / 3, "most steps of a program are needed");
     close(none);
-    await delay(0);
   });
 }
 

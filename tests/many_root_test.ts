@@ -10,6 +10,7 @@ import {
   SCALE,
   scaled,
   takeQuietSnapshot,
+  warmUp,
 } from "./support/snapshot.ts";
 
 // Many containers, one after the other and at once: each does what it should, and the script that
@@ -72,6 +73,7 @@ test("a thousand containers in a row leave a script as it was", async (box) => {
   const count = scaled(1_000);
   let before: string[] = [];
   let begin: Memory | undefined;
+  await warmUp(box);
   for (let i = 1; i <= count; i++) {
     await echo(box, `container ${i}`);
     if (i % warm === 0) assert(zombies() <= UNREAPED, `${zombies()} zombies`);
@@ -92,7 +94,7 @@ test("a thousand containers in a row leave a script as it was", async (box) => {
 
 test("a hundred containers at once each get their input and give their output", async (box) => {
   const count = scaled(100);
-  await echo(box, "warm");
+  await warmUp(box);
   const before = await takeQuietSnapshot(box);
   // More than a pipe holds: a container whose output nobody reads would not end.
   const script = "read line; head -c 200000 /dev/zero; echo $line; exit 3";
@@ -120,7 +122,7 @@ test("a hundred containers at once each get their input and give their output", 
 });
 
 test("a name can be used again as soon as its container has ended", async (box) => {
-  await echo(box, "warm");
+  await warmUp(box);
   const before = await takeQuietSnapshot(box);
   for (let i = 0; i < scaled(50); i++) {
     const again = new Container("/bin/true", { id: "again", stateRoot: box.root });
@@ -135,7 +137,7 @@ test("a name can be used again as soon as its container has ended", async (box) 
 });
 
 test("a disposed container keeps no descriptor, whatever was read of it", async (box) => {
-  await echo(box, "warm");
+  await warmUp(box);
   const before = await takeQuietSnapshot(box);
   const piped = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
   {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { P_PID, trySyscall, WEXITED, WNOHANG } from "../../ffi/mod.ts";
+import { Container } from "../../mod.ts";
 import { groupDirectories } from "./cgroups.ts";
 import { delay, type Sandbox } from "./sandbox.ts";
 
@@ -124,6 +125,18 @@ export function takeSnapshot(box: Sandbox): string[] {
     ...temporary.map((name) => `temporary /tmp/${name}`),
     ...descriptors().map((link) => `descriptor ${link}`),
   ].sort();
+}
+
+/** Runs a container from this process once: what crate and Deno open for good is open then. */
+export async function warmUp(box: Sandbox): Promise<void> {
+  const { status } = await new Container("/bin/sleep", {
+    args: ["0.1"],
+    rootfs: box.rootfs,
+    stateRoot: box.root,
+    cgroupsPath: `${box.cgroupParent}/warm`,
+    stdin: "null",
+  }).spawn();
+  assert.equal((await status).code, 0);
 }
 
 /** A snapshot of a moment at which nothing moves any more: all that has ended is cleared away. */
