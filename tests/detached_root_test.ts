@@ -66,6 +66,14 @@ test("run -d -t gives a terminal to nobody, and its output is in the log", async
   await box.ok(["delete", id]);
 });
 
+test("run -dit keeps a shell that waits on a terminal for somebody to type", async (box) => {
+  const id = await box.ok(["run", "-dit", "-r", box.rootfs, "sh"]);
+  await box.logged(id, "# ");
+  assert.equal(await box.ok(["exec", id, "readlink", "/proc/1/fd/0"]), "/dev/pts/0");
+  assert.equal((await box.state(id)).status, "running");
+  await box.ok(["delete", "--force", id]);
+});
+
 test("with --rm a detached container leaves nothing when it ends by itself", async (box) => {
   await box.detached("sleep 0.1", ["--rm"]);
   await until("it is gone", async () => (await box.ok(["list", "-q"])) === "");

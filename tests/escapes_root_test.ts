@@ -165,7 +165,7 @@ test("a container with all capabilities cannot see the host's disk in /proc or /
 
 test("what a log line says is printed as it was written, and run by nobody", async (box) => {
   const id = await box.detached("printf '\\033]0;title\\007\\000$(touch /tmp/x)\\n'; echo end");
-  assert.match(await box.logged(id, "end"), /^\x1b\]0;title\x07\0\$\(touch \/tmp\/x\)\nend\n$/);
+  assert.equal(await box.logged(id, "end"), "\x1b]0;title\x07\0$(touch /tmp/x)\nend\n");
   await box.ok(["stop", id]);
   await box.ok(["delete", id]);
 });

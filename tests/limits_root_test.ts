@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { exists } from "../ffi/mod.ts";
 import {
   controllerVersion,
   groupDirectories,
@@ -25,6 +26,13 @@ async function limits(
     .map((file) => readGroupFile(box.cgroupParent, controller, file));
   await box.ok(["delete", "--force", id]);
   return values;
+}
+
+function noSwapLimit(): string | false {
+  const file = controllerVersion("memory") === 1 ? "memory.memsw.limit_in_bytes" : undefined;
+  const there = file === undefined ||
+    groupDirectories("/").some((directory) => exists(`${directory}/${file}`));
+  return !there && "this host does not count swap";
 }
 
 const onV2 = (controller: string) => controllerVersion(controller) === 2;
@@ -66,6 +74,15 @@ test("--memory-reservation is in the group's file", async (box) => {
   const options = ["--memory", "64m", "--memory-reservation", "32m"];
   assert.deepEqual(await limits(box, options, "memory", files), [String(32 << 20)]);
 }, { skip: needs("memory") });
+
+test("--memory-swap is memory and swap together", async (box) => {
+  const files = { v1: ["memory.memsw.limit_in_bytes"], v2: ["memory.swap.max"] };
+  const value = async (swap: string) =>
+    (await limits(box, ["-m", "64m", "--memory-swap", swap], "memory", files))[0];
+  // v2 has a limit of swap alone.
+  assert.equal(await value("96m"), String((onV2("memory") ? 32 : 96) << 20));
+  assert.equal(await value("64m"), onV2("memory") ? "0" : String(64 << 20));
+}, { skip: needs("memory") || noSwapLimit() });
 
 test("--pids-limit contains a fork bomb, and the host does not notice", async (box) => {
   const options = ["--pids-limit", "20"];

@@ -120,6 +120,15 @@ test("the three descriptors are crate's own: pipes and files, not copies", async
   assert.match(Deno.readTextFileSync(`${output}.err`), /\/in\n$/);
 });
 
+test("a standard descriptor that crate does not have is /dev/null in the container", async (box) => {
+  for (const fd of [0, 1, 2]) {
+    const script = `where=$(readlink /proc/$$/fd/${fd}); echo $where >/result`;
+    const words = ["run", "--rm", "-r", box.rootfs, "sh", "-c", script];
+    assertEnded(await box.host(`"$@" ${fd}>&-`, words), {});
+    assert.equal(Deno.readTextFileSync(`${box.rootfs}/result`), "/dev/null\n");
+  }
+});
+
 test("output that nobody reads any more ends the writer by SIGPIPE", async (box) => {
   const words = ["run", "--rm", "-r", box.rootfs, "--init", "yes"];
   const { stdout } = await box.host('"$@" | head -n 1; echo "${PIPESTATUS[0]}"', words);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { exists } from "../ffi/mod.ts";
 import { type Sandbox, test } from "./support/mod.ts";
 
 // Files of the host in a container, and empty ones: -v, --mount, --tmpfs.
@@ -110,6 +111,14 @@ test("-v takes nosuid, nodev and noexec", async (box) => {
   assert.match(options!, /^rw,nosuid,nodev,noexec/);
   assert.ok(program);
 });
+
+test("-v takes z and Z where there are no labels to set", async (box) => {
+  const data = box.mkdir("data");
+  box.file("data/name", "found");
+  for (const options of ["z", "Z", "ro,z"]) {
+    assert.equal(await box.sh("cat /d/name", ["-v", `${data}:/d:${options}`]), "found");
+  }
+}, { skip: exists("/sys/fs/selinux/enforce") && "this host has SELinux" });
 
 test("mounts that lie in each other come in the right order", async (box) => {
   for (const name of ["outer", "inner"]) box.file(`${box.mkdir(name) && name}/name`, name);
