@@ -83,7 +83,7 @@ async function measure({ rounds, warmups }: Options): Promise<Report> {
     ending.defer(() => execute(place, file, remove(background)));
   }
   const skip = (title: string, reason: string) => skipped.push(`${title}: ${reason}`);
-  const rows = makeRows({ place, timer, record, crate, peers, ending, skip });
+  const rows = await makeRows({ place, timer, record, crate, peers, ending, skip });
 
   const samples = new Map(rows.map((row): [typeof row, Sample[]] => [row, []]));
   for (let round = -warmups; round < rounds; round++) {

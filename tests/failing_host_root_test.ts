@@ -18,7 +18,12 @@ import { assertUnchanged, descriptorCount, takeQuietSnapshot, warmUp } from "./s
 
 // What may fail on the host's side of a start: before, around and beside the container's program.
 
-function prepare(box: Sandbox, none: number, id: string, args: readonly string[]): Prepared {
+function prepare(
+  box: Sandbox,
+  none: number,
+  id: string,
+  args: readonly string[],
+): Promise<Prepared> {
   return prepareContainer({
     id,
     root: box.root,
@@ -55,10 +60,10 @@ test("a limit that the kernel refuses leaves nothing", async (box) => {
 test("a container whose group another one has leaves that one alone", async (box) => {
   const none = nullStdio();
   await warmUp(box);
-  const first = await startContainer(prepare(box, none, "first", ["sleep", "1000"]));
+  const first = await startContainer(await prepare(box, none, "first", ["sleep", "1000"]));
   const before = await takeQuietSnapshot(box);
   await assert.rejects(
-    startContainer(prepare(box, none, "second", ["true"])),
+    startContainer(await prepare(box, none, "second", ["true"])),
     (error) => error instanceof CrateError && error.code === "EXISTS",
   );
   await assertUnchanged(box, before, "the second");
@@ -84,7 +89,7 @@ async function withDescriptors<T>(limit: number, body: () => Promise<T>): Promis
 
 test("a start that runs out of descriptors, wherever it is, leaves nothing", async (box) => {
   const none = nullStdio();
-  const prepared = prepare(box, none, "few", ["true"]);
+  const prepared = await prepare(box, none, "few", ["true"]);
   assert.equal(await codeOf(await startContainer(prepared)), 0);
   await warmUp(box);
   const before = await takeQuietSnapshot(box);

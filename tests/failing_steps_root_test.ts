@@ -129,7 +129,7 @@ async function failStep(prepared: Prepared, index: number, of: Case): Promise<"t
 function everyStep(name: string, of: Case): void {
   test(`every step of ${name} fails once, and nothing is left`, async (box) => {
     const none = nullStdio();
-    const prepared = prepareContainer({
+    const prepared = await prepareContainer({
       id: "featured",
       root: box.root,
       spec: of.spec(box),

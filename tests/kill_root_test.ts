@@ -190,7 +190,7 @@ test("a foreground command ends when its container's monitor is killed", async (
 
 test("a container does not outlive a monitor that dies during the start", async (box) => {
   const none = nullStdio();
-  const prepared = prepareContainer({
+  const prepared = await prepareContainer({
     id: "victim",
     root: box.root,
     spec: featuredView(box, ["sleep", "1000"], "group", false),

@@ -136,15 +136,17 @@ export class Container {
       ends.push(openEnd(stdout, 1));
       ends.push(openEnd(stderr, 2));
       const [a, b, c] = ends as [End, End, End];
-      const { launched } = await startContainer(prepareContainer({
-        id,
-        root,
-        spec,
-        bundle: Deno.cwd(),
-        detached: false,
-        remove: true,
-        stdio: [a.theirs, b.theirs, c.theirs],
-      }));
+      const { launched } = await startContainer(
+        await prepareContainer({
+          id,
+          root,
+          spec,
+          bundle: Deno.cwd(),
+          detached: false,
+          remove: true,
+          stdio: [a.theirs, b.theirs, c.theirs],
+        }),
+      );
       const status = waitForExit(launched).then(({ code, signal }) => ({
         success: code === 0,
         code,

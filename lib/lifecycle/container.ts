@@ -96,14 +96,14 @@ function defaultGroup({ id, remove }: StartOptions): string {
  *
  * @throws {CrateError} for a config that this version or this host cannot carry out.
  */
-export function prepareContainer(options: StartOptions): Prepared {
+export async function prepareContainer(options: StartOptions): Promise<Prepared> {
   const { spec, root } = options;
   requireSupported(spec);
   const layout = detectLayout();
   const { linux } = spec;
   const path = linux?.cgroupsPath ?? defaultGroup(options);
   const cgroup = planCgroup(layout, path, linux?.resources ?? {});
-  const seccomp = linux?.seccomp && filterOf(linux.seccomp);
+  const seccomp = linux?.seccomp && await filterOf(linux.seccomp);
   const program = compileContainer({
     spec,
     facts: gatherFacts(spec, layout),

@@ -34,7 +34,7 @@ export interface ContainerRoot {
  * @throws {CrateError} `NOT_FOUND`; `STATE` when the container is not running; `START` and the rest
  *   as {@linkcode startContainer}.
  */
-export function execInContainer(options: ExecOptions): Launched {
+export async function execInContainer(options: ExecOptions): Promise<Launched> {
   const { root, id, detached, stdio } = options;
   const { pidfd, state } = openInit(root, id);
   try {
@@ -53,7 +53,7 @@ export function execInContainer(options: ExecOptions): Launched {
         files: group.join,
         descriptor: group.joinDirectory === undefined ? undefined : EXEC_PIDFD + 1,
       },
-      seccomp: profile && filterOf(profile),
+      seccomp: profile && await filterOf(profile),
       lastCapability: lastCapability(),
       detached,
     });

@@ -4,10 +4,10 @@ import { detectLayout } from "../cgroup/mod.ts";
 import {
   availableCapabilities,
   capabilityBit,
-  compileSeccomp,
   DEFAULT_CAPABILITIES,
   defaultSeccompProfile,
   type SeccompFilter,
+  seccompFilter,
 } from "../security/mod.ts";
 import {
   type LinuxDevice,
@@ -53,10 +53,10 @@ function defaultProfile(capabilities: readonly string[]): LinuxSeccomp {
 const filters = new WeakMap<LinuxSeccomp, SeccompFilter>();
 
 /** The filter of a profile, compiled once for each profile object. */
-export function filterOf(profile: LinuxSeccomp): SeccompFilter {
+export async function filterOf(profile: LinuxSeccomp): Promise<SeccompFilter> {
   let filter = filters.get(profile);
   if (filter === undefined) {
-    filter = compileSeccomp(profile, arch);
+    filter = await seccompFilter(profile, arch);
     filters.set(profile, filter);
   }
   return filter;

@@ -17,6 +17,7 @@ export {
 } from "./capabilities.ts";
 export { rlimitNumber } from "./rlimits.ts";
 export { readInRoot } from "./safe_path.ts";
-export { compileSeccomp, type SeccompFilter } from "./seccomp/compile.ts";
+export type { SeccompFilter } from "./seccomp/compile.ts";
 export { defaultSeccompProfile } from "./seccomp/default_profile.ts";
+export { seccompFilter } from "./seccomp/filter.ts";
 export { type ResolvedUser, resolveUser } from "./users.ts";

@@ -28,11 +28,14 @@ function groupOperations({ directories, v1, v2, writes }: CgroupPlan): string[][
  *
  * @returns the plan's file.
  */
-export function writeDriverPlan(record: ContainerRecord, place: DriverPlace): string {
+export async function writeDriverPlan(
+  record: ContainerRecord,
+  place: DriverPlace,
+): Promise<string> {
   const { root, directory, cgroupsPath } = place;
   const id = "driver";
   const spec = { ...record.spec, linux: { ...record.spec.linux, cgroupsPath } };
-  const { program, cgroup } = prepareContainer({
+  const { program, cgroup } = await prepareContainer({
     id,
     root,
     spec,

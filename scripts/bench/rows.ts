@@ -32,7 +32,7 @@ export interface Parts {
 }
 
 /** Every row that this machine can have. The containers that `exec` enters are there already. */
-export function makeRows(parts: Parts): Row[] {
+export async function makeRows(parts: Parts): Promise<Row[]> {
   const { place, timer, crate, peers } = parts;
   const timed = (key: string, title: string, comparedTo: string, command: Command): Row => ({
     key,
@@ -52,7 +52,7 @@ export function makeRows(parts: Parts): Row[] {
   Deno.writeTextFileSync(line, 'console.log("a line");\n');
   return [
     fromScript(parts),
-    ...fromC(parts),
+    ...await fromC(parts),
     timed("crate run", "`crate run`", "crun run", words(crate, crate.run)),
     ...peers.map((peer) => {
       const name = `${peer.name} run`;
@@ -86,7 +86,7 @@ function fromScript({ place, ending }: Parts): Row {
   };
 }
 
-function fromC({ place, record, ending, skip }: Parts): Row[] {
+async function fromC({ place, record, ending, skip }: Parts): Promise<Row[]> {
   const title = "the same program driven by C";
   const compiler = findProgram("gcc") ?? findProgram("cc");
   if (compiler === undefined) {
@@ -102,7 +102,7 @@ function fromC({ place, record, ending, skip }: Parts): Row[] {
     skip(title, `driver.c does not compile here: ${reason}`);
     return [];
   }
-  const plan = writeDriverPlan(record, {
+  const plan = await writeDriverPlan(record, {
     root: place.mkdir("state"),
     directory: place.directory,
     cgroupsPath: `${place.cgroupParent}/driver`,

@@ -66,7 +66,7 @@ export default async function exec(call: ExecCall): Promise<number> {
     throw new CrateError("INVALID", `--workdir must be absolute, got "${options.workdir}"`);
   }
   const none = detach || tty || !input ? nullStdio() : 0;
-  const launched = execInContainer({
+  const launched = await execInContainer({
     beforeStart: () => {
       // From here on they are the container's.
       if (!detach) blockSignals();

@@ -52,7 +52,7 @@ export default async function run(call: RunCall): Promise<number> {
   }
   const spec = validateSpec(await runSpec(call, config, id), "crate run");
   const none = detach || tty || !input ? nullStdio() : 0;
-  const prepared = prepareContainer({
+  const prepared = await prepareContainer({
     id,
     root: config.root.value,
     spec,
