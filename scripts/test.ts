@@ -4,7 +4,8 @@
  * - `unit`: format, lint, types; the tests beside their subjects, which need no root;
  * - `root`: tests named `*_root_test.ts`, with real containers on this host;
  * - `peers`: `tests/peers/`: engines and other runtimes;
- * - `vm`: the root tests again, in a virtual machine with cgroup v2 (scripts/vm);
+ * - `vm`: the root tests again, in a virtual machine with cgroup v2 (scripts/vm), but for files that say
+ *   `// Not in the virtual machine: REASON` at the start of a line;
  * - `all`, which is what no word means.
  *
  * A second word chooses test files by a part of their path, or else tests by a part of their name.
@@ -87,9 +88,16 @@ const stages: Record<Stage, () => Promise<void>> = {
     await tests("peers", test(files), 600);
   },
   async vm() {
-    const files = await rootFiles();
     if (!isRoot) return skip("vm", "needs root");
     if (Deno.build.arch !== "x86_64") return skip("vm", "the virtual machine is for x86-64 only");
+    const all = await rootFiles();
+    const files = all.filter((file) => {
+      const text = Deno.readTextFileSync(file);
+      const reason = /^\/\/ Not in the virtual machine: (.+)$/m.exec(text)?.[1];
+      const wanted = filter === undefined || file.includes(filter);
+      if (reason !== undefined && wanted) skip("vm", `${file}: ${reason}`);
+      return reason === undefined;
+    });
     if (files.length === 0) return skip("vm", "there are no root tests");
     // An emulated machine uses one processor of this one: two of them share the files.
     const machines = Math.min(2, navigator.hardwareConcurrency, selection(files).length);
