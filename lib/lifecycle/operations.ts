@@ -3,7 +3,7 @@ import { detectLayout, locateCgroup, removeCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { isAlive, openProcess, type ProcessId } from "./process_id.ts";
 import { parseSignal } from "./signals.ts";
-import { tryLock } from "./claim.ts";
+import { type Lock, tryLock } from "./claim.ts";
 import {
   type ContainerRecord,
   type ContainerState,
@@ -20,6 +20,8 @@ import { waitForEnd } from "./wait.ts";
 
 /** How long an end by SIGKILL, and the clearing after it, may take. */
 const PATIENCE = 10_000;
+/** How long another crate may take to make a container, or to let go of it when it was killed. */
+const MAKING_PATIENCE = 2_000;
 const DEFAULT_STOP_SIGNAL = "SIGTERM";
 const DEFAULT_STOP_TIMEOUT = 10;
 
@@ -120,11 +122,11 @@ async function removeGroups({ cgroupsPath }: ContainerRecord): Promise<void> {
  * @throws {CrateError} `NOT_FOUND`; `STATE` when it runs, or is being made, and `force` is not given.
  */
 export async function deleteContainer(root: string, id: string, force = false): Promise<void> {
-  const state = existing(root, id);
-  const { record, process, status } = state;
-  const { directory } = statePaths(root, id);
+  if (existing(root, id).status === "creating") {
+    if (await clearUnfinished(root, id, force ? MAKING_PATIENCE : 0)) return;
+  }
+  const { record, process, status } = existing(root, id);
   if (status === "creating") {
-    if (await clearUnfinished(root, id)) return;
     throw new CrateError("STATE", `container "${id}" is being made by another crate right now`);
   }
   if (status === "running" && !force) {
@@ -148,18 +150,34 @@ export async function deleteContainer(root: string, id: string, force = false): 
     await waitForMonitor(process.monitor);
   }
   await removeGroups(record);
-  removeDirectory(directory);
+  // Its monitor may have given the name away, and it may be another container's by now.
+  const { directory } = statePaths(root, id);
+  using lock = await lockWithin(directory, MAKING_PATIENCE);
+  if (lock !== undefined && readState(root, id)?.record.created === record.created) {
+    removeDirectory(directory);
+  }
+}
+
+/** Takes a container's lock; undefined when there is no such directory, or when it stays held. */
+async function lockWithin(directory: string, milliseconds: number): Promise<Lock | undefined> {
+  for (const end = performance.now() + milliseconds;;) {
+    const lock = tryLock(directory);
+    if (lock !== undefined || !exists(directory) || performance.now() >= end) return lock;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 /**
  * Clears what a dead crate left in the middle of making a container: a directory whose lock is free,
  * and no process recorded.
  *
+ * @param patience how long to wait for the lock: a crate that was killed over it lets go when the
+ *   process that it was about to start has got rid of its descriptors.
  * @returns whether there is nothing any more.
  */
-async function clearUnfinished(root: string, id: string): Promise<boolean> {
+async function clearUnfinished(root: string, id: string, patience = 0): Promise<boolean> {
   const { directory, process } = statePaths(root, id);
-  const lock = tryLock(directory);
+  const lock = await lockWithin(directory, patience);
   if (lock === undefined) return !exists(directory);
   using _ = lock;
   if (exists(process)) return false;
