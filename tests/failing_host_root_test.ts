@@ -156,7 +156,7 @@ test("a container that ends when the disk is full has ended", async (box) => {
     "\${crate[@]}" list; "\${crate[@]}" delete full; "\${crate[@]}" list -q`;
   const { code, stdout, stderr } = await onDisk(box, "nr_inodes=9", script, words);
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
-  assert.match(stdout, /^full\nID [^\n]*\nfull +stopped +-[^\n]*\nfull\n$/);
+  assert.match(stdout, /^full\nID [^\n]*\nfull +stopped \(3\) +-[^\n]*\nfull\n$/);
   await assertUnchanged(box, before, "a full disk", { all: true });
 });
 
