@@ -60,13 +60,16 @@ test("--device makes a device of the host and lets it be used", async (box) => {
   const node = `${type === "b" ? "block" : "character"} special file ${major}:${minor}`;
   const script = "stat -c '%F' /dev/mine; echo $((0x$(stat -c %t /dev/mine))):" +
     "$((0x$(stat -c %T /dev/mine))); ( : </dev/mine ) && echo read; ( : >/dev/mine ) && echo write";
-  const all = await box.sh(script, ["--device", `${path}:/dev/mine`]);
+  // Without it some kernels let nobody read the messages.
+  const syslog = ["--cap-add", "SYSLOG"];
+  const all = await box.sh(script, [...syslog, "--device", `${path}:/dev/mine`]);
   assert.equal(all, `${node.split(" ").slice(0, 3).join(" ")}\n${major}:${minor}\nread\nwrite`);
   const words = [
     "run",
     "--rm",
     "-r",
     box.rootfs,
+    ...syslog,
     "--device",
     `${path}:/dev/mine:r`,
     "sh",

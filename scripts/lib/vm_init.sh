@@ -31,7 +31,8 @@ ln -sf /proc/self/fd/0 /new/dev/stdin
 ln -sf /proc/self/fd/1 /new/dev/stdout
 ln -sf /proc/self/fd/2 /new/dev/stderr
 mount -t tmpfs -o nosuid,nodev,mode=755 run /new/run
-mount -t tmpfs -o nosuid,nodev,mode=1777 tmp /new/tmp
+# Root filesystems of tests lie here: as on a disk, devices and setuid programs count.
+mount -t tmpfs -o mode=1777 tmp /new/tmp
 
 # The checkout or Deno may lie under a folder that is now empty.
 for path in $keep; do
