@@ -11,12 +11,11 @@ import {
 } from "./constants.ts";
 import { EINTR, ENOENT, SyscallError } from "./errno.ts";
 import { syscall, trySyscall } from "./libc.ts";
+import { decodeText, encodeText } from "./text.ts";
 
 // The few things crate does with files, each in as few system calls as it takes.
 
 const CHUNK = 1 << 19;
-const decoder = new TextDecoder();
-const encoder = new TextEncoder();
 
 /** Opens a file, close-on-exec. @throws {SyscallError} */
 export function open(path: string, flags: number, mode = 0): number {
@@ -98,12 +97,12 @@ export function readFile(path: string, max?: number): Uint8Array<ArrayBuffer> {
 
 /** The first `max` bytes of a file, as UTF-8. @throws {SyscallError} */
 export function readText(path: string, max?: number): string {
-  return decoder.decode(readFile(path, max));
+  return decodeText(readFile(path, max));
 }
 
 /** Writes all bytes to a descriptor. @throws {SyscallError} */
 export function writeAll(fd: number, data: string | Uint8Array, path?: string): void {
-  const bytes = typeof data === "string" ? encoder.encode(data) : data;
+  const bytes = typeof data === "string" ? encodeText(data) : data;
   let at = 0;
   while (at < bytes.length) {
     const part = bytes.subarray(at, at + CHUNK);
@@ -118,7 +117,7 @@ export function writeAll(fd: number, data: string | Uint8Array, path?: string): 
 export function writeFile(path: string, data: string | Uint8Array): void {
   const fd = open(path, O_WRONLY);
   try {
-    const bytes = typeof data === "string" ? encoder.encode(data) : data;
+    const bytes = typeof data === "string" ? encodeText(data) : data;
     const count = trySyscall("write", fd, bytes, bytes.length);
     if (count < 0) throw new SyscallError("write", -count, path);
   } finally {
@@ -165,7 +164,7 @@ export function readDirectory(path: string): string[] {
       if (count === 0) return names;
       // struct linux_dirent64, getdents(2): length at 16, the NUL-terminated name at 19
       for (let at = 0; at < count; at += view.getUint16(at + 16, true)) {
-        const name = decoder.decode(buffer.subarray(at + 19, buffer.indexOf(0, at + 19)));
+        const name = decodeText(buffer.subarray(at + 19, buffer.indexOf(0, at + 19)));
         if (name !== "." && name !== "..") names.push(name);
       }
     }

@@ -11,6 +11,7 @@ import { SyscallError } from "./errno.ts";
 import { encodeAt, interpreter, memorySize } from "./program/encode.ts";
 import type { Cell, Program } from "./program/builder.ts";
 import { type Arch, type SyscallName, syscallNumber } from "./syscalls.ts";
+import { encodeInto } from "./text.ts";
 
 // The one Deno.dlopen. libc is asked for little: `syscall`, a few times, to make a page of code;
 // `memcpy` of nothing, which answers where a buffer lies; and `bsearch`, which calls the function it
@@ -164,7 +165,6 @@ export function libcPath(): string {
 export type SyscallArgument = number | bigint | string | Uint8Array | null;
 
 const HEADER_AT = STEP_AT + 160;
-const encoder = new TextEncoder();
 
 /** The result of a system call, or the kernel's `-errno`. */
 export function trySyscall(name: SyscallName, ...args: SyscallArgument[]): number {
@@ -215,7 +215,7 @@ function putString(bytes: Uint8Array, at: number, text: string, call: string): n
     const code = text.charCodeAt(i);
     if (code === 0 || code > 127) {
       if (text.includes("\0")) throw new SyscallError(call, 22, JSON.stringify(text));
-      to = at + encoder.encodeInto(text, bytes.subarray(at)).written;
+      to = at + encodeInto(text, bytes.subarray(at));
       break;
     }
     bytes[to++] = code;

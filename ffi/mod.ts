@@ -48,6 +48,8 @@ export {
   valueOf,
 } from "./program/builder.ts";
 export { type Encoded, encodeElf, STEP_SIZE } from "./program/encode.ts";
+export { randomHex } from "./random.ts";
+export { decodeText, encodeText } from "./text.ts";
 export { printProgram } from "./program/print.ts";
 export { blockSignals } from "./signals.ts";
 export { become, type ProcessOptions, spawn } from "./process.ts";

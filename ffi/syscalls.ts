@@ -80,6 +80,7 @@ const TABLE = {
   prlimit64: [302, 261, "dec dec address address"],
   setns: [308, 268, "fd CLONE"],
   seccomp: [317, 277, "dec hex address"],
+  getrandom: [318, 278, "address dec hex"],
   memfd_create: [319, 279, "path hex"],
   bpf: [321, 280, "dec address dec"],
   execveat: [322, 281, "fd path address address AT"],

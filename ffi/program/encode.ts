@@ -1,5 +1,6 @@
 import { INTERPRETERS } from "../interpreter/bytes.ts";
 import { type Arch, syscallNumber } from "../syscalls.ts";
+import { encodeInto } from "../text.ts";
 import {
   type Argument,
   type Cell,
@@ -48,8 +49,6 @@ export function interpreter(arch: Arch): Uint8Array {
 
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 
-const encoder = new TextEncoder();
-
 /** Writes what stands in a cell at an offset. */
 function writeContent(content: Content, view: DataView, bytes: Uint8Array, at: number): void {
   if (typeof content === "string") {
@@ -57,7 +56,7 @@ function writeContent(content: Content, view: DataView, bytes: Uint8Array, at: n
     for (let i = 0; i < length; i++) {
       const code = content.charCodeAt(i);
       if (code > 127) {
-        encoder.encodeInto(content, bytes.subarray(at));
+        encodeInto(content, bytes.subarray(at));
         return;
       }
       bytes[at + i] = code;

@@ -3,6 +3,7 @@ import {
   close,
   EACCES,
   EINVAL,
+  encodeText,
   ENODEV,
   ENOENT,
   EOPNOTSUPP,
@@ -25,8 +26,6 @@ export interface CgroupWrite {
   readonly otherwise?: { readonly file: string; readonly value: string };
 }
 
-const encoder = new TextEncoder();
-
 /**
  * Writes in order; a file that comes several times in a row is opened once.
  *
@@ -48,7 +47,7 @@ export function writeSettings(writes: readonly CgroupWrite[]): void {
       }
       const target = otherwise && write.otherwise || write;
       if (fd < 0) throw cannotWrite(write.field, target.file, target.value, -fd, true);
-      const bytes = encoder.encode(target.value);
+      const bytes = encodeText(target.value);
       const result = trySyscall("write", fd, bytes, bytes.length);
       if (result < 0) throw cannotWrite(write.field, target.file, target.value, -result);
     }

@@ -1,3 +1,4 @@
+import { encodeText } from "../../ffi/mod.ts";
 import type { Effective } from "../config/mod.ts";
 
 const LEVELS = ["error", "warn", "info", "debug"] as const;
@@ -23,8 +24,6 @@ export function openLog(config: Effective): void {
   };
 }
 
-const encoder = new TextEncoder();
-
 /** One line: what people read, or what containerd parses of runc's --log-format json. */
 function line(level: Level, message: string): string {
   const time = new Date().toISOString();
@@ -46,8 +45,8 @@ export function log(level: Level, message: string): void {
       Deno.writeTextFileSync(file, line(level, message), { append: true, mode: 0o644 });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      Deno.stderr.writeSync(encoder.encode(`crate: cannot write to the log ${file}: ${why}\n`));
+      Deno.stderr.writeSync(encodeText(`crate: cannot write to the log ${file}: ${why}\n`));
     }
-    if (level === "error") Deno.stderr.writeSync(encoder.encode(`crate: ${message}\n`));
-  } else Deno.stderr.writeSync(encoder.encode(line(level, message)));
+    if (level === "error") Deno.stderr.writeSync(encodeText(`crate: ${message}\n`));
+  } else Deno.stderr.writeSync(encodeText(line(level, message)));
 }

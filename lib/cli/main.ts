@@ -1,12 +1,10 @@
-import { SyscallError } from "../../ffi/mod.ts";
+import { encodeText, SyscallError } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { log } from "./log.ts";
 import { commandLine, explainWords, parseWords } from "./words/mod.ts";
 
 /** What crate exits with when it fails itself: docker's convention. */
 const OWN_FAILURE = 125;
-
-const encoder = new TextEncoder();
 
 /**
  * Does what a command line says.
@@ -17,8 +15,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const parsed = parseWords(commandLine, argv);
   if (parsed === undefined) {
     const { exitCode, stdout, stderr } = await explainWords(commandLine, argv);
-    Deno.stdout.writeSync(encoder.encode(stdout));
-    Deno.stderr.writeSync(encoder.encode(stderr));
+    Deno.stdout.writeSync(encodeText(stdout));
+    Deno.stderr.writeSync(encodeText(stderr));
     return exitCode;
   }
   try {

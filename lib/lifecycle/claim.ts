@@ -3,6 +3,7 @@ import {
   AT_FDCWD,
   close,
   createFile,
+  decodeText,
   EACCES,
   EEXIST,
   ENOENT,
@@ -190,7 +191,7 @@ export function ownDirectory(lock: Lock): string | undefined {
   const target = new Uint8Array(4096);
   const link = `/proc/self/fd/${lock.fd}`;
   const length = syscall("readlinkat", AT_FDCWD, link, target, target.length);
-  const path = new TextDecoder().decode(target.subarray(0, length));
+  const path = decodeText(target.subarray(0, length));
   return isOwn(lock, path) ? path : undefined;
 }
 

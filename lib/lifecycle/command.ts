@@ -1,4 +1,4 @@
-import { close } from "../../ffi/mod.ts";
+import { close, randomHex } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type RunOptions, type Spec, validateId, validateSpec } from "../spec/mod.ts";
 import { prepareContainer, startContainer, waitForExit } from "./container.ts";
@@ -122,9 +122,7 @@ export class Container {
    */
   async spawn(): Promise<ContainerProcess> {
     const { id: given, stateRoot: root = DEFAULT_ROOT } = this.#options;
-    const id = given === undefined
-      ? crypto.getRandomValues(new Uint8Array(6)).toHex()
-      : validateId(given);
+    const id = given === undefined ? randomHex(6) : validateId(given);
     const spec = this.#makeSpec(id);
     if (spec.process?.terminal) {
       throw new CrateError("UNSUPPORTED", "process.terminal: a script has no terminal to give");

@@ -36,6 +36,7 @@ import {
   statePaths,
   unique,
 } from "./state.ts";
+import { formatTime } from "./time.ts";
 import { CGROUP, compileContainer, type MonitorOptions, SIGINFO_SIZE } from "./program/mod.ts";
 import type { Program } from "../../ffi/mod.ts";
 
@@ -133,7 +134,7 @@ export async function startContainer(
   prepareRoot(root);
   using lock = claim(root, {
     id,
-    created: new Date().toISOString(),
+    created: formatTime(Date.now()),
     bundle,
     spec,
     cgroupsPath: cgroup.path,

@@ -8,6 +8,7 @@ import {
   EROFS,
   exists,
   mkdirAll,
+  randomHex,
   readDirectory,
   readFile,
   readText,
@@ -232,7 +233,7 @@ export function findId(root: string, word: string): string {
 
 /** Eight digits that nobody else has. */
 export function unique(): string {
-  return crypto.getRandomValues(new Uint8Array(4)).toHex();
+  return randomHex(4);
 }
 
 /** A name under which a container's directory waits for its removal. */

@@ -1,6 +1,7 @@
 import {
   AT_EMPTY_PATH,
   close,
+  decodeText,
   EAGAIN,
   ELOOP,
   ENOENT,
@@ -72,7 +73,7 @@ export function readInRoot(rootFd: number, path: string, max: number): string | 
           `${path} in the root filesystem has more than ${max} bytes`,
         );
       }
-      return new TextDecoder().decode(bytes);
+      return decodeText(bytes);
     } finally {
       close(fd);
     }

@@ -88,7 +88,9 @@ function rootfs(value: unknown, field: string): void {
 function name(spec: Fields, key: string, root: string, namespaces: Namespaces): void {
   const value = optionalText(spec, key, root);
   if (value === undefined || value === "") return;
-  if (value.length > HOST_NAME_MAX || new TextEncoder().encode(value).length > HOST_NAME_MAX) {
+  // A unit of a string takes three bytes at most.
+  const isShort = value.length * 3 <= HOST_NAME_MAX;
+  if (!isShort && new TextEncoder().encode(value).length > HOST_NAME_MAX) {
     refuse(at(root, key), `be at most ${HOST_NAME_MAX} bytes long`, value);
   }
   if (!namespaces.has("uts")) {

@@ -2,6 +2,7 @@ import {
   blockSignals,
   createFile,
   printProgram,
+  randomHex,
   replaceFile,
   SyscallError,
 } from "../../../ffi/mod.ts";
@@ -19,10 +20,6 @@ import { log } from "../log.ts";
 import type { RunCall } from "../words/mod.ts";
 import { makeKept, runSpec } from "./run_spec.ts";
 
-function newId(): string {
-  return crypto.getRandomValues(new Uint8Array(6)).toHex();
-}
-
 /** Writes what an option names, or says which option it was. */
 function write(option: string, path: string, make: () => void): void {
   try {
@@ -37,7 +34,7 @@ function write(option: string, path: string, make: () => void): void {
 export default async function run(call: RunCall): Promise<number> {
   const { options, globals } = call;
   const config = await readConfig(globals);
-  const id = options.name === undefined ? newId() : validateId(options.name);
+  const id = options.name === undefined ? randomHex(6) : validateId(options.name);
   if (Deno.uid() !== 0) {
     throw new CrateError(
       "PERMISSION",

@@ -1,4 +1,4 @@
-import { close, mkdirAll, O_DIRECTORY, O_PATH, open } from "../../../ffi/mod.ts";
+import { close, mkdirAll, O_DIRECTORY, O_PATH, open, randomHex } from "../../../ffi/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
@@ -278,5 +278,5 @@ export function runSpec(call: RunCall, config: Effective, id: string): Spec {
 
 /** A name is free again before its last container's groups are gone: they differ. */
 function groupName(id: string, name: string | undefined): string {
-  return name === undefined ? id : `${id}.${crypto.getRandomValues(new Uint8Array(3)).toHex()}`;
+  return name === undefined ? id : `${id}.${randomHex(3)}`;
 }

@@ -137,8 +137,8 @@ function enterCgroups(s: Scope, { cgroup, spec }: CompileInput): void {
 }
 
 function setName(s: Scope, call: "sethostname" | "setdomainname", name: string): void {
-  const length = new TextEncoder().encode(name).length;
-  s.p.call(call, [s.p.string(name), length], { label: `${call} ${name}` });
+  const text = s.p.string(name);
+  s.p.call(call, [text, text.size - 1], { label: `${call} ${name}` });
 }
 
 const IN_PROC = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
@@ -166,8 +166,8 @@ function writeProc(s: Scope, { linux, process }: Spec, mounted: Cell | undefined
   const fd = s.descriptor("setting");
   for (const { path, value, label } of writes) {
     openBelow(s, valueOf(proc), path, O_WRONLY, { label, result: fd, resolve: IN_PROC });
-    const length = new TextEncoder().encode(value).length;
-    s.p.call("write", [valueOf(fd), s.p.string(value), length], { label });
+    const text = s.p.string(value);
+    s.p.call("write", [valueOf(fd), text, text.size - 1], { label });
     s.p.call("close", [valueOf(fd)]);
   }
 }

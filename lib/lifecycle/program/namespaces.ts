@@ -7,6 +7,7 @@ import {
   CLONE_NEWNS,
   CLONE_NEWPID,
   CLONE_NEWUTS,
+  encodeText,
   IFF_UP,
   O_CLOEXEC,
   O_RDONLY,
@@ -82,7 +83,7 @@ export function raiseLoopback(s: Scope): void {
   const label = "bring the loopback up";
   // struct ifreq: the name in 16 bytes, then the flags
   const request = new Uint8Array(40);
-  request.set(new TextEncoder().encode("lo"));
+  request.set(encodeText("lo"));
   new DataView(request.buffer).setUint16(16, IFF_UP, true);
   p.call("socket", [AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0], { label, result: socket });
   p.call("ioctl", [valueOf(socket), SIOCSIFFLAGS, p.bytes(request, "{lo, IFF_UP}")], { label });
