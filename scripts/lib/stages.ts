@@ -46,6 +46,23 @@ export function closingLine(output: string): Totals | undefined {
   return { passed: Number(last[1]), failed: Number(last[2]), skipped: Number(last[3] ?? 0) };
 }
 
+/** How to signal each stage that runs now: in groups of their own a terminal does not reach them. */
+const running = new Set<(name: Deno.Signal) => void>();
+let listening = false;
+
+/** Passes on what is to end this program. */
+function listen(): void {
+  if (listening) return;
+  listening = true;
+  for (const [name, code] of [["SIGHUP", 129], ["SIGINT", 130], ["SIGTERM", 143]] as const) {
+    Deno.addSignalListener(name, () => {
+      console.error(`stopped by ${name}`);
+      running.forEach((signal) => signal("SIGTERM"));
+      Deno.exit(code);
+    });
+  }
+}
+
 /** Runs a stage, showing what it says as it says it. */
 export async function runStage(
   name: string,
@@ -75,13 +92,8 @@ export async function runStage(
       // Nothing of it is left.
     }
   };
-  const interrupted = () => {
-    signal("SIGTERM");
-    Deno.exit(130);
-  };
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    Deno.addSignalListener(name, interrupted);
-  }
+  running.add(signal);
+  listen();
   let late = false;
   let last: ReturnType<typeof setTimeout> | undefined;
   const timer = setTimeout(() => {
@@ -97,9 +109,7 @@ export async function runStage(
   ]);
   clearTimeout(timer);
   clearTimeout(last);
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    Deno.removeSignalListener(name, interrupted);
-  }
+  running.delete(signal);
   if (late) say(`${name}: stopped after ${options.seconds} seconds`);
   const seconds = (performance.now() - started) / 1000;
   say(`== ${name}: ${seconds.toFixed(1)} s`);
