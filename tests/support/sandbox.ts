@@ -146,7 +146,7 @@ export async function until<T>(
 
 async function withDeadline(body: Promise<void>): Promise<void> {
   const late = Promise.withResolvers<void>();
-  const timer = setTimeout(() => late.reject(new Error("not done in 120 s")), 120_000);
+  const timer = setTimeout(() => late.reject(new Error("not done in 240 s")), 240_000);
   try {
     await Promise.race([body, late.promise]);
   } finally {
