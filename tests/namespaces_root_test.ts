@@ -9,7 +9,8 @@ const PRINT = `for n in ${LIST}; do readlink $n; done`;
 
 /** A server and a client that asks until there is an answer. */
 function answerOn(port: number): string {
-  const ask = `nc -w 5 127.0.0.1 ${port} </dev/null 2>/dev/null`;
+  // The asker's end of input comes late: at it nc -l ends, whether it has answered or not.
+  const ask = `sleep 0.5 | nc -w 5 127.0.0.1 ${port} 2>/dev/null`;
   return `(echo answered | nc -l -p ${port}) & until ${ask}; do sleep 0.02; done`;
 }
 

@@ -81,8 +81,14 @@ export function reapOrphans({ all = false } = {}): void {
 }
 
 function groupsBelow(directory: string): string[] {
-  return [...Deno.readDirSync(directory)].filter((entry) => entry.isDirectory)
-    .flatMap(({ name }) => [`${directory}/${name}`, ...groupsBelow(`${directory}/${name}`)]);
+  try {
+    return [...Deno.readDirSync(directory)].filter((entry) => entry.isDirectory)
+      .flatMap(({ name }) => [`${directory}/${name}`, ...groupsBelow(`${directory}/${name}`)]);
+  } catch (error) {
+    // A monitor may be removing it right now.
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
 }
 
 function filesBelow(directory: string): string[] {
