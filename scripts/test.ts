@@ -18,7 +18,7 @@ const STAGES = ["unit", "root", "peers", "vm"] as const;
 type Stage = typeof STAGES[number];
 
 /** An emulated machine is some ten times slower: what is repeated often is repeated less, or longer. */
-const EMULATED = 0.1;
+const EMULATED = 0.05;
 
 const word = Deno.args[0] ?? "all";
 const filter = Deno.args[1];
