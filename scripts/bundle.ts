@@ -25,6 +25,7 @@ const V8_FLAGS = [
   "--baseline-batch-compilation-threshold=262144",
   "--invocation-count-for-maglev=4000",
   "--invocation-count-for-maglev-osr=1000",
+  "--regexp-tier-up-ticks=50",
 ].join();
 
 const DAY = 24 * 60 * 60 * 1000;

@@ -1,4 +1,12 @@
-import { become, runProgram, TCGETS, TIOCGWINSZ, trySyscall, winsize } from "../../ffi/mod.ts";
+import {
+  become,
+  type Program,
+  runProgram,
+  TCGETS,
+  TIOCGWINSZ,
+  trySyscall,
+  winsize,
+} from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { Box } from "../spec/mod.ts";
 import { openProcess } from "./process_id.ts";
@@ -70,23 +78,33 @@ export interface ForegroundOptions {
   readonly input: boolean;
 }
 
+/** What this process is going to be for a container; made while the container is being set up. */
+export interface Foreground {
+  readonly tty: boolean;
+  readonly relay: Program;
+}
+
+/** Compiles what {@linkcode runInForeground} becomes. */
+export function prepareForeground({ tty, input }: ForegroundOptions): Foreground {
+  let terminal: RelayTerminal | undefined;
+  if (tty) {
+    const before = input ? terminalSettings(0) : undefined;
+    terminal = { input, settings: before && { before, raw: rawSettings(before) } };
+  }
+  return { tty, relay: compileRelay(terminal) };
+}
+
 /**
  * Gives this process over to a running container: from here on it is a program of some kilobytes that
  * forwards signals and the terminal, and exits as the container does. Never returns.
  *
  * @throws {CrateError}
  */
-export function runInForeground(launched: Launched, options: ForegroundOptions): never {
-  const { tty, input } = options;
+export function runInForeground(launched: Launched, { tty, relay }: Foreground): never {
   const { init, control } = launched;
   // An init that has ended already needs no signals; any descriptor will do in its place.
   const pidfd = openProcess(init) ?? control;
   const descriptors = [0, 1, 2, control, pidfd];
-  let terminal: RelayTerminal | undefined;
-  if (tty) {
-    descriptors.push(receiveConsole(launched));
-    const before = input ? terminalSettings(0) : undefined;
-    terminal = { input, settings: before && { before, raw: rawSettings(before) } };
-  }
-  return become(compileRelay(terminal), { name: "crate-run", descriptors });
+  if (tty) descriptors.push(receiveConsole(launched));
+  return become(relay, { name: "crate-run", descriptors });
 }

@@ -14,7 +14,9 @@ export {
 } from "./container.ts";
 export { type ContainerRoot, execInContainer, type ExecOptions } from "./exec.ts";
 export {
+  type Foreground,
   type ForegroundOptions,
+  prepareForeground,
   runInForeground,
   terminalSettings,
   windowSize,

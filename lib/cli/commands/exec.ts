@@ -4,7 +4,9 @@ import {
   type ContainerRoot,
   execInContainer,
   findId,
+  type Foreground,
   nullStdio,
+  prepareForeground,
   runInForeground,
   terminalSettings,
   windowSize,
@@ -66,10 +68,13 @@ export default async function exec(call: ExecCall): Promise<number> {
     throw new CrateError("INVALID", `--workdir must be absolute, got "${options.workdir}"`);
   }
   const none = detach || tty || !input ? nullStdio() : 0;
+  let foreground = undefined as Foreground | undefined;
   const launched = await execInContainer({
     beforeStart: () => {
+      if (detach) return;
+      foreground = prepareForeground({ tty, input });
       // From here on they are the container's.
-      if (!detach) blockSignals();
+      blockSignals();
     },
     root,
     id,
@@ -97,6 +102,6 @@ export default async function exec(call: ExecCall): Promise<number> {
       };
     },
   });
-  if (detach) return 0;
-  runInForeground(launched, { tty, input });
+  if (foreground === undefined) return 0;
+  runInForeground(launched, foreground);
 }

@@ -8,8 +8,10 @@ import {
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
+  type Foreground,
   nullStdio,
   prepareContainer,
+  prepareForeground,
   runInForeground,
   startContainer,
   terminalSettings,
@@ -71,6 +73,7 @@ export default async function run(call: RunCall): Promise<number> {
   // docker's rule is that it must not be there yet.
   if (cidfile !== undefined) write("--cidfile", cidfile, () => createFile(cidfile, id));
   const written = cidfile === undefined ? [] : [cidfile];
+  let foreground = undefined as Foreground | undefined;
   let launched;
   try {
     ({ launched } = await startContainer(prepared, ({ init }) => {
@@ -78,17 +81,19 @@ export default async function run(call: RunCall): Promise<number> {
         write("--pid-file", pidFile, () => replaceFile(pidFile, String(init.pid)));
         written.push(pidFile);
       }
+      if (detach) return;
+      foreground = prepareForeground({ tty, input });
       // From here on they are the container's.
-      if (!detach) blockSignals();
+      blockSignals();
     }));
   } catch (error) {
     for (const file of written) Deno.removeSync(file);
     throw error;
   }
   log("debug", `container ${id} runs as pid ${launched.init.pid}`);
-  if (detach) {
+  if (foreground === undefined) {
     console.log(id);
     return 0;
   }
-  runInForeground(launched, { tty, input });
+  runInForeground(launched, foreground);
 }
