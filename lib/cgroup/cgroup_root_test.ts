@@ -15,6 +15,7 @@ import {
 
 const layout = detectLayout();
 const pureV2 = layout.v1.size === 0;
+if (!pureV2) console.log("skip: this host has not cgroup v2 alone: four tests of its groups");
 
 function fails(body: () => void, code: ErrorCode, ...words: (string | RegExp)[]): void {
   assert.throws(body, (error) => {
