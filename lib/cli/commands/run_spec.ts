@@ -1,4 +1,4 @@
-import { close, mkdirAll, O_DIRECTORY, O_PATH, open, randomHex } from "../../../ffi/mod.ts";
+import { close, exists, mkdirAll, O_DIRECTORY, O_PATH, open, randomHex } from "../../../ffi/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
@@ -39,6 +39,9 @@ import { environment } from "./environment.ts";
 type Options = RunCall["options"];
 
 const MAX_USER_FILE = 1 << 20;
+
+/** Only there when selinuxfs is mounted: the kernel has its directory even where no policy is in force. */
+const SELINUX = "/sys/fs/selinux/enforce";
 
 /** Where the container's root filesystem comes from. */
 interface RootFilesystem {
@@ -136,7 +139,7 @@ function mountsOf(options: Options, root: RootFilesystem, cwd: string): Mount[] 
   const mounts: Mount[] = [];
   for (const word of options.volume) {
     const { mount, relabel } = parseVolume(word, cwd);
-    if (relabel !== undefined && isDirectory("/sys/fs/selinux")) {
+    if (relabel !== undefined && exists(SELINUX)) {
       throw new CrateError("UNSUPPORTED", `--volume ${word}: SELinux labels are not supported yet`);
     }
     mounts.push(mount);
