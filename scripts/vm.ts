@@ -109,7 +109,9 @@ function machine(found: Kernel, options: Options, folder: string): string[] {
     ...["-smp", String(options.cpus), "-m", String(options.memory)],
     ...["-object", `memory-backend-memfd,id=memory,size=${options.memory}M,share=on`],
     ...["-kernel", found.image, "-initrd", `${folder}/initramfs`],
-    ...["-append", "cgroup_no_v1=all console=ttyS0 panic=-1 quiet apparmor=0"],
+    // norandmaps: what a program's code was translated to serves its next start too, at the same
+    // addresses. Deno starts in half the time.
+    ...["-append", "cgroup_no_v1=all console=ttyS0 panic=-1 quiet apparmor=0 norandmaps"],
     ...["-serial", `file:${folder}/console`],
     ...["-chardev", `socket,id=files,path=${folder}/socket`],
     ...["-device", "vhost-user-fs-pci,chardev=files,tag=root,queue-size=1024"],
