@@ -1,0 +1,107 @@
+import { CrateError } from "../../errors.ts";
+import { type Authority, authorizing } from "./authorize.ts";
+import { type Credentials, findCredentials } from "./credentials.ts";
+import { ConnectionError } from "./errors.ts";
+import { isListed, isLoopback, type Place } from "./hosts.ts";
+import type { Settings } from "./options.ts";
+import { following } from "./redirect.ts";
+import { backoff, retrying } from "./retry.ts";
+import type { Answer, Connections, Request, Transport } from "./transport.ts";
+
+/** A request to a registry, by its path there: `/v2/library/alpine/manifests/latest`. */
+export type PathRequest = Omit<Request, "url"> & { readonly path: string };
+
+/** One registry, as one user sees it: all layers between a path and its answer. */
+export class RegistryClient {
+  /** Redirects around authorization around retries around the network. */
+  readonly #send: Transport;
+  #origin: string | undefined;
+  #probe: Promise<string> | undefined;
+  #credentials: Promise<Credentials | undefined> | undefined;
+
+  /** @param given credentials, instead of what the files have. */
+  constructor(
+    readonly place: Place,
+    readonly connections: Connections,
+    readonly settings: Settings,
+    given?: Credentials,
+  ) {
+    const authority: Authority = {
+      domain: place.domain,
+      origin: () => this.#origin,
+      credentials: () =>
+        this.#credentials ??= given !== undefined
+          ? Promise.resolve(given)
+          : findCredentials(place.domain, place.path, settings),
+    };
+    const patient = retrying(connections.send, settings);
+    this.#send = following(authorizing(patient, authority, settings));
+  }
+
+  /** Sends to the registry, whatever it takes. @throws {CrateError} */
+  async request(request: PathRequest): Promise<Answer> {
+    const { path, ...rest } = request;
+    return await this.send({ ...rest, url: new URL(path, await this.origin()) });
+  }
+
+  /** Sends to where the registry told us to. Credentials go along to the registry's own origin only. */
+  send(request: Request): Promise<Answer> {
+    return this.#send(request);
+  }
+
+  /**
+   * `https://host`. This machine's own registries and those that are allowed to be insecure are asked whether they speak plain
+   * HTTP, without telling them anything.
+   */
+  async origin(): Promise<string> {
+    const { host } = this.place;
+    const local = isLoopback(host);
+    if (!local && !isListed(host, this.settings.insecureRegistries)) {
+      return this.#origin = checkOrigin(`https://${host}`, host);
+    }
+    // Docker tries HTTPS first. On loopback, where nobody listens in, plain HTTP is the usual and the faster.
+    this.#probe ??= this.#findOrigin(local ? ["http", "https"] : ["https", "http"]);
+    try {
+      return this.#origin = await this.#probe;
+    } catch (error) {
+      this.#probe = undefined;
+      throw error;
+    }
+  }
+
+  async #findOrigin(schemes: readonly string[]): Promise<string> {
+    const { connections, settings, place } = this;
+    for (let attempt = 1;; attempt++) {
+      let failure: unknown;
+      for (const scheme of schemes) {
+        const origin = checkOrigin(`${scheme}://${place.host}`, place.host);
+        try {
+          const answer = await connections.send({ method: "GET", url: new URL("/v2/", origin) });
+          answer.cancel();
+          // What a TLS server answers to plain HTTP.
+          if (answer.status !== 400) return origin;
+        } catch (error) {
+          if (!(error instanceof ConnectionError)) throw error;
+          // A certificate that is not trusted says more than a refusal of plain HTTP.
+          if (failure === undefined || !error.passes) failure = error;
+        }
+      }
+      failure ??= new CrateError("FAILED", `${place.host} is not a registry: it answers 400`);
+      if (attempt >= settings.attempts || !(failure instanceof ConnectionError && failure.passes)) {
+        throw failure;
+      }
+      await settings.sleep(backoff(attempt, settings.random), settings.signal);
+    }
+  }
+}
+
+function checkOrigin(origin: string, host: string): string {
+  const url = URL.parse(origin);
+  if (url === null || url.pathname !== "/" || url.username !== "" || url.hostname === "") {
+    throw new CrateError(
+      "INVALID",
+      `${host} is not the name of a registry: it must be HOST or HOST:PORT`,
+    );
+  }
+  return url.origin;
+}
