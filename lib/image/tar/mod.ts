@@ -9,3 +9,4 @@ export {
   type TarType,
 } from "./entry.ts";
 export { TarReader } from "./reader.ts";
+export { TAR_END, tarHeader, tarPadding } from "./writer.ts";
