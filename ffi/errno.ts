@@ -52,6 +52,7 @@ export const ELOOP = 40;
 export const ENOSPC = 28;
 export const EOPNOTSUPP = 95;
 export const ECONNRESET = 104;
+export const EDQUOT = 122;
 
 /** A system call failed: which, why, and on what path. */
 export class SyscallError extends Error {

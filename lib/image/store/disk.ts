@@ -1,0 +1,189 @@
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  close,
+  EACCES,
+  EDQUOT,
+  EINTR,
+  ENOENT,
+  ENOSPC,
+  ENOTDIR,
+  EPERM,
+  EROFS,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_RDONLY,
+  O_WRONLY,
+  open,
+  ProgramBuilder,
+  randomHex,
+  readDirectory,
+  runProgramAsync,
+  STATX_BASIC_STATS,
+  statx_layout,
+  syscall,
+  SyscallError,
+  trySyscall,
+  writeAll,
+} from "../../../ffi/mod.ts";
+import { CrateError } from "../../errors.ts";
+import type { Paths } from "./layout.ts";
+
+// What the store does with files: whole or not at all, and still so after the power failed.
+
+const STATX_SIZE = 256;
+
+/** What is at a path, links not followed. */
+export interface Status {
+  readonly inode: number;
+  readonly mode: number;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** Looks at an open file, or at a path; undefined when nothing is there. @throws {SyscallError} */
+export function status(at: number | string): Status | undefined {
+  const buffer = new Uint8Array(STATX_SIZE);
+  const result = typeof at === "number"
+    ? trySyscall("statx", at, "", AT_EMPTY_PATH, STATX_BASIC_STATS, buffer)
+    : trySyscall("statx", AT_FDCWD, at, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, buffer);
+  if (result === -ENOENT || result === -ENOTDIR) return undefined;
+  if (result < 0) throw new SyscallError("statx", -result, `${at}`);
+  return {
+    inode: statx_layout.get(buffer, "stx_ino"),
+    mode: statx_layout.get(buffer, "stx_mode"),
+    size: statx_layout.get(buffer, "stx_size"),
+  };
+}
+
+/** The names in a directory; none when it is not there. @throws {SyscallError} */
+export function namesIn(directory: string): string[] {
+  try {
+    return readDirectory(directory);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** Whether an error says that nothing is at the path. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof SyscallError && (error.errno === ENOENT || error.errno === ENOTDIR);
+}
+
+/** Renames, over what may be there. @throws {SyscallError} */
+export function rename(from: string, to: string, flags = 0): void {
+  const result = trySyscall("renameat2", AT_FDCWD, from, AT_FDCWD, to, flags);
+  if (result < 0) throw new SyscallError("renameat2", -result, to);
+}
+
+/** Removes a file; one that is not there is fine. @throws {SyscallError} */
+export function unlinkIfThere(path: string): void {
+  const result = trySyscall("unlinkat", AT_FDCWD, path, 0);
+  if (result < 0 && result !== -ENOENT) throw new SyscallError("unlinkat", -result, path);
+}
+
+/** Makes what was done to a directory's names last. @throws {SyscallError} */
+export function syncDirectory(path: string): void {
+  const fd = open(path, O_RDONLY | O_DIRECTORY);
+  try {
+    syscall("fsync", fd);
+  } finally {
+    close(fd);
+  }
+}
+
+/** fsync(2) or syncfs(2) on another thread: other streams go on meanwhile. @throws {SyscallError} */
+export async function sync(call: "fsync" | "syncfs", fd: number): Promise<void> {
+  const p = new ProgramBuilder();
+  const result = p.variable("result", 4);
+  const back = p.label("back");
+  p.call(call, [fd], { result, negative: back });
+  p.place(back);
+  p.return();
+  for (;;) {
+    const got = (await runProgramAsync(p.build())).value(result);
+    if (got >= 0) return;
+    if (got !== -EINTR) throw new SyscallError(call, -got);
+  }
+}
+
+/** A name in the folder for what is on its way. */
+export function temporaryPath(paths: Paths): string {
+  return `${paths.temporary}/${randomHex(8)}`;
+}
+
+/**
+ * Writes a file whole under its name, replacing what is there: written elsewhere, synced, renamed, and
+ * the directory synced. Under the store's lock: nobody takes the temporary file for a dead one's.
+ *
+ * @param lasting false: what a reboot ends, and so needs no sync.
+ * @throws {SyscallError} nothing has changed then.
+ */
+export function writeWhole(
+  paths: Paths,
+  path: string,
+  data: string | Uint8Array,
+  lasting = true,
+): void {
+  const temporary = temporaryPath(paths);
+  const fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0o644);
+  try {
+    try {
+      writeAll(fd, data, path);
+      if (lasting) syscall("fsync", fd);
+    } finally {
+      close(fd);
+    }
+    rename(temporary, path);
+  } catch (error) {
+    trySyscall("unlinkat", AT_FDCWD, temporary, 0);
+    throw error;
+  }
+  if (lasting) syncDirectory(path.slice(0, path.lastIndexOf("/")));
+}
+
+/** An error of the kernel's as a sentence: what was being done, and what would help. */
+export function explain(error: unknown, paths: Paths, what: string): unknown {
+  if (!(error instanceof SyscallError)) return error;
+  const { errno, code } = error;
+  if (errno === ENOSPC || errno === EDQUOT) {
+    return new CrateError(
+      "FAILED",
+      `cannot ${what}: no space left in ${paths.root} (${code}); ` +
+        "crate image prune frees what no image needs",
+      { cause: error },
+    );
+  }
+  const denied = errno === EACCES || errno === EPERM || errno === EROFS;
+  return new CrateError(
+    denied ? "PERMISSION" : "FAILED",
+    `cannot ${what} in ${paths.root}: ${error.message}` +
+      (denied ? "; image_root names another directory" : ""),
+    { cause: error },
+  );
+}
+
+/** Does it, and makes a sentence of the kernel's error. @throws {CrateError} */
+export function explained<T>(paths: Paths, what: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    throw explain(error, paths, what);
+  }
+}
+
+/** The same of what takes its time. @throws {CrateError} */
+export async function explainedAsync<T>(
+  paths: Paths,
+  what: string,
+  act: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw explain(error, paths, what);
+  }
+}
