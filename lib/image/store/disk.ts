@@ -145,11 +145,30 @@ export function writeWhole(
   if (lasting) syncDirectory(path.slice(0, path.lastIndexOf("/")));
 }
 
+/** Blocks for a long index.json, and for a directory that grows by its name. */
+const RESERVE = 256 << 10;
+
+/** Sets some room aside; without any to spare it is done another time. @throws {SyscallError} */
+export function makeReserve(paths: Paths): void {
+  if (status(paths.reserve) !== undefined) return;
+  const fd = open(paths.reserve, O_WRONLY | O_CREAT, 0o600);
+  // A filesystem that cannot allocate gives no room, and takes none.
+  const result = trySyscall("fallocate", fd, 0, 0, RESERVE);
+  close(fd);
+  if (result < 0) unlinkIfThere(paths.reserve);
+}
+
+/** Whether an error, or the one that caused it, says that the disk is full. */
+export function isFull(error: unknown): boolean {
+  if (error instanceof CrateError) return isFull(error.cause);
+  return error instanceof SyscallError && (error.errno === ENOSPC || error.errno === EDQUOT);
+}
+
 /** An error of the kernel's as a sentence: what was being done, and what would help. */
 export function explain(error: unknown, paths: Paths, what: string): unknown {
   if (!(error instanceof SyscallError)) return error;
   const { errno, code } = error;
-  if (errno === ENOSPC || errno === EDQUOT) {
+  if (isFull(error)) {
     return new CrateError(
       "FAILED",
       `cannot ${what}: no space left in ${paths.root} (${code}); ` +

@@ -16,7 +16,16 @@ import { CrateError } from "../../errors.ts";
 import { isDigest } from "../names/mod.ts";
 import type { Descriptor, Digest } from "../types.ts";
 import { MAX_DOCUMENT, readDocument } from "./blobs.ts";
-import { explainedAsync, namesIn, rename, status, temporaryPath, unlinkIfThere } from "./disk.ts";
+import {
+  explainedAsync,
+  isFull,
+  makeReserve,
+  namesIn,
+  rename,
+  status,
+  temporaryPath,
+  unlinkIfThere,
+} from "./disk.ts";
 import { type Entry, readIndex } from "./index.ts";
 import { blobPath, digestOf, type Paths } from "./layout.ts";
 import { dropLayer, findLayer, treesWithoutRecord } from "./layers.ts";
@@ -199,13 +208,27 @@ export function collect(
 ): Promise<Collected> {
   return explainedAsync(paths, "remove what no image needs", async () => {
     const { doomed, collected } = await underLock(paths, LOCK_EX, () => {
-      change();
+      withReserve(paths, change);
       const collected = sweep(paths, options.partials ?? false);
       return { collected, doomed: takeDead(paths) };
     });
     finish(doomed);
+    makeReserve(paths);
     return collected;
   });
+}
+
+/**
+ * Removing an image takes room for the new index.json. Where there is none, the reserve gives it.
+ */
+function withReserve(paths: Paths, change: () => void): void {
+  try {
+    change();
+  } catch (error) {
+    if (!isFull(error) || status(paths.reserve) === undefined) throw error;
+    unlinkIfThere(paths.reserve);
+    change();
+  }
 }
 
 function sweep(paths: Paths, partials: boolean): Collected {

@@ -11,6 +11,7 @@ import type { Digest } from "../types.ts";
 //   crate/layers/<alg>-<hex>   an unpacked layer's record, by its diffID: where, how large
 //   crate/l/<short>        its tree. Names are short, since an overlay of 128 layers names 128
 //   crate/pins/<hex>       what a container needs, by its state directory
+//   crate/reserve          some room, so that on a full disk something can still be removed
 //   crate/tmp/<random>     files on their way to a name; trees on their way out
 //
 // A layer is there when its record is. A tree in l/ without a record belongs to whoever holds its
@@ -40,6 +41,7 @@ export interface Paths {
   readonly layers: string;
   readonly trees: string;
   readonly pins: string;
+  readonly reserve: string;
   readonly temporary: string;
 }
 
@@ -60,6 +62,7 @@ export function storePaths(root: string): Paths {
     layers: `${own}/layers`,
     trees: `${own}/l`,
     pins: `${own}/pins`,
+    reserve: `${own}/reserve`,
     temporary: `${own}/tmp`,
   };
 }

@@ -1,6 +1,6 @@
 import { exists, LOCK_EX, mkdirAll, readText } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { explained, explainedAsync, writeWhole } from "./disk.ts";
+import { explained, explainedAsync, makeReserve, writeWhole } from "./disk.ts";
 import { EMPTY_INDEX } from "./index.ts";
 import { OCI_LAYOUT, type Paths, VERSION } from "./layout.ts";
 import { underLock } from "./lock.ts";
@@ -21,6 +21,7 @@ export async function prepare(paths: Paths): Promise<void> {
       for (const folder of [...folders, paths.pins, paths.temporary]) mkdirAll(folder, 0o700);
       for (const algorithm of ["sha256", "sha512"]) mkdirAll(`${paths.blobs}/${algorithm}`, 0o755);
       await underLock(paths, LOCK_EX, () => {
+        makeReserve(paths);
         // The version comes last: with it, all is there.
         if (!exists(paths.index)) writeWhole(paths, paths.index, EMPTY_INDEX);
         if (!exists(paths.ociLayout)) writeWhole(paths, paths.ociLayout, OCI_LAYOUT);
