@@ -290,6 +290,19 @@ export async function runProgramAsync(program: Program): Promise<Run> {
   return reader(program, memory);
 }
 
+/** Walks encoded steps in this process, on this thread, to their `return`. */
+export function walk(steps: number, header: number): void {
+  const { symbols, entry } = machine ?? start();
+  symbols.bsearch(steps, header, ONE, 1, entry);
+}
+
+/** Walks encoded steps in this process, on another thread, to their `return`. */
+export async function walkAsync(steps: number, header: number): Promise<void> {
+  const { entry, path } = machine ?? start();
+  asynchronous ??= openAsynchronous(path);
+  await asynchronous.bsearch(steps, header, ONE, 1, entry);
+}
+
 /** Opens what this room needs of the runtime now, so that `ffi` may be revoked afterwards. */
 export function openLibc(options: { asynchronous?: boolean } = {}): void {
   const { path } = machine ?? start();

@@ -48,6 +48,7 @@ export {
   valueOf,
 } from "./program/builder.ts";
 export { type Encoded, encodeElf, STEP_SIZE } from "./program/encode.ts";
+export { CallBatch, FixedCells } from "./batch.ts";
 export { randomHex } from "./random.ts";
 export { decodeText, encodeText } from "./text.ts";
 export { printProgram } from "./program/print.ts";

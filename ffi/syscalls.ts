@@ -73,7 +73,7 @@ const TABLE = {
   getegid: [108, 177, ""],
   pwrite64: [18, 68, "fd address dec dec"],
   flistxattr: [196, 13, "fd address dec"],
-  fsetxattr: [188, 7, "fd path address dec hex"],
+  fsetxattr: [190, 7, "fd path address dec hex"],
   fchown: [93, 55, "fd dec dec"],
   utimensat: [280, 88, "dirfd path address AT"],
   linkat: [265, 37, "dirfd path dirfd path AT"],

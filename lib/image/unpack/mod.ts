@@ -1,0 +1,5 @@
+// A layer's compressed bytes -> a directory as overlayfs wants it: checked, and safe whatever is in it.
+export { type Compression, sniff } from "./inflate.ts";
+export type { UnpackLimits } from "./limits.ts";
+export { type Unpacked, unpackLayer, type UnpackOptions } from "./unpack.ts";
+export type { OverlayXattrs } from "./xattrs.ts";

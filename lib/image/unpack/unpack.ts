@@ -1,0 +1,193 @@
+import { createHash } from "node:crypto";
+import { SyscallError, trySyscall } from "../../../ffi/mod.ts";
+import { CrateError } from "../../errors.ts";
+import { TarReader } from "../tar/mod.ts";
+import type { Descriptor, Digest } from "../types.ts";
+import { type Compression, inflate, sniff } from "./inflate.ts";
+import { FREE_BYTES, type UnpackLimits, withDefaults } from "./limits.ts";
+import { LayerWriter } from "./writer.ts";
+import type { OverlayXattrs } from "./xattrs.ts";
+
+/** What {@linkcode unpackLayer} needs. */
+export interface UnpackOptions {
+  /** The compressed bytes, from the blob's beginning. Its chunks must not be changed afterwards. */
+  readonly source: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly descriptor: Descriptor;
+  /** The digest of the uncompressed bytes, from the image's config. */
+  readonly diffId: Digest;
+  /** By the media type. The first bytes decide when they say otherwise. */
+  readonly compression: Compression;
+  /** An empty directory to fill. After a failure it holds a part, for the caller to remove. */
+  readonly directory: string;
+  /** The directories of the layers below, the uppermost first. */
+  readonly lowers?: readonly string[];
+  /** The compressed bytes are also written here, but for the first `have`, which are there already. */
+  readonly blob?: { readonly fd: number; readonly have: number };
+  /** `trusted` for root; `user` inside a user namespace. */
+  readonly xattrs: OverlayXattrs;
+  readonly limits?: UnpackLimits;
+  /** Called with how many compressed bytes are read. */
+  readonly onProgress?: (compressed: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What a layer was. */
+export interface Unpacked {
+  /** Uncompressed bytes. */
+  readonly size: number;
+  readonly entries: number;
+  /** Devices that a user namespace cannot make, left out as podman and containerd do. */
+  readonly skippedDevices: number;
+}
+
+const WRITE = 1 << 19;
+
+/**
+ * Unpacks a layer into a directory in overlayfs's form, in one pass: its compressed size and digest, its
+ * diffID and every entry are checked on the way. The files are in the page cache then, not on the
+ * disk: who makes the directory count calls `syncfs` first.
+ *
+ * @throws {CrateError} `INVALID`: not the layer it should be, or a hostile one; `FAILED`: the disk is full;
+ * `PERMISSION`: an owner that this user namespace does not have. The sentence names the layer and the entry.
+ */
+export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
+  const { descriptor, signal } = options;
+  const limits = withDefaults(options.limits);
+  const input = new Input(options);
+  let writer: LayerWriter | undefined;
+  try {
+    writer = new LayerWriter(options.directory, options.lowers ?? [], options.xattrs, limits);
+    const made = writer;
+    const tar = new TarReader(made, { entries: limits.entries });
+    const [algorithm] = options.diffId.split(":");
+    const hash = createHash(algorithm!);
+    let size = 0;
+    const compression = await input.begin();
+    for await (const chunk of inflate(input.chunks(), compression)) {
+      size += chunk.length;
+      if (size > limits.bytes) {
+        throw new CrateError("INVALID", `it has more than ${limits.bytes} bytes uncompressed`);
+      }
+      if (size > FREE_BYTES && size > input.size * limits.ratio) {
+        throw new CrateError(
+          "INVALID",
+          `${input.size} compressed bytes become more than ${limits.ratio} times as many`,
+        );
+      }
+      hash.update(chunk);
+      tar.push(chunk);
+      made.queue.submitWhenFull();
+      await made.queue.drain(2);
+      signal?.throwIfAborted();
+    }
+    input.check();
+    const diffId = `${algorithm}:${hash.digest("hex")}`;
+    if (diffId !== options.diffId) {
+      throw new CrateError(
+        "INVALID",
+        `its uncompressed bytes have the digest ${diffId}, and the image's config says ${options.diffId}`,
+      );
+    }
+    tar.finish();
+    await made.finish();
+    return { size, entries: made.entries, skippedDevices: made.skipped };
+  } catch (error) {
+    await input.cancel(error);
+    if (error instanceof CrateError) {
+      throw new CrateError(error.code, `layer ${descriptor.digest}: ${error.message}`, {
+        cause: error,
+      });
+    }
+    throw error;
+  } finally {
+    await writer?.close();
+  }
+}
+
+/** The compressed side: counts, hashes, and keeps a copy. */
+class Input {
+  size = 0;
+  readonly #options: UnpackOptions;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #hash;
+  readonly #head: Uint8Array<ArrayBuffer>[] = [];
+
+  constructor(options: UnpackOptions) {
+    this.#options = options;
+    this.#hash = createHash(options.descriptor.digest.split(":")[0]!);
+    this.#reader = options.source.getReader();
+  }
+
+  /** Reads enough to see what it is. */
+  async begin(): Promise<Compression> {
+    const head = new Uint8Array(4);
+    let have = 0;
+    while (have < head.length) {
+      const chunk = await this.#read();
+      if (chunk === undefined) break;
+      this.#head.push(chunk);
+      const part = chunk.subarray(0, head.length - have);
+      head.set(part, have);
+      have += part.length;
+    }
+    return sniff(head);
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    yield* this.#head;
+    this.#head.length = 0;
+    for (;;) {
+      const chunk = await this.#read();
+      if (chunk === undefined) return;
+      yield chunk;
+    }
+  }
+
+  async #read(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const { descriptor, blob, onProgress, signal } = this.#options;
+    signal?.throwIfAborted();
+    const { done, value } = await this.#reader.read();
+    if (done) return undefined;
+    if (this.size + value.length > descriptor.size) {
+      throw new CrateError(
+        "INVALID",
+        `it has more than the ${descriptor.size} bytes it should have`,
+      );
+    }
+    this.#hash.update(value);
+    if (blob !== undefined) keep(blob.fd, value, this.size, blob.have);
+    this.size += value.length;
+    onProgress?.(this.size);
+    return value;
+  }
+
+  /** @throws {CrateError} when it was not the blob. */
+  check(): void {
+    const { size, digest } = this.#options.descriptor;
+    if (this.size !== size) {
+      throw new CrateError("INVALID", `it has ${this.size} bytes and should have ${size}`);
+    }
+    const found = `${digest.split(":")[0]}:${this.#hash.digest("hex")}`;
+    if (found !== digest) throw new CrateError("INVALID", `its bytes have the digest ${found}`);
+  }
+
+  async cancel(reason: unknown): Promise<void> {
+    await this.#reader.cancel(reason).catch(() => {});
+  }
+}
+
+/** Writes what of a chunk at `offset` of the blob is not there yet. */
+function keep(fd: number, chunk: Uint8Array<ArrayBuffer>, offset: number, have: number): void {
+  let at = Math.max(0, have - offset);
+  while (at < chunk.length) {
+    const part = chunk.subarray(at, at + WRITE);
+    const count = trySyscall("pwrite64", fd, part, part.length, offset + at);
+    if (count < 0) {
+      const error = new SyscallError("pwrite64", -count);
+      throw error.code === "ENOSPC"
+        ? new CrateError("FAILED", "no space left on the device for the blob", { cause: error })
+        : error;
+    }
+    at += count;
+  }
+}
