@@ -185,7 +185,10 @@ function finish(doomed: readonly Doomed[]): void {
 export function clearDead(paths: Paths): Promise<void> {
   return explainedAsync(paths, "remove what was left unfinished", () => {
     const left = [paths.leases, paths.locks, paths.temporary].some((at) => namesIn(at).length > 0);
-    if (!left) return Promise.resolve();
+    // Who died between a layer's record and its tree had neither.
+    if (!left && namesIn(paths.trees).length === namesIn(paths.layers).length) {
+      return Promise.resolve();
+    }
     using held = tryLock(paths.lock, LOCK_EX);
     const doomed = held === undefined ? [] : takeDead(paths);
     held?.[Symbol.dispose]();
