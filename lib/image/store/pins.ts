@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import {
   close,
+  encodeText,
   exists,
   LOCK_EX,
   LOCK_SH,
@@ -12,7 +12,8 @@ import {
   writeAll,
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { isDigest } from "../names/mod.ts";
+import { digestOf } from "../documents/mod.ts";
+import { digestHex, isDigest } from "../names/mod.ts";
 import type { Digest } from "../types.ts";
 import {
   explainedAsync,
@@ -51,7 +52,7 @@ export interface Pin extends Disposable {
 
 /** A container has one pin, whichever image it was last of. */
 function pinPath(paths: Paths, directory: string): string {
-  return `${paths.pins}/${createHash("sha256").update(directory).digest("hex").slice(0, 32)}`;
+  return `${paths.pins}/${digestHex(digestOf(encodeText(directory)))}`;
 }
 
 /**
