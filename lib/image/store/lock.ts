@@ -19,16 +19,17 @@ import type { Paths } from "./layout.ts";
 // 1. A layer's (crate/locks/<diffID>), exclusive, while it is unpacked.
 // 2. A blob's (crate/partial/<digest>, the partial file itself), exclusive, while it is fetched.
 // 3. The store's (crate/lock), for moments: shared by whoever adds something that is needed (a lease's
-//    line, a pin, a document) or looks whether it is there; exclusive for whoever changes index.json
-//    or removes what nobody needs. So between "it is there" and "I need it" nobody removes it, and
+//    line, a pin, a document, a tree, a layer's record); exclusive for whoever changes index.json or
+//    removes what nobody needs. So between "I need it" and "it is there" nobody removes it, and
 //    index.json has one writer.
 // 4. A lease's and a pin's (the files themselves), exclusive, by their owner for as long as it is at
-//    work; a tree's in l/ by the one who unpacks into it. Others only ever try them, to see who lives.
+//    work; a tree's in l/ by the one who unpacks into it. Nobody waits for these: others only try
+//    them, to see who lives.
 //
-// They are taken in this order, and one of the later ones is never held while one of the earlier is
-// waited for. Two of one kind, a command with several layers on their way may hold; it goes on with
-// each of them without waiting for the others, so the holder of a lock that is waited for always
-// gets to its end. The store's lock is never held over an await that depends on anybody else.
+// The first three are taken in this order: who unpacks a layer while its blob comes takes the layer's
+// first. A command may hold several of one kind, for layers on their way at the same time; it goes on
+// with each of them without waiting for the others, so the holder of a lock that is waited for always
+// gets to its end. The store's lock is never held over a wait for anything.
 //
 // Who reads takes none: index.json, records and blobs appear whole under their names (rename(2)) and
 // never change there. Who finds an image's blob gone reads index.json again.

@@ -140,7 +140,10 @@ export class Store {
     return openPartial(this.#paths, lease, blob, signal);
   }
 
-  /** A layer's directory, to unpack into; undefined when the layer is there. See {@linkcode NewLayer}. */
+  /**
+   * A layer's directory, to unpack into; undefined when the layer is there. See {@linkcode NewLayer}. Who
+   * unpacks a layer while its blob comes takes the layer first, then the blob: so do all.
+   */
   newLayer(lease: Lease, diffId: Digest, signal?: AbortSignal): Promise<NewLayer | undefined> {
     return openLayer(this.#paths, lease, diffId, signal);
   }
