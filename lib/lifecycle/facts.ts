@@ -1,7 +1,10 @@
 import {
   AT_FDCWD,
+  close,
   ENOENT,
   ENOTDIR,
+  FSCONFIG_SET_STRING,
+  FSOPEN_CLOEXEC,
   S_IFCHR,
   S_IFDIR,
   S_IFMT,
@@ -14,7 +17,7 @@ import type { CgroupLayout } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { lastCapability } from "../security/mod.ts";
 import type { Spec } from "../spec/mod.ts";
-import { type CgroupHierarchy, type HostFacts, isBind } from "./program/mod.ts";
+import { type CgroupHierarchy, type HostFacts, isBind, needsLayers } from "./program/mod.ts";
 
 function statx(path: string): Uint8Array | undefined {
   const buffer = new Uint8Array(256);
@@ -63,6 +66,19 @@ function hierarchies(layout: CgroupLayout): CgroupHierarchy[] {
 }
 
 /**
+ * Whether overlayfs takes its layers one by one: it then looks for the directory at once. Before Linux
+ * 6.7 it does not know the option, and before 6.5 it takes any.
+ */
+function appendsLayers(): boolean {
+  const context = trySyscall("fsopen", "overlay", FSOPEN_CLOEXEC);
+  if (context < 0) return false;
+  const missing = "/proc/no such layer";
+  const result = trySyscall("fsconfig", context, FSCONFIG_SET_STRING, "lowerdir+", missing, 0);
+  close(context);
+  return result === -ENOENT;
+}
+
+/**
  * Looks up what the compiler must know of this host for a config.
  *
  * @throws {CrateError} `INVALID` for a mount whose source, or a root, that is not there.
@@ -92,5 +108,6 @@ export function gatherFacts(spec: Spec, layout: CgroupLayout): HostFacts {
     sourceKinds,
     cgroupHierarchies: wantsCgroups ? hierarchies(layout) : [],
     lastCapability: lastCapability(),
+    ...(needsLayers(spec.mounts ?? []) ? { overlayAppends: appendsLayers() } : {}),
   };
 }

@@ -11,6 +11,11 @@ export interface HostFacts {
   readonly cgroupHierarchies: readonly CgroupHierarchy[];
   /** The highest capability the kernel knows. */
   readonly lastCapability: number;
+  /**
+   * Whether an overlay's layers can be given one by one (`lowerdir+`, Linux 6.7): looked up when there
+   * are more than a page names.
+   */
+  readonly overlayAppends?: boolean;
 }
 
 /** One hierarchy of a host that still has cgroup v1. */

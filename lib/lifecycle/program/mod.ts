@@ -5,6 +5,7 @@ export { compileContainer, INIT_ANNOTATION } from "./compile.ts";
 export { candidates, EXECUTE } from "./execute.ts";
 export { deviceNumber } from "./devices.ts";
 export { isBind } from "./mounts.ts";
+export { needsLayers } from "./root.ts";
 export { compileExec, EXEC_PIDFD, type ExecInput } from "./exec.ts";
 export { FRAME_SIZE } from "./log.ts";
 export { namespace, namespaceFlag } from "./namespaces.ts";

@@ -12,10 +12,21 @@ import type { CompileInput } from "./input.ts";
 import { propagationFlag, sortOptions } from "./mount_options.ts";
 import { below, type Scope } from "./scope.ts";
 import { cloneTree, makeFilesystem, setAttributes } from "./mounts.ts";
+import { mountOverlay, overlayWay } from "./overlay.ts";
 
 /** The mount of a config that is the root filesystem itself, in place of `root.path`. */
 export function rootMount(mounts: readonly Mount[]): Mount | undefined {
   return mounts.find((mount) => below(mount.destination) === ".");
+}
+
+/** Whether the root is an overlay whose layers can only be given one by one. */
+export function needsLayers(mounts: readonly Mount[]): boolean {
+  const mount = rootMount(mounts);
+  // One short option is the usual case, and needs no look.
+  if (mount?.type !== "overlay" || mount.options?.every((option) => option.length < 256)) {
+    return false;
+  }
+  return overlayWay(sortOptions(mount.options ?? []).data) === "layers";
 }
 
 /** Nothing that happens in the container's mount namespace reaches the host. mount_namespaces(7) */
@@ -61,14 +72,14 @@ export function attachRoot(s: Scope, input: CompileInput): Cell {
     data.push(["upperdir", `${attachPoint}/upper`], ["workdir", `${attachPoint}/work`]);
     at = `${attachPoint}/root`;
   }
-  const root = makeFilesystem(
-    s,
-    mount.type ?? "none",
-    mount.source ?? "",
-    data,
-    options.attributes.set,
-    label,
-  );
+  const { type = "none", source = "" } = mount;
+  const attributes = options.attributes.set;
+  if (type === "overlay") {
+    const made = mountOverlay(s, input.facts, { at, source, data, attributes, label });
+    if (!made.attached) attachAt(s, made.root, at, label);
+    return made.root;
+  }
+  const root = makeFilesystem(s, type, source, data, attributes, label);
   attachAt(s, root, at, label);
   return root;
 }
