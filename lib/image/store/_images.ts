@@ -1,6 +1,13 @@
 // What the store's tests share: images of a few bytes, and directories that go afterwards.
 import assert from "node:assert/strict";
-import { digestOf, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from "../documents/mod.ts";
+import {
+  chainIds,
+  digestOf,
+  OCI_CONFIG,
+  OCI_INDEX,
+  OCI_LAYER,
+  OCI_MANIFEST,
+} from "../documents/mod.ts";
 import type { Descriptor, Digest, Document, Platform } from "../types.ts";
 import { type Lease, openStore, type Store } from "./mod.ts";
 
@@ -12,6 +19,7 @@ export interface TestImage {
   readonly config: Document;
   readonly layers: readonly Document[];
   readonly diffIds: readonly Digest[];
+  readonly chainIds: readonly Digest[];
 }
 
 export function bytesOf(text: string): Bytes {
@@ -39,7 +47,7 @@ export function imageOf(
     config: config.descriptor,
     layers: layers.map(({ descriptor }) => descriptor),
   }, OCI_MANIFEST);
-  return { root, config, layers, diffIds };
+  return { root, config, layers, diffIds, chainIds: chainIds(diffIds) };
 }
 
 /** An index of images. */
@@ -67,18 +75,18 @@ export async function put(
     await sink.putBlob(descriptor, give(bytes));
   }
   if (options.unpack ?? true) {
-    for (const diffId of image.diffIds) await unpack(store, sink.lease, diffId);
+    for (const chainId of image.chainIds) await unpack(store, sink.lease, chainId);
   }
   await sink.putDocument(image.root);
   await sink.putRoot(options.root ?? image.root);
 }
 
 /** @returns whether it did the work. */
-export async function unpack(store: Store, lease: Lease, diffId: Digest): Promise<boolean> {
-  await using layer = await store.newLayer(lease, diffId);
+export async function unpack(store: Store, lease: Lease, chainId: Digest): Promise<boolean> {
+  await using layer = await store.newLayer(lease, chainId);
   if (layer === undefined) return false;
-  Deno.writeTextFileSync(`${layer.path}/file`, diffId);
-  await layer.commit({ size: diffId.length, entries: 1 });
+  Deno.writeTextFileSync(`${layer.path}/file`, chainId);
+  await layer.commit({ size: chainId.length, entries: 1 });
   return true;
 }
 
@@ -110,9 +118,9 @@ export async function assertWhole(store: Store): Promise<void> {
     const source = store.source(image.id);
     assert.equal((await source.root()).descriptor.digest, image.descriptor.digest, name);
     for (const layer of image.content!.layers) await source.blob(layer).then(drain);
-    for (const diffId of image.content!.config.rootfs.diff_ids) {
-      const layer = store.layer(diffId);
-      if (layer !== undefined) assert.equal(Deno.readTextFileSync(`${layer.path}/file`), diffId);
+    for (const chainId of image.content!.chainIds) {
+      const layer = store.layer(chainId);
+      if (layer !== undefined) assert.equal(Deno.readTextFileSync(`${layer.path}/file`), chainId);
     }
   }
   for (const folder of ["leases", "tmp", "locks"]) {

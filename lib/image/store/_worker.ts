@@ -23,14 +23,14 @@ function numbered(n: number): TestImage {
   ]);
 }
 
-async function unpack(store: Store, lease: Lease, diffId: Digest): Promise<void> {
-  await using layer = await store.newLayer(lease, diffId);
+async function unpack(store: Store, lease: Lease, chainId: Digest): Promise<void> {
+  await using layer = await store.newLayer(lease, chainId);
   if (layer === undefined) return;
   mkdir(`${layer.path}/directory`);
-  for (let i = 0; i < 20; i++) createFile(`${layer.path}/directory/${i}`, diffId);
-  createFile(`${layer.path}/file`, diffId);
-  await layer.commit({ size: 21 * diffId.length, entries: 22 });
-  say(`unpacked ${diffId}`);
+  for (let i = 0; i < 20; i++) createFile(`${layer.path}/directory/${i}`, chainId);
+  createFile(`${layer.path}/file`, chainId);
+  await layer.commit({ size: 21 * chainId.length, entries: 22 });
+  say(`unpacked ${chainId}`);
 }
 
 /** As a pull does: piece by piece, going on where another was. */
@@ -48,7 +48,7 @@ async function pull(store: Store, word: string, image: TestImage, slow = 0): Pro
         say(`fetched ${descriptor.digest}`);
       }
     }
-    await unpack(store, sink.lease, image.diffIds[i]!);
+    await unpack(store, sink.lease, image.chainIds[i]!);
   });
   const failed = (await Promise.allSettled(tasks)).find(({ status }) => status === "rejected");
   if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
@@ -103,8 +103,8 @@ const JOBS: Record<string, (root: string, argument: string) => Promise<void>> = 
         try {
           using pin = await store.pin(found.image, { id: `${Deno.pid}`, directory });
           await pause(3);
-          for (const diffId of found.image.content!.config.rootfs.diff_ids) {
-            if (store.layer(diffId) === undefined) throw new Error(`pinned ${diffId} is gone`);
+          for (const chainId of found.image.content!.chainIds) {
+            if (store.layer(chainId) === undefined) throw new Error(`pinned ${chainId} is gone`);
           }
           pin.remove();
         } catch (error) {

@@ -13,6 +13,7 @@ import {
   trySyscall,
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
+import { chainIds } from "../documents/mod.ts";
 import { isDigest } from "../names/mod.ts";
 import type { Descriptor, Digest } from "../types.ts";
 import { MAX_DOCUMENT, readDocument } from "./blobs.ts";
@@ -70,7 +71,9 @@ export function digestsOf(paths: Paths, { descriptor }: Entry): Set<Digest> {
       found.add(configuration.digest);
       const { rootfs } = readFields(paths, configuration);
       const { diff_ids } = fieldsOf(rootfs);
-      if (Array.isArray(diff_ids)) diff_ids.filter(isDigest).forEach((id) => found.add(id));
+      if (Array.isArray(diff_ids)) {
+        chainIds(diff_ids.filter(isDigest)).forEach((id) => found.add(id));
+      }
     }
   }
   return found;
@@ -240,11 +243,11 @@ function sweep(paths: Paths, partials: boolean): Collected {
   const blobs: Digest[] = [];
   let freed = 0;
   for (const name of namesIn(paths.layers)) {
-    const diffId = digestOf(name);
-    if (diffId === undefined || stays.has(diffId)) continue;
-    freed += findLayer(paths, diffId)?.size ?? 0;
-    dropLayer(paths, diffId);
-    layers.push(diffId);
+    const chainId = digestOf(name);
+    if (chainId === undefined || stays.has(chainId)) continue;
+    freed += findLayer(paths, chainId)?.size ?? 0;
+    dropLayer(paths, chainId);
+    layers.push(chainId);
   }
   for (const algorithm of namesIn(paths.blobs)) {
     for (const hex of namesIn(`${paths.blobs}/${algorithm}`)) {

@@ -1,5 +1,11 @@
 import { CrateError } from "../../errors.ts";
-import { isIndexType, parseImageConfig, parseIndex, parseManifest } from "../documents/mod.ts";
+import {
+  chainIds,
+  isIndexType,
+  parseImageConfig,
+  parseIndex,
+  parseManifest,
+} from "../documents/mod.ts";
 import { formatPlatform, hostPlatform, selectPlatform } from "../names/mod.ts";
 import type { Descriptor, Digest, ImageConfig, Platform } from "../types.ts";
 import { hasBlob, readDocument } from "./blobs.ts";
@@ -26,6 +32,8 @@ export interface ImageContent {
   readonly manifest: Descriptor;
   readonly configDescriptor: Descriptor;
   readonly config: ImageConfig;
+  /** The unpacked layers' names in the store, the lowest first. */
+  readonly chainIds: readonly Digest[];
   /** The layers' blobs, the lowest first; `config.rootfs.diff_ids` goes along with them. */
   readonly layers: readonly Descriptor[];
   /** Bytes of its documents and layers as they came. */
@@ -94,11 +102,13 @@ function readContent(
   const config = parseImageConfig(readDocument(paths, configDescriptor), layers.length, source);
   if (platform !== undefined) checkPlatform(config, platform, source);
   const sizes = [...documents, configDescriptor, ...layers].map(({ size }) => size);
-  const unpacked = config.rootfs.diff_ids.map((diffId) => findLayer(paths, diffId)?.size);
+  const chain = chainIds(config.rootfs.diff_ids);
+  const unpacked = chain.map((chainId) => findLayer(paths, chainId)?.size);
   return {
     manifest,
     configDescriptor,
     config,
+    chainIds: chain,
     layers,
     compressed: sum(sizes),
     ...!unpacked.includes(undefined) && { unpacked: sum(unpacked as number[]) },

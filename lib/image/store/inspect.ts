@@ -18,13 +18,12 @@ export interface HistoryLine {
 
 /** How an image came to be. @throws {CrateError} the image's problem */
 export function historyOf(paths: Paths, image: Image): HistoryLine[] {
-  const { config, layers } = contentOf(image);
-  const { diff_ids } = config.rootfs;
+  const { config, layers, chainIds } = contentOf(image);
   let next = 0;
   const size = () => {
     const at = next++;
-    const diffId = diff_ids[at];
-    return (diffId && findLayer(paths, diffId)?.size) ?? layers[at]?.size ?? 0;
+    const chainId = chainIds[at];
+    return (chainId && findLayer(paths, chainId)?.size) ?? layers[at]?.size ?? 0;
   };
   const line = (entry: HistoryEntry, bytes: number): HistoryLine => ({
     ...entry.created !== undefined && { created: entry.created },
@@ -34,7 +33,7 @@ export function historyOf(paths: Paths, image: Image): HistoryLine[] {
   });
   const lines = (config.history ?? []).map((entry) => line(entry, entry.empty_layer ? 0 : size()));
   // A configuration need not tell of its layers.
-  while (next < diff_ids.length) lines.push(line({}, size()));
+  while (next < chainIds.length) lines.push(line({}, size()));
   const newest = lines.pop();
   return newest === undefined ? [] : [{ id: image.id, ...newest }, ...lines.reverse()];
 }

@@ -40,9 +40,9 @@ function replay(lines: readonly string[], expected: Map<string, "put" | "removed
 async function assertSound(store: Store): Promise<void> {
   await assertWhole(store);
   for (const image of store.list()) {
-    for (const diffId of image.content!.config.rootfs.diff_ids) {
-      const { path } = store.layer(diffId)!;
-      assert.equal(names(`${path}/directory`).length, 20, `${image.names}: ${diffId}`);
+    for (const chainId of image.content!.chainIds) {
+      const { path } = store.layer(chainId)!;
+      assert.equal(names(`${path}/directory`).length, 20, `${image.names}: ${chainId}`);
     }
   }
 }

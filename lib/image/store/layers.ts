@@ -29,7 +29,10 @@ import type { Lease } from "./leases.ts";
 import { lock, tryFlock, underLock } from "./lock.ts";
 import { removeTree } from "./remove_tree.ts";
 
-// A layer is unpacked into its tree in l/, and is there when its record is. To wait until hundreds of
+// A layer is unpacked into its tree in l/, and is there when its record is. It goes by its chainID: a layer
+// that writes below a directory which it does not bring itself is unpacked by what the layers below say of
+// it, so that on top of others the same diffID may be another tree, and a stranger's base must have no say
+// in it. To wait until hundreds of
 // megabytes have reached the disk is most of what an unpacking costs; so a record says in which boot
 // it was written, and counts in that boot only, until `settle` has synced what it tells of. After a
 // power failure such a layer is unpacked again from its blob, which was synced.
@@ -38,7 +41,7 @@ const MAX_RECORD = 4096;
 
 /** An unpacked layer. */
 export interface Layer {
-  readonly diffId: Digest;
+  readonly chainId: Digest;
   /** Its tree, in overlayfs's form. */
   readonly path: string;
   /** Bytes of its files' content. */
@@ -58,7 +61,7 @@ interface LayerRecord {
 
 /** A layer that is being unpacked. */
 export interface NewLayer extends AsyncDisposable {
-  readonly diffId: Digest;
+  readonly chainId: Digest;
   /** The directory to unpack into: empty, mode 0755. */
   readonly path: string;
   /** Its descriptor. */
@@ -75,15 +78,15 @@ function boot(): string {
   return thisBoot ??= readText("/proc/sys/kernel/random/boot_id", 64).trim();
 }
 
-function recordPath(paths: Paths, diffId: Digest): string {
-  return `${paths.layers}/${fileOf(diffId)}`;
+function recordPath(paths: Paths, chainId: Digest): string {
+  return `${paths.layers}/${fileOf(chainId)}`;
 }
 
 /** A layer's record, whole or not there at all. */
-function readRecord(paths: Paths, diffId: Digest): LayerRecord | undefined {
+function readRecord(paths: Paths, chainId: Digest): LayerRecord | undefined {
   let text: string;
   try {
-    text = readText(recordPath(paths, diffId), MAX_RECORD);
+    text = readText(recordPath(paths, chainId), MAX_RECORD);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
@@ -102,21 +105,21 @@ function readRecord(paths: Paths, diffId: Digest): LayerRecord | undefined {
 }
 
 /** An unpacked layer; undefined when it is not there. */
-export function findLayer(paths: Paths, diffId: Digest): Layer | undefined {
-  return explained(paths, `read layer ${diffId}`, () => {
-    const record = readRecord(paths, diffId);
+export function findLayer(paths: Paths, chainId: Digest): Layer | undefined {
+  return explained(paths, `read layer ${chainId}`, () => {
+    const record = readRecord(paths, chainId);
     if (record === undefined || (record.boot ?? boot()) !== boot()) return undefined;
     const path = `${paths.trees}/${record.tree}`;
     if (status(path) === undefined) return undefined;
-    return { diffId, path, size: record.size, entries: record.entries };
+    return { chainId, path, size: record.size, entries: record.entries };
   });
 }
 
 /** Every layer that has a record. */
 export function listLayers(paths: Paths): Layer[] {
   return namesIn(paths.layers).flatMap((name) => {
-    const diffId = digestOf(name);
-    return diffId === undefined ? [] : findLayer(paths, diffId) ?? [];
+    const chainId = digestOf(name);
+    return chainId === undefined ? [] : findLayer(paths, chainId) ?? [];
   });
 }
 
@@ -129,22 +132,22 @@ export function listLayers(paths: Paths): Layer[] {
 export function openLayer(
   paths: Paths,
   lease: Lease,
-  diffId: Digest,
+  chainId: Digest,
   signal?: AbortSignal,
 ): Promise<NewLayer | undefined> {
-  return explainedAsync(paths, `unpack layer ${diffId}`, async () => {
-    await lease.hold([diffId], signal);
-    if (findLayer(paths, diffId) !== undefined) return undefined;
-    const lockPath = `${paths.locks}/${fileOf(diffId)}`;
+  return explainedAsync(paths, `unpack layer ${chainId}`, async () => {
+    await lease.hold([chainId], signal);
+    if (findLayer(paths, chainId) !== undefined) return undefined;
+    const lockPath = `${paths.locks}/${fileOf(chainId)}`;
     const held = await lock(lockPath, LOCK_EX, signal);
     const release = () => {
       unlinkIfThere(lockPath);
       held[Symbol.dispose]();
     };
     try {
-      if (findLayer(paths, diffId) === undefined) {
+      if (findLayer(paths, chainId) === undefined) {
         const tree = await underLock(paths, LOCK_SH, () => makeTree(paths), signal);
-        return newLayer(paths, diffId, tree, release);
+        return newLayer(paths, chainId, tree, release);
       }
     } catch (error) {
       release();
@@ -172,7 +175,7 @@ function makeTree(paths: Paths): Tree {
   return { name, path, fd };
 }
 
-function newLayer(paths: Paths, diffId: Digest, tree: Tree, release: () => void): NewLayer {
+function newLayer(paths: Paths, chainId: Digest, tree: Tree, release: () => void): NewLayer {
   let open = true;
   const end = () => {
     open = false;
@@ -181,7 +184,7 @@ function newLayer(paths: Paths, diffId: Digest, tree: Tree, release: () => void)
   };
   const abandon = (): Promise<void> => {
     if (!open) return Promise.resolve();
-    return explainedAsync(paths, `remove what was unpacked of layer ${diffId}`, async () => {
+    return explainedAsync(paths, `remove what was unpacked of layer ${chainId}`, async () => {
       const path = temporaryPath(paths);
       // The lock goes along with the tree: nobody else removes it at the same time.
       try {
@@ -193,20 +196,20 @@ function newLayer(paths: Paths, diffId: Digest, tree: Tree, release: () => void)
     });
   };
   return {
-    diffId,
+    chainId,
     path: tree.path,
     fd: tree.fd,
     commit({ size, entries }) {
-      return explainedAsync(paths, `unpack layer ${diffId}`, async () => {
-        if (!open) throw new CrateError("STATE", `layer ${diffId} is no longer being unpacked`);
+      return explainedAsync(paths, `unpack layer ${chainId}`, async () => {
+        if (!open) throw new CrateError("STATE", `layer ${chainId} is no longer being unpacked`);
         const record: LayerRecord = { tree: tree.name, size, entries, boot: boot() };
         await underLock(
           paths,
           LOCK_SH,
-          () => writeWhole(paths, recordPath(paths, diffId), JSON.stringify(record), false),
+          () => writeWhole(paths, recordPath(paths, chainId), JSON.stringify(record), false),
         );
         end();
-        return { diffId, path: tree.path, size, entries };
+        return { chainId, path: tree.path, size, entries };
       });
     },
     abandon,
@@ -223,9 +226,9 @@ export function settleLayers(paths: Paths): Promise<void> {
   return explainedAsync(paths, "sync the layers", async () => {
     const waiting = new Map<Digest, LayerRecord>();
     for (const name of namesIn(paths.layers)) {
-      const diffId = digestOf(name);
-      const record = diffId && readRecord(paths, diffId);
-      if (record?.boot === boot()) waiting.set(diffId!, record);
+      const chainId = digestOf(name);
+      const record = chainId && readRecord(paths, chainId);
+      if (record?.boot === boot()) waiting.set(chainId!, record);
     }
     if (waiting.size === 0) return;
     const fd = open(paths.trees, O_RDONLY | O_DIRECTORY);
@@ -235,27 +238,27 @@ export function settleLayers(paths: Paths): Promise<void> {
       close(fd);
     }
     await underLock(paths, LOCK_SH, () => {
-      for (const [diffId, record] of waiting) {
+      for (const [chainId, record] of waiting) {
         // It may be gone, or another one, by now.
-        if (readRecord(paths, diffId)?.tree !== record.tree) continue;
+        if (readRecord(paths, chainId)?.tree !== record.tree) continue;
         const { tree, size, entries } = record;
-        writeWhole(paths, recordPath(paths, diffId), JSON.stringify({ tree, size, entries }));
+        writeWhole(paths, recordPath(paths, chainId), JSON.stringify({ tree, size, entries }));
       }
     });
   });
 }
 
 /** Under the exclusive lock: the layer is no more, its tree belongs to no record. */
-export function dropLayer(paths: Paths, diffId: Digest): void {
-  unlinkIfThere(recordPath(paths, diffId));
+export function dropLayer(paths: Paths, chainId: Digest): void {
+  unlinkIfThere(recordPath(paths, chainId));
 }
 
 /** Under the exclusive lock: the names of the trees in l/ that belong to no record. */
 export function treesWithoutRecord(paths: Paths): string[] {
   const trees = new Set(namesIn(paths.trees));
   for (const name of namesIn(paths.layers)) {
-    const diffId = digestOf(name);
-    const record = diffId && readRecord(paths, diffId);
+    const chainId = digestOf(name);
+    const record = chainId && readRecord(paths, chainId);
     if (record && (record.boot ?? boot()) === boot()) trees.delete(record.tree);
   }
   return [...trees];

@@ -89,7 +89,7 @@ test("a layer is unpacked by one at a time, and is there for the next", async (s
   const next = await Promise.race([second, third]);
   const { path } = await next!.commit({ size: 5, entries: 2 });
   assert.deepEqual(await Promise.all([second, third]).then((all) => all.filter(Boolean)), [next]);
-  assert.deepEqual(store.layer(digest), { diffId: digest, path, size: 5, entries: 2 });
+  assert.deepEqual(store.layer(digest), { chainId: digest, path, size: 5, entries: 2 });
   assert.ok(path.length - store.root.length <= "/crate/l/0123456789".length);
   assert.deepEqual(names(`${store.root}/crate/locks`), []);
   assert.deepEqual(names(`${store.root}/crate/tmp`), []);

@@ -16,7 +16,7 @@ test("rmi takes a name, and with the last one the image and what only it needed"
   assert.deepEqual([first.deleted, first.blobs, first.layers], [[], [], []]);
   const second = await store.remove("uno:1");
   assert.deepEqual(second.deleted, [one.config.descriptor.digest]);
-  assert.deepEqual(second.layers, [one.diffIds[1]]);
+  assert.deepEqual(second.layers, [one.chainIds[1]]);
   const own = [one.root, one.config, one.layers[1]!].map(({ descriptor }) => descriptor.digest);
   assert.deepEqual([...second.blobs].sort(), own.sort());
   await assertWhole(store);
@@ -56,7 +56,7 @@ test("the image whose name another one gets stays without a name until it is pru
   assert.equal(store.list()[1]!.id, young.config.descriptor.digest);
   const pruned = await store.prune();
   assert.deepEqual(pruned.deleted, [young.config.descriptor.digest]);
-  assert.deepEqual(pruned.layers, young.diffIds);
+  assert.deepEqual(pruned.layers, young.chainIds);
   await assertWhole(store);
   assert.equal(store.list().length, 1);
   assert.deepEqual((await store.prune({ all: true })).untagged, [
@@ -93,7 +93,7 @@ test(
     assert.deepEqual((await store.prune({ all: true })).deleted, []);
     const { untagged, deleted } = await store.remove("alpine", { force: true });
     assert.deepEqual([untagged.length, deleted], [1, []]);
-    assert.notEqual(store.layer(image.diffIds[0]!), undefined);
+    assert.notEqual(store.layer(image.chainIds[0]!), undefined);
     await store.prune();
     await assertWhole(store);
     assert.equal(store.list().length, 1);
@@ -142,12 +142,12 @@ test("what a pull has put so far is not removed, nor what it has found there", a
   using sink = await store.sink("alpine");
   assert.equal(await sink.hasBlob(shared.layers[0]!.descriptor), true);
   {
-    await using layer = await store.newLayer(sink.lease, image.diffIds[1]!);
-    assert.equal(await store.newLayer(sink.lease, image.diffIds[0]!), undefined);
+    await using layer = await store.newLayer(sink.lease, image.chainIds[1]!);
+    assert.equal(await store.newLayer(sink.lease, image.chainIds[0]!), undefined);
     const { descriptor, bytes } = image.layers[1]!;
     const partial = await store.partial(sink.lease, descriptor);
     partial!.append(bytes);
-    Deno.writeTextFileSync(`${layer!.path}/file`, image.diffIds[1]!);
+    Deno.writeTextFileSync(`${layer!.path}/file`, image.chainIds[1]!);
     await store.remove("shared");
     await store.prune({ all: true });
     await partial!.commit(descriptor.digest);

@@ -91,9 +91,9 @@ export class Store {
     return storeSource(this.#paths, this.find(word, choice).image, word);
   }
 
-  /** An unpacked layer; undefined when it is not there. */
-  layer(diffId: Digest): Layer | undefined {
-    return findLayer(this.#paths, diffId);
+  /** A layer, unpacked on top of those below it; undefined when it is not there. */
+  layer(chainId: Digest): Layer | undefined {
+    return findLayer(this.#paths, chainId);
   }
 
   /** How an image came to be. @throws {CrateError} */
@@ -144,8 +144,8 @@ export class Store {
    * A layer's directory, to unpack into; undefined when the layer is there. See {@linkcode NewLayer}. Who
    * unpacks a layer while its blob comes takes the layer first, then the blob: so do all.
    */
-  newLayer(lease: Lease, diffId: Digest, signal?: AbortSignal): Promise<NewLayer | undefined> {
-    return openLayer(this.#paths, lease, diffId, signal);
+  newLayer(lease: Lease, chainId: Digest, signal?: AbortSignal): Promise<NewLayer | undefined> {
+    return openLayer(this.#paths, lease, chainId, signal);
   }
 
   /**
@@ -197,14 +197,13 @@ export class Store {
    * @throws {CrateError} `NOT_FOUND` when a layer is missing: another command has removed it meanwhile.
    */
   pin(image: Image, { id, directory }: Container): Promise<Pin> {
-    const { manifest, configDescriptor, layers, config } = contentOf(image);
-    const diffIds = config.rootfs.diff_ids;
+    const { manifest, configDescriptor, layers, chainIds } = contentOf(image);
     const documents = [image.descriptor, manifest, configDescriptor, ...layers];
-    const digests = [...new Set([...documents.map(({ digest }) => digest), ...diffIds])];
+    const digests = [...new Set([...documents.map(({ digest }) => digest), ...chainIds])];
     return pin(this.#paths, { container: id, directory, image: image.id, digests }, () => {
-      for (const diffId of diffIds) {
-        if (this.layer(diffId) === undefined) {
-          throw new CrateError("NOT_FOUND", `layer ${diffId} of ${image.id} is not in the store`);
+      for (const chainId of chainIds) {
+        if (this.layer(chainId) === undefined) {
+          throw new CrateError("NOT_FOUND", `layer ${chainId} of ${image.id} is not in the store`);
         }
       }
     });

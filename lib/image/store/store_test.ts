@@ -187,20 +187,20 @@ test("df counts what is shared once, and what is in part", async (store, directo
 test("a layer that was not synced counts in this boot only", async (store) => {
   const image = imageOf(["one"]);
   await put(store, "alpine", image);
-  const [diffId] = image.diffIds;
+  const [chainId] = image.chainIds;
   const [record] = names(`${store.root}/crate/layers`);
   const path = `${store.root}/crate/layers/${record}`;
   const { boot, ...rest } = JSON.parse(Deno.readTextFileSync(path));
   assert.match(boot, /^[0-9a-f-]{36}$/);
   Deno.writeTextFileSync(path, JSON.stringify({ ...rest, boot: "another" }));
-  assert.equal(store.layer(diffId!), undefined);
+  assert.equal(store.layer(chainId!), undefined);
   // What remains of it goes, and it is unpacked anew.
   await store.collect();
   assert.deepEqual(names(`${store.root}/crate/l`), []);
   await put(store, "alpine", image);
   await store.settle();
   assert.equal("boot" in JSON.parse(Deno.readTextFileSync(path)), false);
-  assert.equal(store.layer(diffId!)!.size, 71);
+  assert.equal(store.layer(chainId!)!.size, 71);
 });
 
 test("a record that a crash has cut means that the layer is not there", async (store) => {
@@ -208,9 +208,9 @@ test("a record that a crash has cut means that the layer is not there", async (s
   await put(store, "alpine", image);
   const [record] = names(`${store.root}/crate/layers`);
   Deno.writeTextFileSync(`${store.root}/crate/layers/${record}`, '{"tree":"');
-  assert.equal(store.layer(image.diffIds[0]!), undefined);
+  assert.equal(store.layer(image.chainIds[0]!), undefined);
   await put(store, "alpine", image);
-  assert.notEqual(store.layer(image.diffIds[0]!), undefined);
+  assert.notEqual(store.layer(image.chainIds[0]!), undefined);
 });
 
 test("a blob of nothing, and one of sha512, are blobs", async (store) => {

@@ -49,7 +49,7 @@ export function diskUsage(paths: Paths, containers?: readonly ContainerSize[]): 
   for (const image of images.filter(isActive)) {
     for (const digest of digestsOf(paths, image)) needed.add(digest);
   }
-  const layers = listLayers(paths).map(({ diffId, size }) => ({ digest: diffId, size }));
+  const layers = listLayers(paths).map(({ chainId, size }) => ({ digest: chainId, size }));
   const own = [...blobs(paths), ...layers];
   const layerRow = row(layers, needed);
   return {
