@@ -71,6 +71,7 @@ const TABLE = {
   symlinkat: [266, 36, "path dirfd path"],
   geteuid: [107, 175, ""],
   getegid: [108, 177, ""],
+  pread64: [17, 67, "fd address dec dec"],
   pwrite64: [18, 68, "fd address dec dec"],
   flistxattr: [196, 13, "fd address dec"],
   fsetxattr: [190, 7, "fd path address dec hex"],

@@ -1,2 +1,3 @@
 // Layers that lie over each other as one root filesystem.
+export { withMerged } from "./merged.ts";
 export { MAX_LOWERS, overlayMount, type OverlayOptions } from "./mount.ts";

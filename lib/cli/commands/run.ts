@@ -14,13 +14,14 @@ import {
   prepareForeground,
   runInForeground,
   startContainer,
+  statePaths,
   terminalSettings,
 } from "../../lifecycle/mod.ts";
 import { parseInteger, validateId, validateSpec } from "../../spec/mod.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { RunCall } from "../words/mod.ts";
-import { makeKept, runSpec } from "./run_spec.ts";
+import { imageWord, makeKept, runSpec } from "./run_spec.ts";
 
 /** Writes what an option names, or says which option it was. */
 function write(option: string, path: string, make: () => void): void {
@@ -29,6 +30,14 @@ function write(option: string, path: string, make: () => void): void {
   } catch (cause) {
     if (!(cause instanceof SyscallError)) throw cause;
     throw new CrateError("INVALID", `${option} ${path} cannot be made: ${cause.code}`, { cause });
+  }
+}
+
+/** What is for images alone. */
+function refuseImageOptions(options: RunCall["options"]): void {
+  for (const [name, value] of [["pull", options.pull], ["platform", options.platform]] as const) {
+    if (value === undefined) continue;
+    throw new CrateError("INVALID", `--${name} is for an image, and none is named`);
   }
 }
 
@@ -49,7 +58,13 @@ export default async function run(call: RunCall): Promise<number> {
   if (input && tty && !detach && terminalSettings(0) === undefined) {
     throw new CrateError("INVALID", "-it needs a terminal as standard input: leave out -t");
   }
-  const spec = validateSpec(await runSpec(call, config, id), "crate run");
+  const word = imageWord(call);
+  if (word === undefined) refuseImageOptions(options);
+  // Only a container of an image needs anything of images.
+  const image = word === undefined
+    ? undefined
+    : await (await import("./run_image.ts")).prepareImage(word, call, config);
+  const spec = validateSpec(runSpec(call, config, id, image), "crate run");
   const none = detach || tty || !input ? nullStdio() : 0;
   const prepared = await prepareContainer({
     id,
@@ -59,7 +74,7 @@ export default async function run(call: RunCall): Promise<number> {
     detached: detach,
     remove: options.rm,
     stdio: detach || tty ? [none, none, none] : [none, 1, 2],
-    stopSignal: options.stopSignal,
+    stopSignal: options.stopSignal ?? (image?.config.StopSignal || undefined),
     stopTimeout: options.stopTimeout === undefined
       ? undefined
       : parseInteger(options.stopTimeout, "--stop-timeout", -1, 2 ** 31 - 1),
@@ -75,6 +90,7 @@ export default async function run(call: RunCall): Promise<number> {
   const written = cidfile === undefined ? [] : [cidfile];
   let foreground = undefined as Foreground | undefined;
   let launched;
+  const pin = await image?.pin({ id, directory: statePaths(config.root.value, id).directory });
   try {
     ({ launched } = await startContainer(prepared, ({ init }) => {
       if (pidFile !== undefined) {
@@ -87,9 +103,11 @@ export default async function run(call: RunCall): Promise<number> {
       blockSignals();
     }));
   } catch (error) {
+    pin?.remove();
     for (const file of written) Deno.removeSync(file);
     throw error;
   }
+  pin?.[Symbol.dispose]();
   log("debug", `container ${id} runs as pid ${launched.init.pid}`);
   if (foreground === undefined) {
     console.log(id);

@@ -32,6 +32,7 @@ import {
   type Spec,
   type User,
 } from "../../spec/mod.ts";
+import type { ExecutionConfig } from "../../image/mod.ts";
 import type { RunCall } from "../words/mod.ts";
 import { hostDevice, hostDevices } from "./devices.ts";
 import { environment } from "./environment.ts";
@@ -42,6 +43,22 @@ const MAX_USER_FILE = 1 << 20;
 
 /** Only there when selinuxfs is mounted: the kernel has its directory even where no policy is in force. */
 const SELINUX = "/sys/fs/selinux/enforce";
+
+/** The annotation that names the image a container was made from. */
+const IMAGE_ANNOTATION = "dev.crate.image";
+
+/** An image that is in the store, as a container is made of it. */
+export interface RunImage {
+  /** `docker.io/library/alpine:latest`. */
+  readonly name: string;
+  readonly config: ExecutionConfig;
+  /** The layers' directories, the uppermost first. */
+  readonly layers: readonly string[];
+  /** The mounts that make its root. */
+  readonly mounts: readonly Mount[];
+  /** Reads a file of the image as the container will see it; undefined when it is not there. */
+  readonly readFile: (path: string) => string | undefined;
+}
 
 /** Where the container's root filesystem comes from. */
 interface RootFilesystem {
@@ -57,7 +74,8 @@ function absolute(path: string): string {
   return path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
 }
 
-function rootFilesystem({ rootfs, keep }: Options): RootFilesystem {
+function rootFilesystem({ rootfs, keep }: Options, image?: RunImage): RootFilesystem {
+  if (image !== undefined) return { path: "/", layers: image.layers, mounts: image.mounts };
   if (rootfs !== undefined) {
     if (keep !== undefined) {
       throw new CrateError(
@@ -73,17 +91,22 @@ function rootFilesystem({ rootfs, keep }: Options): RootFilesystem {
     }
     return { path, layers: [path], mounts: [] };
   }
-  if (keep === undefined) return { path: "/", layers: ["/"], mounts: hostView() };
-  const directory = absolute(keep);
-  if (/[,:\\]/.test(directory)) {
-    throw new CrateError(
-      "INVALID",
-      `--keep ${keep}: its path must have no comma, colon, backslash`,
-    );
-  }
+  const directory = keptPath({ keep });
+  if (directory === undefined) return { path: "/", layers: ["/"], mounts: hostView() };
   const upper = `${directory}/upper`;
   const layers = isDirectory(upper) ? [upper, "/"] : ["/"];
   return { path: "/", layers, mounts: hostView(directory) };
+}
+
+/** `--keep`'s directory, absolute. @throws {CrateError} `INVALID` when an overlay cannot name it. */
+export function keptPath({ keep }: Pick<Options, "keep">): string | undefined {
+  if (keep === undefined) return undefined;
+  const directory = absolute(keep);
+  if (!/[,:\\]/.test(directory)) return directory;
+  throw new CrateError(
+    "INVALID",
+    `--keep ${keep}: its path must have no comma, colon, backslash`,
+  );
 }
 
 /** Makes the directories in which --keep keeps what is written. @throws {SyscallError} */
@@ -91,13 +114,18 @@ export function makeKept(keep: string): void {
   for (const name of ["upper", "work"]) mkdirAll(`${absolute(keep)}/${name}`);
 }
 
-/** The user that `--user` means, by the container's own files, and its home. */
-function userOf(options: Options, layers: readonly string[]): { user: User; home: string } {
-  const word = options.user === undefined ? undefined : parseUserWord(options.user);
+/** The user that `--user`, or the image, means, by the container's own files, and its home. */
+function userOf(
+  options: Options,
+  layers: readonly string[],
+  image?: RunImage,
+): { user: User; home: string } {
+  const name = options.user ?? (image?.config.User || undefined);
+  const word = name === undefined ? undefined : parseUserWord(name);
   const groups = options.groupAdd.map((group) => parseGroupWord(group));
   // The usual case needs no look at the files: root is 0, and at home in /root.
   if (word === undefined && groups.length === 0) return { user: { uid: 0, gid: 0 }, home: "/root" };
-  const read = (file: string): string | undefined => {
+  const read = image?.readFile ?? ((file: string): string | undefined => {
     for (const layer of layers) {
       const fd = open(layer, O_PATH | O_DIRECTORY);
       try {
@@ -107,7 +135,7 @@ function userOf(options: Options, layers: readonly string[]): { user: User; home
         close(fd);
       }
     }
-  };
+  });
   const { home, ...user } = resolveUser(
     word,
     read("/etc/passwd"),
@@ -117,22 +145,26 @@ function userOf(options: Options, layers: readonly string[]): { user: User; home
   return { user, home };
 }
 
+/** The image's name: the first word, when it is no command and there is no --rootfs. */
+export function imageWord({ options, positionals }: RunCall): string | undefined {
+  const [first] = positionals;
+  const isPath = first === undefined || /^(\/|\.\.?\/)/.test(first);
+  return options.rootfs === undefined && !isPath ? first : undefined;
+}
+
 /** What to execute: the words after the options, with --entrypoint before them. */
-function argsOf({ options, positionals }: RunCall): string[] {
-  const { entrypoint, rootfs } = options;
-  const args = entrypoint === undefined ? positionals : [entrypoint, ...positionals];
-  const [first] = args;
-  if (first === undefined) {
-    throw new CrateError("USAGE", "crate run: what to run is missing, such as crate run /bin/sh");
-  }
-  if (rootfs === undefined && !/^(\/|\.\.?\/)/.test(first)) {
-    throw new CrateError(
-      "UNSUPPORTED",
-      `${JSON.stringify(first)} would name an image, and this version pulls none: give a command ` +
-        `as an absolute path (crate run /bin/${first}), or a directory with --rootfs`,
-    );
-  }
-  return args;
+function argsOf({ options, positionals }: RunCall, image?: RunImage): string[] {
+  const { entrypoint } = options;
+  const words = image === undefined ? positionals : positionals.slice(1);
+  // As docker has it: words replace the image's Cmd, and --entrypoint both of its own.
+  const own = image?.config;
+  const before = entrypoint === undefined ? own?.Entrypoint ?? [] : [entrypoint].filter(Boolean);
+  const after = words.length > 0 || entrypoint !== undefined ? words : own?.Cmd ?? [];
+  const args = [...before, ...after];
+  if (args.length > 0) return args;
+  throw image === undefined
+    ? new CrateError("USAGE", "crate run: what to run is missing, such as crate run /bin/sh")
+    : new CrateError("INVALID", `the image ${image.name} has no command of its own: give one`);
 }
 
 function mountsOf(options: Options, root: RootFilesystem, cwd: string): Mount[] {
@@ -225,19 +257,21 @@ const share = (word: string | undefined): Share | undefined =>
  *
  * @throws {CrateError}
  */
-export function runSpec(call: RunCall, config: Effective, id: string): Spec {
+export function runSpec(call: RunCall, config: Effective, id: string, image?: RunImage): Spec {
   const { options } = call;
   const cwd = Deno.cwd();
-  const args = argsOf(call);
+  const args = argsOf(call, image);
   if (options.stopSignal !== undefined) parseSignal(options.stopSignal);
-  const root = rootFilesystem(options);
-  const { user, home } = userOf(options, root.layers);
+  const root = rootFilesystem(options, image);
+  const { user, home } = userOf(options, root.layers, image);
   const security = securityOptions(options.securityOpt);
   const { privileged } = options;
-  const labels = Object.fromEntries([
+  const labels: Record<string, string> = Object.fromEntries([
+    ...Object.entries(image?.config.Labels ?? {}),
     ...options.label.map((word) => parsePair(word, "--label")),
     ...options.annotation.map((word) => parsePair(word, "--annotation")),
   ]);
+  if (image !== undefined) labels[IMAGE_ANNOTATION] = image.name;
   if (options.init) labels[INIT_ANNOTATION] = "true";
   const unfiltered = !config["security.enable_seccomp"].value || privileged;
   const seccomp = security.seccomp === undefined && unfiltered ? null : security.seccomp;
@@ -246,8 +280,8 @@ export function runSpec(call: RunCall, config: Effective, id: string): Spec {
     args,
     rootfs: root.path,
     rootReadonly: options.readOnly ?? config["security.read_only_rootfs"].value,
-    env: [`HOME=${home}`, ...environment(options)],
-    cwd: options.workdir,
+    env: [`HOME=${home}`, ...image?.config.Env ?? [], ...environment(options)],
+    cwd: options.workdir ?? (image?.config.WorkingDir || undefined),
     hostname: options.hostname ?? (options.uts === "host" ? undefined : id.slice(0, 63)),
     user,
     tty: options.tty,

@@ -14,6 +14,16 @@ import {
   stateTable,
   stopTable,
 } from "./tables/containers.ts";
+import {
+  dfTable,
+  historyTable,
+  imagesTable,
+  inspectTable,
+  pruneTable,
+  pullTable,
+  rmiTable,
+  tagTable,
+} from "./tables/images.ts";
 import { runTable } from "./tables/run.ts";
 
 export const configOptions = [
@@ -108,6 +118,14 @@ export const commandLine: CommandLine = {
     stopTable,
     killTable,
     deleteTable,
+    pullTable,
+    imagesTable,
+    inspectTable,
+    historyTable,
+    tagTable,
+    rmiTable,
+    pruneTable,
+    dfTable,
     configTable,
     versionTable,
   ],

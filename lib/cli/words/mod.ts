@@ -30,4 +30,14 @@ export type {
   StateCall,
   StopCall,
 } from "./tables/containers.ts";
+export type {
+  DfCall,
+  HistoryCall,
+  ImagesCall,
+  InspectCall,
+  PruneCall,
+  PullCall,
+  RmiCall,
+  TagCall,
+} from "./tables/images.ts";
 export type { RunCall } from "./tables/run.ts";

@@ -3,8 +3,8 @@ import { readAnswer } from "./bounded.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import { encodeAuth, isObject } from "./auth_file.ts";
-import { isLoopback } from "./hosts.ts";
-import type { Settings } from "./options.ts";
+import { isListed, isLoopback } from "./hosts.ts";
+import { orAborted, type Settings } from "./options.ts";
 import type { Answer, Request, Transport } from "./transport.ts";
 
 const MAX_TOKEN_ANSWER = 1 << 20;
@@ -62,7 +62,7 @@ export function authorizing(send: Transport, authority: Authority, settings: Set
   const sendWith = async (request: Request, scopes: readonly string[]) => {
     if (scheme === undefined) return { answer: await send(request) };
     if (scheme.type === "bearer") {
-      const used = await token(scheme, scopes);
+      const used = await orAborted(token(scheme, scopes), request.signal);
       return { answer: await send(withAuthorization(request, `Bearer ${used.value}`)), used };
     }
     const known = await authority.credentials();
@@ -78,7 +78,8 @@ export function authorizing(send: Transport, authority: Authority, settings: Set
     const { answer, used } = await sendWith(request, own);
     if (answer.status !== 401) return answer;
     const challenges = parseChallenges(answer.headers.get("www-authenticate") ?? "");
-    const found = chooseScheme(challenges, request.url, authority.domain);
+    const mayBePlain = (realm: URL) => isPlainRealm(realm, request.url, settings);
+    const found = chooseScheme(challenges, authority.domain, mayBePlain);
     // A stream cannot be sent twice: whoever sends one has asked for something before.
     if (found === undefined || typeof request.body === "function") return answer;
     if (before?.type === "basic" && found.scheme.type === "basic") return answer;
@@ -101,8 +102,8 @@ function withAuthorization(request: Request, value: string): Request {
 
 function chooseScheme(
   challenges: readonly Challenge[],
-  url: URL,
   domain: string,
+  mayBePlain: (realm: URL) => boolean,
 ): { scheme: Scheme; scopes: string[] } | undefined {
   const bearer = challenges.find((c) => c.scheme === "bearer" && c.parameters.has("realm"));
   if (bearer !== undefined) {
@@ -113,8 +114,11 @@ function chooseScheme(
         `${domain} names a token server that is not an http or https address`,
       );
     }
-    if (realm.protocol === "http:" && !(url.protocol === "http:" || isLoopback(realm.host))) {
-      throw new CrateError("FAILED", `${domain} names a token server on plain http: ${realm.host}`);
+    if (realm.protocol === "http:" && !mayBePlain(realm)) {
+      throw new CrateError(
+        "FAILED",
+        `${domain} names a token server on plain http: ${realm.host} is not an insecure registry`,
+      );
     }
     const scopes = (bearer.parameters.get("scope") ?? "").split(" ").filter((s) => s !== "");
     return {
@@ -126,6 +130,16 @@ function chooseScheme(
     return { scheme: { type: "basic" }, scopes: [] };
   }
   return undefined;
+}
+
+/**
+ * Whether a token server may be told a password over plain HTTP: where the user allows it; on this machine for a registry that
+ * is here too; on the host of a registry that speaks nothing better.
+ */
+function isPlainRealm(realm: URL, registry: URL, settings: Settings): boolean {
+  if (isListed(realm.host, settings.insecureRegistries)) return true;
+  if (isLoopback(registry.host)) return isLoopback(realm.host);
+  return registry.protocol === "http:" && realm.hostname === registry.hostname;
 }
 
 /** Asks the token server: for everybody's token, for a user's, or for one in exchange for another. */

@@ -3,7 +3,7 @@ import { type Authority, authorizing } from "./authorize.ts";
 import { type Credentials, findCredentials } from "./credentials.ts";
 import { ConnectionError } from "./errors.ts";
 import { isListed, isLoopback, type Place } from "./hosts.ts";
-import type { Settings } from "./options.ts";
+import { orAborted, type Settings } from "./options.ts";
 import { following } from "./redirect.ts";
 import { backoff, retrying } from "./retry.ts";
 import type { Answer, Connections, Request, Transport } from "./transport.ts";
@@ -41,7 +41,8 @@ export class RegistryClient {
   /** Sends to the registry, whatever it takes. @throws {CrateError} */
   async request(request: PathRequest): Promise<Answer> {
     const { path, ...rest } = request;
-    return await this.send({ ...rest, url: new URL(path, await this.origin()) });
+    const origin = await orAborted(this.origin(), request.signal);
+    return await this.send({ ...rest, url: new URL(path, origin) });
   }
 
   /** Sends to where the registry told us to. Credentials go along to the registry's own origin only. */

@@ -94,6 +94,7 @@ async function runHelper(
     throw new CrateError("INVALID", `the credential helper ${quote(name)} is not a program's name`);
   }
   const program = `docker-credential-${name}`;
+  signal?.throwIfAborted();
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(program, {
@@ -103,45 +104,56 @@ async function runHelper(
       stderr: "null",
     }).spawn();
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new CrateError(
-      "FAILED",
-      `the credential helper ${program} is not on PATH: install it, or take it out of the configuration`,
-    );
+    throw notStarted(program, error);
   }
-  let late = false;
-  const end = () => {
+  const stop = new AbortController();
+  const end = () => stop.abort(signal!.reason);
+  signal?.addEventListener("abort", end);
+  const timer = setTimeout(() => {
+    const seconds = timeout / 1000;
+    stop.abort(new CrateError("FAILED", `${program} did not answer in ${seconds} seconds`));
+  }, timeout);
+  try {
+    const writing = write(child.stdin, input);
+    // What it has started may hold its output open for longer than it lives: that is not waited for.
+    const bytes = await readBounded(
+      child.stdout.pipeThrough(new TransformStream(), { signal: stop.signal }),
+      MAX_ANSWER,
+      () => new CrateError("FAILED", `${program} answers more than ${MAX_ANSWER} bytes`),
+    );
+    await Promise.race([writing, aborted(stop.signal)]);
+    const { success } = await Promise.race([child.status, aborted(stop.signal)]);
+    return { success, output: new TextDecoder().decode(bytes) };
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
     try {
       child.kill("SIGKILL");
     } catch {
       // It has ended by itself.
     }
-  };
-  const timer = setTimeout(() => {
-    late = true;
-    end();
-  }, timeout);
-  signal?.addEventListener("abort", end);
-  try {
-    const writing = write(child.stdin, input);
-    const bytes = await readBounded(
-      child.stdout,
-      MAX_ANSWER,
-      () => new CrateError("FAILED", `${program} answers more than ${MAX_ANSWER} bytes`),
-    );
-    await writing;
-    const { success } = await child.status;
-    signal?.throwIfAborted();
-    if (late) {
-      throw new CrateError("FAILED", `${program} did not answer in ${timeout / 1000} seconds`);
-    }
-    return { success, output: new TextDecoder().decode(bytes) };
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", end);
-    end();
     await child.status;
   }
+}
+
+function notStarted(program: string, error: unknown): unknown {
+  if (error instanceof Deno.errors.NotFound) {
+    return new CrateError(
+      "FAILED",
+      `the credential helper ${program} is not on PATH: install it, or take it out of the configuration`,
+    );
+  }
+  if (error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied) {
+    return new CrateError("PERMISSION", `the credential helper ${program} may not be run`);
+  }
+  return error;
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
 }
 
 async function write(stdin: WritableStream<Uint8Array<ArrayBuffer>>, text: string): Promise<void> {

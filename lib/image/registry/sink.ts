@@ -46,11 +46,15 @@ class Sink implements RegistrySink {
     this.#client = new RegistryClient(place!, this.#connections, settings, settings.credentials);
   }
 
-  async hasBlob(descriptor: Descriptor): Promise<boolean> {
+  async hasBlob(
+    descriptor: Descriptor,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<boolean> {
     const answer = await this.#client.request({
       method: "HEAD",
       path: `/v2/${this.#reference.path}/blobs/${descriptor.digest}`,
       scopes: this.#scopes(),
+      ...(signal === undefined ? {} : { signal }),
     });
     answer.cancel();
     if (answer.status === 200) return true;
@@ -61,9 +65,10 @@ class Sink implements RegistrySink {
   async putBlob(
     descriptor: Descriptor,
     data: () => Promise<Bytes>,
-    { signal }: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal } = {},
   ): Promise<void> {
-    if (await this.hasBlob(descriptor)) return;
+    if (await this.hasBlob(descriptor, options)) return;
+    const { signal } = options;
     const { attempts, random, sleep } = this.#settings;
     for (let attempt = 1;; attempt++) {
       try {

@@ -31,8 +31,16 @@ import { type Answer, Connections } from "./transport.ts";
 /** A mirror that does not answer has a registry behind it. */
 const MIRROR_ATTEMPTS = 2;
 
+/** What ends a request. */
+export interface Stoppable {
+  readonly signal?: AbortSignal;
+}
+
 /** An image in a registry; ended, it lets go of its connections. */
-export interface RegistrySource extends ImageSource, Disposable {}
+export interface RegistrySource extends ImageSource, Disposable {
+  root(options?: Stoppable): Promise<Document>;
+  document(descriptor: Descriptor, options?: Stoppable): Promise<Uint8Array<ArrayBuffer>>;
+}
 
 /**
  * The image that a reference names, in its registry or in one of its mirrors. Nothing is asked before something is read.
@@ -77,11 +85,11 @@ class Source implements RegistrySource {
     );
   }
 
-  async root(): Promise<Document> {
+  async root(options: Stoppable = {}): Promise<Document> {
     const { digest, tag } = this.#reference;
     const what = `the image ${this.name}`;
     return await this.#anywhere(async (client) => {
-      const { bytes, mediaType } = await this.#manifest(client, digest ?? tag!, what);
+      const { bytes, mediaType } = await this.#manifest(client, digest ?? tag!, what, options);
       const own = digestOf(bytes, digest === undefined ? "sha256" : digestAlgorithm(digest));
       const descriptor = { mediaType, digest: digest ?? own, size: bytes.length };
       checkDocument(bytes, descriptor, what);
@@ -90,7 +98,10 @@ class Source implements RegistrySource {
     });
   }
 
-  async document(descriptor: Descriptor): Promise<Uint8Array<ArrayBuffer>> {
+  async document(
+    descriptor: Descriptor,
+    options: Stoppable = {},
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const { mediaType, digest, size } = descriptor;
     const isDocument = isIndexType(mediaType) || isManifestType(mediaType);
     const what = `the ${isDocument ? "manifest" : "configuration"} ${digest} of ${this.name}`;
@@ -101,14 +112,14 @@ class Source implements RegistrySource {
     if (!isDocument) {
       const bytes = new Uint8Array(size);
       let at = 0;
-      for await (const part of await this.blob(descriptor)) {
+      for await (const part of await this.blob(descriptor, options)) {
         bytes.set(part, at);
         at += part.length;
       }
       return bytes;
     }
     return await this.#anywhere(async (client) => {
-      const { bytes } = await this.#manifest(client, digest, what);
+      const { bytes } = await this.#manifest(client, digest, what, options);
       checkDocument(bytes, descriptor, what);
       parseDocument(bytes, mediaType, this.name);
       return bytes;
@@ -117,7 +128,7 @@ class Source implements RegistrySource {
 
   async blob(
     descriptor: Descriptor,
-    { offset = 0, signal }: { readonly offset?: number; readonly signal?: AbortSignal } = {},
+    { offset = 0, signal }: Stoppable & { readonly offset?: number } = {},
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
     return await download({
       descriptor,
@@ -146,13 +157,19 @@ class Source implements RegistrySource {
     return await ask(this.#clients.at(-1)!);
   }
 
-  async #manifest(client: RegistryClient, reference: string, what: string) {
+  async #manifest(
+    client: RegistryClient,
+    reference: string,
+    what: string,
+    { signal }: Stoppable,
+  ) {
     const { place } = client;
     const answer = await client.request({
       method: "GET",
       path: `/v2/${place.path}/manifests/${reference}`,
       headers: { accept: ACCEPT.join(", ") },
       scopes: [`repository:${place.path}:pull`],
+      ...(signal === undefined ? {} : { signal }),
     });
     if (answer.status !== 200) throw await this.#refused(answer, client, what);
     const bytes = await readAnswer(

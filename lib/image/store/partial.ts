@@ -26,6 +26,8 @@ const CHUNK = 1 << 20;
  */
 export interface Partial extends Disposable {
   readonly descriptor: Descriptor;
+  /** False after a commit or a release. */
+  readonly isOpen: boolean;
   /** Open for reading and writing; its offset is at the end. */
   readonly fd: number;
   /** Bytes that are there. */
@@ -89,13 +91,20 @@ function partial(paths: Paths, descriptor: Descriptor, path: string, held: Held)
     });
   if (have > size) restart();
   syscall("lseek", fd, 0, SEEK_END);
-  const release = () => held[Symbol.dispose]();
+  let isOpen = true;
+  const release = () => {
+    if (isOpen) held[Symbol.dispose]();
+    isOpen = false;
+  };
   const refuse = (sentence: string): never => {
     restart();
     throw new CrateError("INVALID", sentence);
   };
   return {
     descriptor,
+    get isOpen() {
+      return isOpen;
+    },
     fd,
     get have() {
       // Somebody may have written to the descriptor itself.

@@ -1,5 +1,6 @@
 import type { Descriptor, Digest, ImageSource, Platform } from "../types.ts";
 import { CrateError } from "../../errors.ts";
+import { blobStream } from "./blobs.ts";
 import { clearDead, collect, type Collected, digestsOf } from "./garbage.ts";
 import { contentOf, type Image, readImages } from "./images.ts";
 import { type HistoryLine, historyOf, type ImageInspection, inspectionOf } from "./inspect.ts";
@@ -133,6 +134,11 @@ export class Store {
   async sink(word?: string, signal?: AbortSignal): Promise<StoreSink> {
     const name = word === undefined ? undefined : canonicalName(word);
     return storeSink(this.#paths, await this.lease(signal), name);
+  }
+
+  /** A blob that is there; from its beginning the stream checks it. @throws {CrateError} `NOT_FOUND` */
+  blob(descriptor: Descriptor): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return blobStream(this.#paths, descriptor);
   }
 
   /** A blob's file, to go on writing; undefined when the blob is there. See {@linkcode Partial}. */

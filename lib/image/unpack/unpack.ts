@@ -15,8 +15,6 @@ export interface UnpackOptions {
   readonly descriptor: Descriptor;
   /** The digest of the uncompressed bytes, from the image's config. */
   readonly diffId: Digest;
-  /** By the media type. The first bytes decide when they say otherwise. */
-  readonly compression: Compression;
   /** An empty directory to fill. After a failure it holds a part, for the caller to remove. */
   readonly directory: string;
   /** The directories of the layers below, the uppermost first. */

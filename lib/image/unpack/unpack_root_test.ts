@@ -100,7 +100,6 @@ async function unpack(
     source: pieces(bytes),
     descriptor,
     diffId: digestOf(tar),
-    compression: "gzip",
     directory,
     xattrs: "trusted",
     ...more,

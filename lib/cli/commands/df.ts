@@ -1,0 +1,23 @@
+import type { UsageRow } from "../../image/mod.ts";
+import { formatSize, formatTable } from "../format.ts";
+import { readConfig } from "../globals.ts";
+import { storeOf } from "../images.ts";
+import type { DfCall } from "../words/mod.ts";
+
+function row(name: string, { total, active, size, reclaimable }: UsageRow): string[] {
+  const share = size === 0 ? "" : ` (${Math.round((100 * reclaimable) / size)}%)`;
+  return [name, String(total), String(active), formatSize(size), formatSize(reclaimable) + share];
+}
+
+/** `crate df`. */
+export default async function df({ globals }: DfCall): Promise<number> {
+  const store = await storeOf(await readConfig(globals), { clean: false });
+  const { images, layers, partials } = store.diskUsage();
+  console.log(formatTable([
+    ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"],
+    row("Images", images),
+    row("  of which layers", layers),
+    row("Unfinished blobs", partials),
+  ]));
+  return 0;
+}

@@ -1,0 +1,14 @@
+import { formatSize } from "../format.ts";
+import { readConfig } from "../globals.ts";
+import { storeOf } from "../images.ts";
+import type { PruneCall } from "../words/mod.ts";
+import { tell } from "./rmi.ts";
+
+/** `crate prune`. */
+export default async function prune({ options, globals }: PruneCall): Promise<number> {
+  const store = await storeOf(await readConfig(globals));
+  const removed = await store.prune(options);
+  tell(removed);
+  console.log(`Reclaimed: ${formatSize(removed.freed)}`);
+  return 0;
+}

@@ -1,0 +1,32 @@
+import { CrateError } from "../../errors.ts";
+import { contentOf, familiar } from "../../image/mod.ts";
+import { readConfig } from "../globals.ts";
+import { forEachImage, platformOf, pull, storeOf } from "../images.ts";
+import { progressView } from "../progress.ts";
+import type { PullCall } from "../words/mod.ts";
+
+/** `crate pull`. */
+export default async function command({ options, positionals, globals }: PullCall) {
+  const { quiet, insecureRegistry } = options;
+  const platform = platformOf(options.platform);
+  const store = await storeOf(await readConfig(globals));
+  return await forEachImage(positionals, async (word) => {
+    if (/^sha256:|^[0-9a-f]{64}$/.test(word)) {
+      throw new CrateError("INVALID", `${word} is an image's id: pull it by its name`);
+    }
+    const before = store.tryFind(word)?.image.descriptor.digest;
+    let result;
+    {
+      using view = progressView(quiet);
+      const registry = { insecureRegistries: insecureRegistry };
+      result = await pull(store, word, { ...(platform && { platform }), registry, view });
+    }
+    const { digest, found } = result;
+    contentOf(found.image);
+    if (quiet) console.log(digest);
+    else {
+      const name = familiar(found.name ?? word);
+      console.log(`${name}: ${digest === before ? "is up to date" : "pulled"}, ${digest}`);
+    }
+  });
+}

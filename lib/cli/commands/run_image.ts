@@ -1,0 +1,83 @@
+import { CrateError } from "../../errors.ts";
+import { contentOf, familiar, fetchMissing, type Found, type Store } from "../../image/mod.ts";
+import type { Effective } from "../../config/mod.ts";
+import { overlayMount, withMerged } from "../../overlay/mod.ts";
+import { readInRoot } from "../../security/mod.ts";
+import type { Mount } from "../../spec/mod.ts";
+import { platformOf, pull, storeOf } from "../images.ts";
+import { log } from "../log.ts";
+import { progressView } from "../progress.ts";
+import type { RunCall } from "../words/mod.ts";
+import { keptPath, type RunImage } from "./run_spec.ts";
+
+const MAX_USER_FILE = 1 << 20;
+
+/** An image that a container is about to be made of. */
+export interface PreparedImage extends RunImage {
+  /** Keeps it in the store for the container. */
+  pin(container: { id: string; directory: string }): ReturnType<Store["pin"]>;
+}
+
+/** The image in the store; pulled when it is not there, or as `--pull` says. */
+async function findOrPull(store: Store, word: string, { options }: RunCall): Promise<Found> {
+  const platform = platformOf(options.platform);
+  const choice = platform === undefined ? {} : { platform };
+  const { pull: when = "missing" } = options;
+  if (when !== "always") {
+    const found = store.tryFind(word, choice);
+    if (found?.image.content !== undefined) return found;
+    if (when === "never") {
+      throw new CrateError("NOT_FOUND", `image "${word}" is not in the store, and --pull=never`);
+    }
+    log("info", `image ${word} is not in the store: pulling it`);
+  }
+  using view = progressView(false);
+  const { found } = await pull(store, word, { ...choice, view });
+  return found;
+}
+
+/** What resolves names, with the host's network: the host's own files. */
+function networkFiles({ network }: RunCall["options"]): Mount[] {
+  if (network !== "host") return [];
+  return ["/etc/resolv.conf", "/etc/hosts"].map((path) => ({
+    destination: path,
+    type: "bind",
+    source: path,
+    options: ["bind", "ro"],
+  }));
+}
+
+/**
+ * Makes an image ready for a container: in the store, with all its layers unpacked.
+ *
+ * @throws {CrateError}
+ */
+export async function prepareImage(
+  word: string,
+  call: RunCall,
+  config: Effective,
+): Promise<PreparedImage> {
+  const store = await storeOf(config);
+  const { image, name } = await findOrPull(store, word, call);
+  const { chainIds, config: imageConfig } = contentOf(image);
+  if (chainIds.length === 0) {
+    throw new CrateError("INVALID", `the image ${word} has no layer: there is nothing to run`);
+  }
+  // Layers that the last power failure may have cut are made again from what is there.
+  await fetchMissing(store, image);
+  const layers = chainIds.map((id) => {
+    const layer = store.layer(id);
+    if (layer !== undefined) return layer.path;
+    throw new CrateError("NOT_FOUND", `a layer of image ${word} was removed: crate pull ${word}`);
+  }).reverse();
+  const kept = keptPath(call.options);
+  const own = kept === undefined ? {} : { upper: `${kept}/upper`, work: `${kept}/work` };
+  return {
+    name: name === undefined ? image.id : familiar(name),
+    config: imageConfig.config ?? {},
+    layers,
+    mounts: [overlayMount({ lowers: layers, ...own }), ...networkFiles(call.options)],
+    readFile: (path) => withMerged(layers, (root) => readInRoot(root, path, MAX_USER_FILE)),
+    pin: (container) => store.pin(image, container),
+  };
+}

@@ -1,0 +1,200 @@
+/**
+ * The commands on images. Small tables, in one file because every file costs the start-up of every command.
+ *
+ * @module
+ */
+import type { Call, CommandTableOf, OptionValues, PositionalTable } from "../table.ts";
+
+const image: PositionalTable = {
+  name: "IMAGE",
+  required: true,
+  variadic: false,
+  description: "name, such as alpine:3.20, or id",
+};
+
+const images: PositionalTable = {
+  name: "IMAGE",
+  required: true,
+  variadic: true,
+  description: "names or ids",
+};
+
+export const pullOptions = [
+  { long: "quiet", short: "q", description: "print the image's digest alone" },
+  {
+    long: "platform",
+    argument: "OS/ARCH",
+    description: "pull the image for another machine, such as linux/arm64",
+    default: "this machine's",
+  },
+  {
+    long: "insecure-registry",
+    argument: "HOST[:PORT]",
+    repeat: true,
+    description: "speak plain HTTP with a registry that has nothing better",
+  },
+] as const;
+
+/** What `crate pull` is called with. */
+export type PullCall = Call<OptionValues<typeof pullOptions>>;
+
+export const pullTable: CommandTableOf<typeof pullOptions> = {
+  name: "pull",
+  summary: "Fetch images from registries",
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  group: "Images",
+  options: pullOptions,
+  positionals: [images],
+  examples: [
+    { text: "from Docker Hub", command: "crate pull alpine" },
+    { text: "from another registry", command: "crate pull quay.io/podman/hello:latest" },
+  ],
+  load: () => import("../../commands/pull.ts"),
+};
+
+export const imagesOptions = [
+  { long: "quiet", short: "q", description: "print ids only" },
+  { long: "no-trunc", description: "print ids in full" },
+  {
+    long: "format",
+    short: "f",
+    argument: "FORMAT",
+    choices: ["table", "json"],
+    description: "how to print them",
+    default: "table",
+  },
+] as const;
+
+/** What `crate images` is called with. */
+export type ImagesCall = Call<OptionValues<typeof imagesOptions>>;
+
+export const imagesTable: CommandTableOf<typeof imagesOptions> = {
+  name: "images",
+  summary: "List the images in the store",
+  usage: "[OPTIONS]",
+  group: "Images",
+  options: imagesOptions,
+  positionals: [],
+  examples: [{ text: "for a program to read", command: "crate images --format json" }],
+  load: () => import("../../commands/images.ts"),
+};
+
+export const rmiOptions = [
+  {
+    long: "force",
+    short: "f",
+    description: "take all names of an image, and those of one that a container uses",
+  },
+] as const;
+
+/** What `crate rmi` is called with. */
+export type RmiCall = Call<OptionValues<typeof rmiOptions>>;
+
+export const rmiTable: CommandTableOf<typeof rmiOptions> = {
+  name: "rmi",
+  summary: "Remove images, or names of images",
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  group: "Images",
+  options: rmiOptions,
+  positionals: [images],
+  examples: [{ text: "one of them", command: "crate rmi alpine:3.20" }],
+  load: () => import("../../commands/rmi.ts"),
+};
+
+export const tagOptions = [] as const;
+
+/** What `crate tag` is called with. */
+export type TagCall = Call<OptionValues<typeof tagOptions>>;
+
+export const tagTable: CommandTableOf<typeof tagOptions> = {
+  name: "tag",
+  summary: "Give an image one more name",
+  usage: "IMAGE NAME",
+  group: "Images",
+  options: tagOptions,
+  positionals: [
+    image,
+    { name: "NAME", required: true, variadic: false, description: "the new name" },
+  ],
+  examples: [
+    { text: "for a registry of one's own", command: "crate tag alpine registry.example/alpine:1" },
+  ],
+  load: () => import("../../commands/tag.ts"),
+};
+
+export const historyOptions = [
+  { long: "no-trunc", description: "print commands and ids in full" },
+] as const;
+
+/** What `crate history` is called with. */
+export type HistoryCall = Call<OptionValues<typeof historyOptions>>;
+
+export const historyTable: CommandTableOf<typeof historyOptions> = {
+  name: "history",
+  summary: "Show how an image came to be",
+  usage: "[OPTIONS] IMAGE",
+  group: "Images",
+  options: historyOptions,
+  positionals: [image],
+  examples: [{ text: "the newest step first", command: "crate history alpine" }],
+  load: () => import("../../commands/history.ts"),
+};
+
+export const inspectOptions = [
+  {
+    long: "platform",
+    argument: "OS/ARCH",
+    description: "of an image for several machines, that one",
+    default: "this machine's",
+  },
+] as const;
+
+/** What `crate inspect` is called with. */
+export type InspectCall = Call<OptionValues<typeof inspectOptions>>;
+
+export const inspectTable: CommandTableOf<typeof inspectOptions> = {
+  name: "inspect",
+  summary: "Print all about images as JSON",
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  group: "Images",
+  options: inspectOptions,
+  positionals: [images],
+  examples: [
+    { text: "what it runs", command: "crate inspect alpine | jq -c '.[0].Config.Cmd'" },
+  ],
+  load: () => import("../../commands/inspect.ts"),
+};
+
+export const pruneOptions = [
+  { long: "all", short: "a", description: "those with a name too, when no container uses them" },
+] as const;
+
+/** What `crate prune` is called with. */
+export type PruneCall = Call<OptionValues<typeof pruneOptions>>;
+
+export const pruneTable: CommandTableOf<typeof pruneOptions> = {
+  name: "prune",
+  summary: "Remove images without a name, and what pulls have left",
+  usage: "[OPTIONS]",
+  group: "Images",
+  options: pruneOptions,
+  positionals: [],
+  examples: [{ text: "all that no container uses", command: "crate prune --all" }],
+  load: () => import("../../commands/prune.ts"),
+};
+
+export const dfOptions = [] as const;
+
+/** What `crate df` is called with. */
+export type DfCall = Call<OptionValues<typeof dfOptions>>;
+
+export const dfTable: CommandTableOf<typeof dfOptions> = {
+  name: "df",
+  summary: "Show what the image store takes on the disk",
+  usage: "",
+  group: "Images",
+  options: dfOptions,
+  positionals: [],
+  examples: [],
+  load: () => import("../../commands/df.ts"),
+};

@@ -1,0 +1,84 @@
+import { syscall } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import type { Partial } from "./store/mod.ts";
+import type { ImageSource } from "./types.ts";
+
+// A blob is written to its file as it comes, and read from there by whoever unpacks it, up to where the
+// file has got: the two need not keep step, and a pull that goes on from an earlier one's bytes is no
+// special case. What was just written is read from memory.
+
+const CHUNK = 1 << 18;
+
+/** A blob on its way into the store. */
+export class Download {
+  readonly #partial: Partial;
+  #have: number;
+  #ended = false;
+  #failure: unknown;
+  #wake = Promise.withResolvers<void>();
+
+  constructor(partial: Partial) {
+    this.#partial = partial;
+    this.#have = partial.have;
+  }
+
+  /**
+   * Fetches what is not there yet.
+   *
+   * @throws {CrateError} what came was not the blob: what is there is forgotten
+   */
+  async run(
+    source: ImageSource,
+    { signal, onBytes }: { signal: AbortSignal; onBytes?: (have: number) => void },
+  ): Promise<void> {
+    const { descriptor } = this.#partial;
+    try {
+      if (this.#have < descriptor.size) {
+        const stream = await source.blob(descriptor, { offset: this.#have, signal });
+        for await (const bytes of stream) {
+          this.#partial.append(bytes);
+          this.#have += bytes.length;
+          onBytes?.(this.#have);
+          this.#tell();
+        }
+      }
+      this.#ended = true;
+    } catch (error) {
+      this.#failure = error;
+      if (error instanceof CrateError && error.code === "INVALID") this.#partial.restart();
+      throw error;
+    } finally {
+      this.#tell();
+    }
+  }
+
+  /** Ends whoever reads. */
+  fail(reason: unknown): void {
+    this.#failure ??= reason;
+    this.#tell();
+  }
+
+  /** The blob's bytes from its beginning, as they come. */
+  read(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    let at = 0;
+    return new ReadableStream({
+      pull: async (controller) => {
+        while (at === this.#have && !this.#ended) {
+          if (this.#failure !== undefined) throw this.#failure;
+          await this.#wake.promise;
+        }
+        if (at === this.#have) return controller.close();
+        const chunk = new Uint8Array(Math.min(CHUNK, this.#have - at));
+        const count = syscall("pread64", this.#partial.fd, chunk, chunk.length, at);
+        if (count === 0) throw new CrateError("FAILED", "a blob's file became shorter");
+        at += count;
+        controller.enqueue(chunk.subarray(0, count));
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  #tell(): void {
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers();
+  }
+}

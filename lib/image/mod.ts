@@ -1,0 +1,32 @@
+// Images: what they are called, where they come from, the store they are kept in. What only a command of
+// images needs: nothing of this loads for a container without one.
+export {
+  familiarReference,
+  formatPlatform,
+  parsePlatform,
+  parseReference,
+  repositoryName,
+  withDefaultTag,
+} from "./names/mod.ts";
+export { fetchMissing } from "./layers.ts";
+export { type Pulled, pullImage, type PullOptions } from "./pull.ts";
+export {
+  login,
+  logout,
+  type RegistryOptions,
+  registrySink,
+  registrySource,
+} from "./registry/mod.ts";
+export {
+  contentOf,
+  type DiskUsage,
+  familiar,
+  type Found,
+  type Image,
+  type ImageContent,
+  openStore,
+  type Removed,
+  type Store,
+  type UsageRow,
+} from "./store/mod.ts";
+export type { ExecutionConfig, ImageConfig, Platform, Progress } from "./types.ts";

@@ -1,0 +1,79 @@
+import { CrateError } from "../errors.ts";
+import { isIndexType, parseImageConfig, parseIndex, parseManifest } from "./documents/mod.ts";
+import { fetchLayers } from "./layers.ts";
+import { formatPlatform, hostPlatform, normalizePlatform, selectPlatform } from "./names/mod.ts";
+import type { Found, Store } from "./store/mod.ts";
+import type { Digest, Document, ImageConfig, ImageSource, Platform, Progress } from "./types.ts";
+
+/** How an image is pulled. */
+export interface PullOptions {
+  /** Default: this machine's. */
+  readonly platform?: Platform;
+  readonly progress?: (event: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What came of a pull. */
+export interface Pulled {
+  /** The digest of the document that the name leads to. */
+  readonly digest: Digest;
+  readonly found: Found;
+}
+
+/** index.md lets an index lead to an index; nobody has more than two. */
+const MAX_DEPTH = 4;
+
+/**
+ * Brings an image into the store, unpacked, under a name: checked in every part, and there as a whole or
+ * not at all. What the store has of it already is not fetched again.
+ *
+ * @param word the name that it gets in the store.
+ * @throws {CrateError} @throws the signal's reason
+ */
+export async function pullImage(
+  store: Store,
+  source: ImageSource,
+  word: string,
+  { platform, progress, signal }: PullOptions = {},
+): Promise<Pulled> {
+  using sink = await store.sink(word, signal);
+  const root = await source.root();
+  const documents: Document[] = [root];
+  let leaf = root;
+  for (let depth = 0; isIndexType(leaf.descriptor.mediaType); depth++) {
+    if (depth === MAX_DEPTH) {
+      throw new CrateError("INVALID", `${source.name} has indexes in indexes, more than ${depth}`);
+    }
+    const index = parseIndex(leaf.bytes, leaf.descriptor.mediaType, source.name);
+    const wanted = platform ?? hostPlatform();
+    const descriptor = selectPlatform(index.manifests, wanted, source.name);
+    leaf = { descriptor, bytes: await source.document(descriptor) };
+    documents.push(leaf);
+  }
+  const manifest = parseManifest(leaf.bytes, leaf.descriptor.mediaType, source.name);
+  const { config: descriptor, layers } = manifest;
+  const bytes = await source.document(descriptor);
+  const config = parseImageConfig(bytes, layers.length, source.name);
+  if (platform !== undefined && documents.length === 1) {
+    requirePlatform(config, platform, source.name);
+  }
+  const { diff_ids: diffIds } = config.rootfs;
+  await fetchLayers(store, sink.lease, source, { layers, diffIds }, { progress, signal });
+  await sink.putDocument({ descriptor, bytes });
+  for (const document of documents.slice(1).reverse()) await sink.putDocument(document);
+  signal?.throwIfAborted();
+  await sink.putRoot(root);
+  return { digest: root.descriptor.digest, found: store.find(word, { platform }) };
+}
+
+/** A name that leads to one image may lead to another machine's. */
+function requirePlatform(config: ImageConfig, platform: Platform, name: string): void {
+  const { os, architecture, variant } = config;
+  const own = normalizePlatform({ os, architecture, ...(variant ? { variant } : {}) });
+  const wanted = normalizePlatform(platform);
+  if (own.os === wanted.os && own.architecture === wanted.architecture) return;
+  throw new CrateError(
+    "NOT_FOUND",
+    `${name} is for ${formatPlatform(own)} alone, not for ${formatPlatform(wanted)}`,
+  );
+}
