@@ -9,11 +9,13 @@ import {
   pullImage,
   type RegistryOptions,
   registrySource,
-  repositoryName,
   type Store,
 } from "../image/mod.ts";
 import { log } from "./log.ts";
 import type { ProgressView } from "./progress.ts";
+
+/** Where one logs in when nothing is said: Docker Hub. */
+export const DEFAULT_REGISTRY = "docker.io";
 
 // What the commands on images have in common. Nothing that runs a container without one loads it.
 
@@ -83,11 +85,6 @@ export async function pull(
   } finally {
     for (const [name, listener] of listeners) Deno.removeSignalListener(name, listener);
   }
-}
-
-/** `docker.io/library/alpine`, for messages. */
-export function repositoryOf(word: string): string {
-  return repositoryName(parseReference(word));
 }
 
 /**

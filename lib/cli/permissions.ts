@@ -10,6 +10,8 @@ import { permissions as cgroup } from "../cgroup/permissions.ts";
 import { permissions as configuration } from "../config/permissions.ts";
 import { CrateError } from "../errors.ts";
 import { DEFAULT_ROOT } from "../lifecycle/mod.ts";
+import { permissions as image, registryFiles } from "../image/permissions.ts";
+import { permissions as overlay } from "../overlay/permissions.ts";
 import { permissions as lifecycle } from "../lifecycle/permissions.ts";
 import { permissions as security } from "../security/permissions.ts";
 import { permissions as spec } from "../spec/permissions.ts";
@@ -23,6 +25,10 @@ export interface PermissionSet {
   /** Names of Deno's functions. */
   readonly sys?: readonly string[];
   readonly ffi?: readonly string[];
+  /** All hosts. */
+  readonly net?: true;
+  /** Programs. */
+  readonly run?: readonly string[];
 }
 
 /** The user's own files and directories that a command line or the configuration names. */
@@ -40,12 +46,15 @@ export interface Places {
   /** `--cidfile` and `--pid-file`: removed again when the container does not start. */
   readonly cidfile?: string;
   readonly pidFile?: string;
+  /** With credentials and certificates of registries. */
+  readonly registryFiles?: readonly string[];
 }
 
 /** Where things are when nobody says otherwise, for root. */
 export const DEFAULT_PLACES: Places = {
   root: DEFAULT_ROOT,
   configFiles: ["/etc/crate/config.toml", "/root/.config/crate/config.toml"],
+  registryFiles: registryFiles((name) => name === "HOME" ? "/root" : undefined),
 };
 
 type Needs = (places: Places) => readonly PermissionSet[];
@@ -67,9 +76,16 @@ const ofProcesses: Needs = (places) => [
   { read: places.envFiles },
 ];
 
+/** The store is reached by system calls. */
+const onStore: Needs = start;
+
+const onRegistries: Needs = (places) => [...start(places), image(places.registryFiles ?? [])];
+
 const NEEDS = {
+  // An image must be there: one that is not is pulled with what pull has.
   run: (places) => [
     ...ofProcesses(places),
+    overlay,
     {
       sys: ["uid"],
       read: list(places.seccompProfile),
@@ -83,6 +99,16 @@ const NEEDS = {
   stop: onContainers,
   kill: onContainers,
   delete: onContainers,
+  pull: onRegistries,
+  images: onStore,
+  inspect: onStore,
+  history: onStore,
+  tag: onStore,
+  rmi: onStore,
+  prune: onStore,
+  df: onStore,
+  login: onRegistries,
+  logout: onRegistries,
   config: start,
   version: () => [],
 } satisfies Record<string, Needs>;
@@ -107,7 +133,7 @@ export function permissionsOf(
   command: CommandName,
   places: Places = DEFAULT_PLACES,
 ): PermissionSet {
-  const needs = NEEDS[command](places);
+  const needs: readonly PermissionSet[] = NEEDS[command](places);
   const union = (name: "read" | "write" | "sys" | "ffi") => {
     const all = [...new Set(needs.flatMap((need) => need[name] ?? []))];
     return all.length === 0 ? {} : { [name]: all };
@@ -116,6 +142,7 @@ export function permissionsOf(
     ...union("read"),
     ...union("write"),
     ...(needs.some(({ env }) => env) ? { env: true } : {}),
+    ...(needs.some(({ net }) => net) ? { net: true } : {}),
     ...union("sys"),
     ...union("ffi"),
   };

@@ -19,6 +19,8 @@ export class Sandbox {
   readonly root = `${this.directory}/state`;
   /** Below this group are those of all containers. */
   readonly cgroupParent = `/${this.name}`;
+  /** Where its images are. */
+  readonly imageRoot = `${this.directory}/images`;
   #rootfs?: string;
 
   /** A root filesystem with busybox and no more; made when it is first asked for. */
@@ -51,7 +53,11 @@ export class Sandbox {
     return {
       words: [COMMAND, "--root", this.root, ...words],
       // No configuration of this machine's users has a say.
-      env: { CRATE_CGROUP_PARENT: this.cgroupParent, XDG_CONFIG_HOME: `${this.directory}/none` },
+      env: {
+        CRATE_CGROUP_PARENT: this.cgroupParent,
+        CRATE_IMAGE_ROOT: this.imageRoot,
+        XDG_CONFIG_HOME: `${this.directory}/none`,
+      },
     };
   }
 

@@ -35,6 +35,8 @@ export type {
   HistoryCall,
   ImagesCall,
   InspectCall,
+  LoginCall,
+  LogoutCall,
   PruneCall,
   PullCall,
   RmiCall,

@@ -4,4 +4,3 @@ export { type RegistrySink, registrySink, type SinkOptions } from "./sink.ts";
 export { login, logout } from "./login.ts";
 export { type CredentialOptions, type Credentials, findCredentials } from "./credentials.ts";
 export type { RegistryOptions } from "./options.ts";
-export { permissions } from "./permissions.ts";

@@ -183,6 +183,59 @@ export const pruneTable: CommandTableOf<typeof pruneOptions> = {
   load: () => import("../../commands/prune.ts"),
 };
 
+const registry: PositionalTable = {
+  name: "REGISTRY",
+  required: false,
+  variadic: false,
+  description: "its host; without one docker.io",
+};
+
+export const loginOptions = [
+  { long: "username", short: "u", argument: "NAME", description: "the user's name" },
+  { long: "password-stdin", description: "read the password, or a token, from standard input" },
+  {
+    long: "insecure-registry",
+    argument: "HOST[:PORT]",
+    repeat: true,
+    description: "speak plain HTTP with a registry that has nothing better",
+  },
+] as const;
+
+/** What `crate login` is called with. */
+export type LoginCall = Call<OptionValues<typeof loginOptions>>;
+
+export const loginTable: CommandTableOf<typeof loginOptions> = {
+  name: "login",
+  summary: "Keep a password for a registry, as docker does",
+  usage: "[OPTIONS] [REGISTRY]",
+  group: "Images",
+  options: loginOptions,
+  positionals: [registry],
+  examples: [
+    {
+      text: "with a token from a file",
+      command: "crate login -u me --password-stdin registry.example",
+    },
+  ],
+  load: () => import("../../commands/login.ts"),
+};
+
+export const logoutOptions = [] as const;
+
+/** What `crate logout` is called with. */
+export type LogoutCall = Call<OptionValues<typeof logoutOptions>>;
+
+export const logoutTable: CommandTableOf<typeof logoutOptions> = {
+  name: "logout",
+  summary: "Forget a registry's password",
+  usage: "[REGISTRY]",
+  group: "Images",
+  options: logoutOptions,
+  positionals: [registry],
+  examples: [],
+  load: () => import("../../commands/logout.ts"),
+};
+
 export const dfOptions = [] as const;
 
 /** What `crate df` is called with. */

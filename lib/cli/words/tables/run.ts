@@ -362,7 +362,7 @@ export const runTable: CommandTableOf<typeof runOptions> = {
   options: runOptions,
   positionals: [
     {
-      name: "IMAGE or COMMAND",
+      name: "IMAGE",
       required: false,
       variadic: false,
       description: "an image; or a program of this machine's: an absolute path, or ./ and a path",
