@@ -1,3 +1,4 @@
+// Not in the virtual machine: images know nothing of cgroups, and a registry in an emulated machine is slow
 // Images as people use them: pulled from Debian's docker-registry, listed, run, removed.
 import assert from "node:assert/strict";
 import { BUSYBOX, makeImage } from "./support/image.ts";

@@ -1,3 +1,4 @@
+// Not in the virtual machine: the permissions are Deno's, whatever the kernel
 // Each command under exactly the permissions that it says it needs, and under those less one.
 import assert from "node:assert/strict";
 import { exists } from "../ffi/mod.ts";

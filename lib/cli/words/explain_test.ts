@@ -43,10 +43,13 @@ Deno.test("a mistake gets one sentence that names it and the remedy, and exit co
 Deno.test("help that was asked for goes to stdout with exit code 0", async () => {
   const run = await explain("run", "--help");
   assert.deepEqual([run.exitCode, run.stderr], [0, ""]);
-  assert.match(run.stdout, /^Usage: crate run \[OPTIONS\] COMMAND \[ARG\.\.\.\]\n\nRun a command/);
+  assert.match(
+    run.stdout,
+    /^Usage: crate run \[OPTIONS\] \[IMAGE\] \[COMMAND\] \[ARG\.\.\.\]\n\nRun a command/,
+  );
   assert.match(run.stdout, /\nResources:\n {2}-m, --memory BYTES +limit of memory, such as 512m\n/);
   assert.match(run.stdout, /\n {2}-h, -H, --hostname NAME +host name inside/);
-  assert.match(run.stdout, /\nExamples:\n {2}# .*\n {2}crate run -it \/bin\/sh\n/);
+  assert.match(run.stdout, /\nExamples:\n(?:.*\n)*? {2}# .*\n {2}crate run -it \/bin\/sh\n/);
   assert.deepEqual(await explain("help", "run"), run);
   const all = await explain("--help");
   assert.match(all.stdout, /^Usage: crate \[OPTIONS\] COMMAND/);

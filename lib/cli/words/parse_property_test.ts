@@ -148,6 +148,9 @@ function prepare(command: Command, options: readonly OptionTable[]): Command {
   for (const { long, short, argument, repeat, default: preset, choices } of options) {
     const flags = `${short ? `-${short[0]}, ` : ""}--${long}`;
     const option = new Option(flags + (argument === undefined ? "" : ` <${argument}>`));
+    // To commander --no-trunc is a way to say that trunc is false; here it is an option like others.
+    option.negate = false;
+    option.attributeName = () => camelCase(long);
     if (choices) option.choices(choices);
     if (repeat) option.default([]).argParser((value, all: string[]) => [...all, value]);
     if (argument === undefined && preset === undefined) option.default(false);

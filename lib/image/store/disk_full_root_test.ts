@@ -1,3 +1,4 @@
+// Not in the virtual machine: the store knows nothing of cgroups
 import assert from "node:assert/strict";
 import { has } from "../../../ffi/_tools.ts";
 

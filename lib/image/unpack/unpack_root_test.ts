@@ -1,3 +1,4 @@
+// Not in the virtual machine: layers know nothing of cgroups
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
