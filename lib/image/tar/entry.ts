@@ -69,6 +69,17 @@ export interface TarLimits {
   readonly xattrs?: number;
 }
 
+/** The limits with their defaults. */
+export function withDefaults(limits: TarLimits): Required<TarLimits> {
+  return {
+    entries: limits.entries ?? 10_000_000,
+    paxHeader: limits.paxHeader ?? 1 << 20,
+    path: limits.path ?? 1 << 16,
+    sparsePieces: limits.sparsePieces ?? 1 << 18,
+    xattrs: limits.xattrs ?? 1024,
+  };
+}
+
 /** No extended attributes. */
 export const NO_XATTRS: ReadonlyMap<ByteString, Uint8Array<ArrayBuffer>> = new Map();
 

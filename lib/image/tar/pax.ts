@@ -41,7 +41,7 @@ export interface PaxLimits {
 }
 
 /**
- * Reads the records of `bytes[start..end]` over what `below` has.
+ * Reads the records of `bytes[start..end]`.
  *
  * @throws {CrateError} `INVALID`; the sentence says what is wrong, not where.
  */
@@ -49,13 +49,9 @@ export function parsePax(
   bytes: Uint8Array,
   start: number,
   end: number,
-  below: PaxHeader | undefined,
   limits: PaxLimits,
 ): PaxHeader {
-  const header: PaxHeader = below === undefined ? {} : {
-    ...below,
-    xattrs: below.xattrs && new Map(below.xattrs),
-  };
+  const header: PaxHeader = {};
   let at = start;
   while (at < end) {
     let length = 0;

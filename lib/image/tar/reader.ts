@@ -1,16 +1,17 @@
 import { CrateError } from "../../errors.ts";
-import { type ByteString, byteString, quoted } from "./bytes.ts";
+import { type ByteString, quoted } from "./bytes.ts";
 import {
   BLOCK,
-  NO_XATTRS,
   type TarEntry,
   type TarHandler,
   type TarLimits,
   type TarType,
+  withDefaults,
 } from "./entry.ts";
+import { entryOf, nameIn, pathOf, roundedUp, TYPE, typeOf } from "./member.ts";
 import { blockSum, type Header, isZero, readHeader, signedBlockSum } from "./header.ts";
 import { parsePax, type PaxHeader } from "./pax.ts";
-import { addOldPieces, checkMap, MapReader } from "./sparse.ts";
+import { addOldPieces, checkMap, MapReader, SparseContent } from "./sparse.ts";
 
 /** What the next byte belongs to. */
 const HEADER = 0;
@@ -25,9 +26,6 @@ const MAP = 5;
 const END = 6;
 const FAILED = 7;
 
-/** The greatest uid and gid; the next one means "leave it" to chown(2). */
-const MAX_ID = 0xfffffffe;
-
 /**
  * Reads an archive that is pushed to it in pieces of any size: v7, ustar, pax, star and GNU tar's formats, with
  * long names, sparse files and extended attributes. What it is given is believed in nothing: every
@@ -35,8 +33,8 @@ const MAX_ID = 0xfffffffe;
  *
  * Where readers differ it goes with Go's archive/tar, which docker, podman and containerd unpack with: links,
  * devices and directories have no content whatever their size says; one block of zeros and then something
- * else is an error; two end the archive, and what follows is ignored; an archive may end without. Unlike them
- * it heeds a global pax header, as pax(1) wants it.
+ * else is an error; two end the archive, and what follows is ignored; an archive may end without. A global
+ * pax header is read past.
  *
  * @example
  * ```ts
@@ -74,27 +72,20 @@ export class TarReader {
   /** A sparse member whose map is still being read. */
   #header: Header | undefined;
   #map: number[] | undefined;
-  #mapIndex = 0;
+  #sparse: SparseContent | undefined;
   #mapReader: MapReader | undefined;
 
   /** The content of META, and the type of that member. */
   #meta = new Uint8Array(0);
   #metaHave = 0;
   #metaType = 0;
-  #globalPax: PaxHeader | undefined;
   #pax: PaxHeader | undefined;
   #longPath: ByteString | undefined;
   #longLink: ByteString | undefined;
 
   constructor(handler: TarHandler, limits: TarLimits = {}) {
     this.#handler = handler;
-    this.#limits = {
-      entries: limits.entries ?? 10_000_000,
-      paxHeader: limits.paxHeader ?? 1 << 20,
-      path: limits.path ?? 1 << 16,
-      sparsePieces: limits.sparsePieces ?? 1 << 18,
-      xattrs: limits.xattrs ?? 1024,
-    };
+    this.#limits = withDefaults(limits);
   }
 
   /**
@@ -191,12 +182,13 @@ export class TarReader {
           const part = Math.min(this.#left, end - at);
           this.#at += part;
           this.#left -= part;
-          if (this.#map === undefined) {
+          if (this.#sparse === undefined) {
             const offset = this.#offset;
             this.#offset += part;
             this.#handler.data(chunk.subarray(at, at + part), offset);
           } else {
-            this.#sparseContent(chunk, at, at + part, this.#map);
+            const handler = this.#handler;
+            this.#sparse.push(chunk, at, at + part, (piece, offset) => handler.data(piece, offset));
           }
           if (this.#left === 0) this.#endMember();
           break;
@@ -264,7 +256,6 @@ export class TarReader {
         return;
       case TYPE.volumeName:
         // The archive's own label, of GNU tar's -V: not a file.
-        this.#left = 0;
         this.#padding = roundedUp(size);
         this.#state = this.#padding > 0 ? PADDING : HEADER;
         this.#header = undefined;
@@ -290,12 +281,9 @@ export class TarReader {
 
   #beginMeta(type: number, size: number): void {
     const isPax = type === TYPE.pax || type === TYPE.globalPax;
+    const what = isPax ? "pax header" : "name";
     const limit = isPax ? this.#limits.paxHeader : this.#limits.path + 1;
-    if (size > limit) {
-      throw this.#invalid(
-        `a ${isPax ? "pax header" : "name"} of ${size} bytes; at most ${limit} are read`,
-      );
-    }
+    if (size > limit) throw this.#invalid(`a ${what} of ${size} bytes; at most ${limit} are read`);
     this.#metaType = type;
     this.#metaHave = 0;
     if (this.#meta.length < size) this.#meta = new Uint8Array(Math.max(size, 4096));
@@ -308,17 +296,14 @@ export class TarReader {
   #metaComplete(bytes: Uint8Array, start: number, end: number): void {
     switch (this.#metaType) {
       case TYPE.pax:
-        this.#pax = this.#checked(() => parsePax(bytes, start, end, this.#globalPax, this.#limits));
+        this.#pax = this.#checked(() => parsePax(bytes, start, end, this.#limits));
         break;
-      case TYPE.globalPax: {
-        const pax = this.#checked(() => parsePax(bytes, start, end, this.#globalPax, this.#limits));
-        if (pax.sparse !== undefined) throw this.#invalid("a global header with a sparse map");
-        this.#globalPax = pax;
+      case TYPE.globalPax:
+        // Those that unpack with Go's archive/tar pass over it: a layer is the same for them and here.
+        this.#checked(() => parsePax(bytes, start, end, this.#limits));
         break;
-      }
       default: {
-        const nul = bytes.subarray(start, end).indexOf(0);
-        const name = byteString(bytes, start, nul < 0 ? end : start + nul);
+        const name = nameIn(bytes, start, end);
         if (this.#metaType === TYPE.longPath) this.#longPath = name;
         else this.#longLink = name;
       }
@@ -328,14 +313,13 @@ export class TarReader {
   }
 
   #beginMember(header: Header): void {
-    const pax = this.#pax ?? this.#globalPax;
-    const type = this.#typeOf(header, pax);
+    const pax = this.#pax;
+    const type = this.#checked(() => typeOf(this.#described(header)));
     const stored = type === "file" ? pax?.size ?? header.size : 0;
     this.#left = stored;
     this.#padding = roundedUp(stored) - stored;
     const sparse = type === "file" ? pax?.sparse : undefined;
     if (sparse === undefined) {
-      this.#map = undefined;
       this.#emit(type, stored);
     } else if (sparse.major === "1" && sparse.minor === "0") {
       this.#mapReader = new MapReader(this.#limits.sparsePieces);
@@ -345,7 +329,6 @@ export class TarReader {
       this.#sparseMember(sparse.map);
     } else if (sparse.major === undefined || sparse.major === "0") {
       // Only a name or size: the content is whole.
-      this.#map = undefined;
       this.#emit(type, stored);
     } else {
       throw this.#invalid(`a sparse file of an unknown version, ${quoted(sparse.major)}`);
@@ -355,132 +338,45 @@ export class TarReader {
   /** The map of a sparse file is complete. */
   #sparseMember(map: number[]): void {
     const header = this.#header!;
-    const pax = this.#pax ?? this.#globalPax;
-    let size: number;
-    if (header.type === TYPE.oldSparse) {
-      size = header.realSize;
+    const pax = this.#pax;
+    const isOld = header.type === TYPE.oldSparse;
+    const size = isOld ? header.realSize : pax?.sparse?.size ?? NaN;
+    if (isOld) {
       const stored = pax?.size ?? header.size;
       this.#left = stored;
       this.#padding = roundedUp(stored) - stored;
-    } else {
-      size = pax?.sparse?.size ?? NaN;
     }
     if (!(size >= 0)) throw this.#invalid("a sparse file without a size");
     this.#checked(() => checkMap(map, size, this.#left));
-    this.#map = map;
-    this.#mapIndex = 0;
-    this.#mapReader = undefined;
+    this.#sparse = new SparseContent(map);
     this.#emit("file", size);
+  }
+
+  #described(header: Header) {
+    return { header, pax: this.#pax, longPath: this.#longPath, longLink: this.#longLink };
   }
 
   #emit(type: TarType, size: number): void {
     const header = this.#header!;
-    const pax = this.#pax ?? this.#globalPax;
     if (++this.#entries > this.#limits.entries) {
       throw this.#invalid(`more than ${this.#limits.entries} members`);
     }
-    const isLink = type === "symlink" || type === "hardlink";
-    const isDevice = type === "character" || type === "block";
-    const entry: TarEntry = {
-      type,
-      path: this.#pathOf(header, pax),
-      linkPath: isLink ? this.#longLink ?? pax?.linkPath ?? header.linkPath : "",
-      mode: header.mode & 0o7777,
-      uid: pax?.uid ?? header.uid,
-      gid: pax?.gid ?? header.gid,
-      size,
-      mtime: pax?.mtime ?? { seconds: header.mtime, nanoseconds: 0 },
-      major: isDevice ? header.major : 0,
-      minor: isDevice ? header.minor : 0,
-      xattrs: pax?.xattrs ?? NO_XATTRS,
-    };
-    this.#check(entry, header);
+    const entry = this.#checked(() =>
+      entryOf(this.#described(header), type, size, this.#limits.path)
+    );
     this.#member = entry;
-    this.#header =
-      this.#pax =
-      this.#longPath =
-      this.#longLink =
-        undefined;
+    this.#header = this.#pax = undefined;
+    this.#longPath = this.#longLink = undefined;
     this.#offset = 0;
     this.#handler.entry(entry);
     if (this.#left === 0) this.#endMember();
     else this.#state = CONTENT;
   }
 
-  #check(entry: TarEntry, header: Header): void {
-    if (entry.path === "") throw this.#invalid("a member without a name");
-    if (entry.path.length > this.#limits.path || entry.linkPath.length > this.#limits.path) {
-      throw this.#invalid(`a path of more than ${this.#limits.path} bytes`);
-    }
-    if (entry.linkPath === "" && (entry.type === "symlink" || entry.type === "hardlink")) {
-      throw this.#invalid("a link to nothing");
-    }
-    if (Number.isNaN(header.mode)) throw this.#invalid("its mode is not a number");
-    if (!(entry.uid >= 0 && entry.uid <= MAX_ID)) throw this.#invalid("its uid is none");
-    if (!(entry.gid >= 0 && entry.gid <= MAX_ID)) throw this.#invalid("its gid is none");
-    if (Number.isNaN(entry.mtime.seconds)) throw this.#invalid("its mtime is not a number");
-    // Linux: 12 bits and 20.
-    if (!(entry.major >= 0 && entry.major < 1 << 12 && entry.minor >= 0 && entry.minor < 1 << 20)) {
-      throw this.#invalid("its device number is none");
-    }
-  }
-
-  #pathOf(header: Header, pax: PaxHeader | undefined): ByteString {
-    return pax?.sparse?.name ?? this.#longPath ?? pax?.path ?? header.path;
-  }
-
-  #typeOf(header: Header, pax: PaxHeader | undefined): TarType {
-    switch (header.type) {
-      case 0:
-        // Before there was a type for it a slash at the end made a directory.
-        return this.#pathOf(header, pax).endsWith("/") ? "directory" : "file";
-      case 0x30:
-        return this.#pathOf(header, pax).endsWith("/") && (pax?.size ?? header.size) === 0
-          ? "directory"
-          : "file";
-      case 0x37: // contiguous
-        return "file";
-      case 0x31:
-        return "hardlink";
-      case 0x32:
-        return "symlink";
-      case 0x33:
-        return "character";
-      case 0x34:
-        return "block";
-      case 0x35:
-        return "directory";
-      case 0x36:
-        return "fifo";
-    }
-    throw this.#invalid(`a member of an unknown type, ${quoted(String.fromCharCode(header.type))}`);
-  }
-
-  #sparseContent(
-    chunk: Uint8Array<ArrayBuffer>,
-    start: number,
-    end: number,
-    map: readonly number[],
-  ): void {
-    // #offset counts the bytes of the piece at #mapIndex.
-    for (let at = start; at < end;) {
-      const length = map[this.#mapIndex + 1]!;
-      const part = Math.min(length - this.#offset, end - at);
-      if (part > 0) {
-        this.#handler.data(chunk.subarray(at, at + part), map[this.#mapIndex]! + this.#offset);
-      }
-      at += part;
-      this.#offset += part;
-      if (this.#offset === length) {
-        this.#mapIndex += 2;
-        this.#offset = 0;
-      }
-    }
-  }
-
   #endMember(): void {
     this.#handler.end();
     this.#member = undefined;
+    this.#sparse = undefined;
     this.#state = this.#padding > 0 ? PADDING : HEADER;
   }
 
@@ -497,21 +393,8 @@ export class TarReader {
   #invalid(what: string): CrateError {
     const header = this.#header;
     const path = this.#member?.path ??
-      (header === undefined ? undefined : this.#pathOf(header, this.#pax ?? this.#globalPax));
+      (header === undefined ? undefined : pathOf(this.#described(header)));
     const place = path === undefined ? `at byte ${this.position}` : `member ${quoted(path)}`;
     return new CrateError("INVALID", `tar archive, ${place}: ${what}`);
   }
-}
-
-const TYPE = {
-  pax: 0x78, // x
-  globalPax: 0x67, // g
-  longPath: 0x4c, // L
-  longLink: 0x4b, // K
-  oldSparse: 0x53, // S
-  volumeName: 0x56, // V
-} as const;
-
-function roundedUp(size: number): number {
-  return Math.ceil(size / BLOCK) * BLOCK;
 }

@@ -104,3 +104,35 @@ export class MapReader {
     return at;
   }
 }
+
+/** The content of a sparse file as it comes, put where the map says. */
+export class SparseContent {
+  readonly #map: readonly number[];
+  /** The piece at hand, and how many of its bytes are there. */
+  #index = 0;
+  #done = 0;
+
+  constructor(map: readonly number[]) {
+    this.#map = map;
+  }
+
+  /** Hands `chunk[start..end]` on, piece by piece. */
+  push(
+    chunk: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+    data: (part: Uint8Array<ArrayBuffer>, offset: number) => void,
+  ): void {
+    for (let at = start; at < end;) {
+      const length = this.#map[this.#index + 1]!;
+      const part = Math.min(length - this.#done, end - at);
+      if (part > 0) data(chunk.subarray(at, at + part), this.#map[this.#index]! + this.#done);
+      at += part;
+      this.#done += part;
+      if (this.#done === length) {
+        this.#index += 2;
+        this.#done = 0;
+      }
+    }
+  }
+}

@@ -1,60 +1,42 @@
 import {
   AT_SYMLINK_NOFOLLOW,
   type CallBatch,
-  EINVAL,
-  ENOENT,
   O_CLOEXEC,
   O_CREAT,
   O_EXCL,
   O_NOFOLLOW,
   O_WRONLY,
-  readText,
   S_IFBLK,
   S_IFCHR,
-  S_IFDIR,
   S_IFIFO,
   syscall,
-  trySyscall,
 } from "../../../ffi/mod.ts";
-import { CrateError } from "../../errors.ts";
-import {
-  bytesOf,
-  type ByteString,
-  byteString,
-  NO_XATTRS,
-  quoted,
-  type TarEntry,
-  type TarHandler,
-  type TarTime,
-} from "../tar/mod.ts";
+import { type ByteString, quoted, type TarEntry, type TarHandler } from "../tar/mod.ts";
 import { Directories, type Directory, pathIn } from "./directories.ts";
+import {
+  attempt,
+  type Attributes,
+  DATA,
+  deviceNumber,
+  IMPLICIT,
+  invalid,
+  STEPS,
+  umask,
+  xattrRoom,
+} from "./entry_calls.ts";
 import { decide, type Subject } from "./failure.ts";
+import { finishLayer } from "./finish.ts";
 import type { UnpackLimits } from "./limits.ts";
-import { addPendingLink } from "./copy_up.ts";
-import { Lowers, statusOf, targetOf, userXattrs } from "./lowers.ts";
+import { Lowers, statusOf } from "./lowers.ts";
 import { splitPath } from "./path.ts";
 import { CallQueue } from "./queue.ts";
-import { namesIn, removeTree } from "./remove.ts";
+import { resolveDirectory } from "./resolve.ts";
+import { removeTree } from "./remove.ts";
 import { isKept, opaqueMark, type OverlayXattrs } from "./xattrs.ts";
 
 const WHITEOUT = ".wh.";
 const META = ".wh..wh.";
 const OPAQUE = ".wh..wh..opq";
-/** What path_resolution(7) follows. */
-const MAX_LINKS = 40;
-/** Steps and data of one entry without its extended attributes: three paths, names, times. */
-const STEPS = 20;
-const DATA = 4 * 4096 + 512;
-
-/** Owner, permissions and times of what is made. */
-export interface Attributes {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  /** Absent: left as it is. */
-  readonly mtime?: TarTime | undefined;
-  readonly xattrs: ReadonlyMap<ByteString, Uint8Array<ArrayBuffer>>;
-}
 
 /** A hard link whose other name this layer does not have. */
 export interface PendingLink {
@@ -63,8 +45,6 @@ export interface PendingLink {
   readonly name: ByteString;
   readonly target: readonly ByteString[];
 }
-
-const IMPLICIT: Attributes = { mode: 0o755, uid: 0, gid: 0, xattrs: NO_XATTRS };
 
 /** Writes an archive's entries into a directory as overlayfs wants a layer. */
 export class LayerWriter implements TarHandler {
@@ -118,7 +98,7 @@ export class LayerWriter implements TarHandler {
   #beginRoot(): void {
     const [top] = this.lowers.roots;
     // What is merged shows the uppermost root's attributes.
-    const attributes = top === undefined ? IMPLICIT : { ...statusOf(top), xattrs: NO_XATTRS };
+    const attributes = top === undefined ? IMPLICIT : { ...statusOf(top), xattrs: IMPLICIT.xattrs };
     this.#setRoot(attributes);
   }
 
@@ -158,7 +138,7 @@ export class LayerWriter implements TarHandler {
     const directory = this.#parent(entry.path, names);
     if (entry.type === "directory") {
       const existing = this.directories.get(pathIn(directory, name));
-      this.#makeDirectory(directory, name, entry, existing);
+      this.makeDirectory(directory, name, entry, existing);
     } else if (entry.type === "hardlink") this.#hardLink(entry, directory, name);
     else this.#make(entry, directory, name);
     this.queue.submitWhenFull();
@@ -264,7 +244,8 @@ export class LayerWriter implements TarHandler {
     calls.call("utimensat", 1, at, where, times, AT_SYMLINK_NOFOLLOW);
   }
 
-  #makeDirectory(
+  /** A directory, made or given other attributes. */
+  makeDirectory(
     parent: Directory,
     name: ByteString,
     attributes: Attributes,
@@ -295,7 +276,7 @@ export class LayerWriter implements TarHandler {
     }
     directory.isSetGid = (mode & 0o2000) !== 0;
     directory.mtime = mtime;
-    if (isMarked) this.#markOpaque(directory);
+    if (isMarked) this.markOpaque(directory);
     return directory;
   }
 
@@ -334,7 +315,7 @@ export class LayerWriter implements TarHandler {
 
   #whiteout(entry: TarEntry, names: readonly ByteString[], name: ByteString): void {
     if (name === OPAQUE) {
-      this.#markOpaque(this.#parent(entry.path, names));
+      this.markOpaque(this.#parent(entry.path, names));
       return;
     }
     if (name.startsWith(META) || names.some((part) => part.startsWith(META))) return;
@@ -346,7 +327,7 @@ export class LayerWriter implements TarHandler {
     directory.whiteouts.add(hidden);
     const existing = this.directories.get(pathIn(directory, hidden));
     // It takes away what is below, never what the layer itself has: image-spec, layer.md, "Whiteouts".
-    if (existing !== undefined) this.#markOpaque(existing);
+    if (existing !== undefined) this.markOpaque(existing);
     else this.makeWhiteout(directory, hidden, entry.path);
   }
 
@@ -357,7 +338,8 @@ export class LayerWriter implements TarHandler {
     calls.call("mknodat", 1, at, calls.string(name), S_IFCHR, 0);
   }
 
-  #markOpaque(directory: Directory): void {
+  /** Hides what the layers below have in a directory. */
+  markOpaque(directory: Directory): void {
     directory.isOpaque = true;
     if (directory.parent === undefined) return;
     const calls = this.queue.group({ path: directory.path, kind: "opaque" }, STEPS, DATA);
@@ -378,99 +360,18 @@ export class LayerWriter implements TarHandler {
     return this.directories.fd(directory);
   }
 
-  /**
-   * The directory of this layer at a path, links followed as in a root of its own, through the layers
-   * below too; what is missing is made like what is below, or like the root.
-   *
-   * @param path the entry that asks.
-   * @param create otherwise undefined when this layer does not have it.
-   */
+  /** See {@linkcode resolveDirectory}. */
   resolve(
     path: ByteString,
     names: readonly ByteString[],
     create: boolean,
   ): Directory | undefined {
-    const left = [...names].reverse();
-    let links = 0;
-    let at = this.directories.root;
-    const follow = (target: ByteString) => {
-      if (++links > MAX_LINKS) throw invalid(path, "leads through too many links");
-      if (target.startsWith("/")) at = this.directories.root;
-      left.push(...target.split("/").filter((part) => part !== "" && part !== ".").reverse());
-    };
-    for (let name = left.pop(); name !== undefined; name = left.pop()) {
-      if (name === "..") {
-        at = at.parent ?? at;
-        continue;
-      }
-      const here = pathIn(at, name);
-      const known = this.directories.get(here);
-      if (known !== undefined) {
-        at = known;
-        continue;
-      }
-      const buffer = new Uint8Array(4096);
-      const fd = this.opened(at);
-      const length = trySyscall("readlinkat", fd, bytesOf(name, 1), buffer, buffer.length);
-      if (length >= 0) {
-        follow(byteString(buffer, 0, length));
-        continue;
-      }
-      const isWhiteout = length === -EINVAL && at.whiteouts.has(name);
-      if (length !== -ENOENT && !isWhiteout) {
-        throw invalid(path, `lies in ${quoted(here)}, which is not a directory`);
-      }
-      const below = at.isOpaque || isWhiteout ? undefined : this.lowers.find(here);
-      if (below === undefined) {
-        if (!create) return undefined;
-        at = this.#makeDirectory(at, name, IMPLICIT);
-        continue;
-      }
-      try {
-        if (below.type === S_IFDIR) {
-          if (!create) return undefined;
-          at = this.#makeDirectory(at, name, { ...below, xattrs: userXattrs(below.fd) });
-        } else if (below.type === S_IFLNK) follow(targetOf(below.fd));
-        else throw invalid(path, `lies in ${quoted(here)}, which is not a directory`);
-      } finally {
-        trySyscall("close", below.fd);
-      }
-    }
-    return at;
+    return resolveDirectory(this, path, names, create);
   }
 
   /** What can only be done when all entries are there. Throws what any call has met. */
   async finish(): Promise<void> {
-    this.queue.settle();
-    for (const link of this.#pending) addPendingLink(this, link);
-    const { root } = this.directories;
-    if (root.isOpaque) this.#hideAll();
-    let count = 0;
-    for (const { path, mtime } of this.directories.all()) {
-      if (mtime === undefined) continue;
-      const calls = this.queue.group({ path, kind: "directory" }, STEPS, DATA);
-      const times = calls.times(mtime.seconds, mtime.nanoseconds);
-      const at = this.directories.open(calls, root);
-      const where = calls.string(path === "" ? "." : path);
-      calls.call("utimensat", 1, at, where, times, AT_SYMLINK_NOFOLLOW);
-      this.queue.submitWhenFull();
-      if (++count % 4096 === 0) await this.queue.drain(1);
-    }
-    this.queue.submit();
-    await this.queue.drain(0);
-  }
-
-  /** overlayfs heeds no mark on a root: each name in the roots below is hidden by itself. */
-  #hideAll(): void {
-    const { root } = this.directories;
-    for (const fd of this.lowers.roots) {
-      for (const name of namesIn(fd)) {
-        const directory = root.children.get(name);
-        if (directory !== undefined) this.#markOpaque(directory);
-        else this.makeWhiteout(root, name, name);
-      }
-    }
-    this.queue.settle();
+    await finishLayer(this, this.#pending);
   }
 
   /** Ends it, whatever is still on its way. */
@@ -478,41 +379,5 @@ export class LayerWriter implements TarHandler {
     await this.queue.stop();
     this.directories.close();
     this.lowers.close();
-  }
-}
-
-const S_IFLNK = 0o120000;
-
-/** Makes something, and once more when it could not for what stands there. */
-function attempt(calls: CallBatch, at: number, where: number, make: () => void): void {
-  const first = calls.length;
-  make();
-  calls.branch(first, 1, 3);
-  calls.call("unlinkat", 1, at, where, 0);
-  make();
-}
-
-/** The kernel's encoding of a device number in a system call's 32 bits: new_encode_dev. */
-function deviceNumber(major: number, minor: number): number {
-  return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
-}
-
-function xattrRoom({ xattrs }: Attributes): number {
-  let room = DATA;
-  for (const [name, value] of xattrs) room += name.length + 32 + Math.min(value.length, 4096);
-  return room;
-}
-
-function invalid(path: ByteString, what: string): CrateError {
-  return new CrateError("INVALID", `entry ${quoted(path)} ${what}`);
-}
-
-/** The process's umask, without changing it for a moment as umask(2) would; all bits when it is not known. */
-function umask(): number {
-  try {
-    const [, text] = /^Umask:\s*([0-7]+)$/m.exec(readText("/proc/self/status", 4096)) ?? [];
-    return text === undefined ? 0o777 : parseInt(text, 8);
-  } catch {
-    return 0o777;
   }
 }
