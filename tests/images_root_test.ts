@@ -163,7 +163,8 @@ test("what cannot be pulled is one sentence that says why", (box) =>
   withImage(box, async (image, { host }) => {
     const cases: [string[], RegExp][] = [
       [["pull", `${host}/test/none`], /test\/none:latest is not in the registry/],
-      [["pull", "127.0.0.1:1/a"], /cannot reach 127\.0\.0\.1:1/],
+      [["pull", "127.0.0.1:1/a"], /cannot reach 127\.0\.0\.1:1: it is at a port that HTTP keeps/],
+      [["pull", "127.0.0.1:2/a"], /cannot reach 127\.0\.0\.1:2: it refuses connections/],
       [["pull", "Upper"], /"Upper" has upper-case letters/],
       [["pull", "--platform", "linux/riscv64", image], /is for linux\/amd64 alone/],
       [["pull", "--platform", "a/b/c/d", image], /^crate: --platform: /],

@@ -88,9 +88,8 @@ export class RegistryClient {
         }
       }
       failure ??= new CrateError("FAILED", `${place.host} is not a registry: it answers 400`);
-      if (attempt >= settings.attempts || !(failure instanceof ConnectionError && failure.passes)) {
-        throw failure;
-      }
+      if (!(failure instanceof ConnectionError)) throw failure;
+      if (attempt >= failure.attempts(settings.attempts)) throw failure;
       await settings.sleep(backoff(attempt, settings.random), settings.signal);
     }
   }

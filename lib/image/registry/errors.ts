@@ -5,11 +5,25 @@ import type { Answer } from "./transport.ts";
 
 const MAX_ERROR = 64 << 10;
 
+/** Attempts where nobody listens: a server that starts again does within so many. */
+const SOON = 3;
+
 /** The network, or a server that broke off. */
 export class ConnectionError extends CrateError {
-  /** @param passes whether another attempt may go well. */
-  constructor(url: URL, why: string, readonly passes = true, options?: ErrorOptions) {
+  /** @param passes whether another attempt may go well; "soon": if one of the next few does not, none will. */
+  constructor(
+    url: URL,
+    why: string,
+    readonly passes: boolean | "soon" = true,
+    options?: ErrorOptions,
+  ) {
     super("FAILED", `cannot reach ${url.host}: it ${why}`, options);
+  }
+
+  /** How often to try altogether, of so many attempts at most. */
+  attempts(most: number): number {
+    if (this.passes === "soon") return Math.min(most, SOON);
+    return this.passes ? most : 1;
   }
 }
 
@@ -30,10 +44,14 @@ export function connectionError(url: URL, error: unknown): unknown {
     return new ConnectionError(url, why, false, options);
   }
   if (/Connection refused/.test(text)) {
-    return new ConnectionError(url, "refuses connections", true, options);
+    return new ConnectionError(url, "refuses connections", "soon", options);
+  }
+  if (/Requests to port \d+ are blocked/.test(text)) {
+    // fetch.spec.whatwg.org, "port blocking"
+    return new ConnectionError(url, "is at a port that HTTP keeps away from", false, options);
   }
   if (/failed to lookup address|Name or service not known/i.test(text)) {
-    return new ConnectionError(url, "has no address, or no name server answers", true, options);
+    return new ConnectionError(url, "has no address, or no name server answers", "soon", options);
   }
   if (error instanceof TypeError || /connection|http|body/i.test(text)) {
     return new ConnectionError(url, `broke off (${detail(text)})`, true, options);

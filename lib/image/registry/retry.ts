@@ -53,7 +53,7 @@ export function retrying(send: Transport, settings: Settings): Transport {
         answer.cancel();
         delay = asked ?? delay;
       } catch (error) {
-        if (!(error instanceof ConnectionError && error.passes) || attempt >= attempts) throw error;
+        if (!(error instanceof ConnectionError) || attempt >= error.attempts(attempts)) throw error;
       }
       await settings.sleep(delay, request.signal ?? settings.signal);
     }
