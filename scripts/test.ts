@@ -104,7 +104,7 @@ const stages: Record<Stage, () => Promise<void>> = {
     if (files.length === 0) return skip("vm", "there are no root tests");
     // An emulated machine uses one processor of this one: two of them share the files.
     const machines = Math.min(2, navigator.hardwareConcurrency, selection(files).length);
-    const seconds = 1500;
+    const seconds = 2400;
     const run = (index: number) => {
       const shard = [`--shard=${index}/${machines}`];
       const inside = ["env", `TEST_SCALE=${EMULATED}`, ...test(files), ...shard];
