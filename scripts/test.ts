@@ -42,15 +42,36 @@ function skip(name: string, reason: string): void {
 }
 
 /** The test files of a stage, and what else `deno test` must be told, for the filter that was given. */
-function selection(files: string[]): string[] {
-  if (filter === undefined) return files;
+function selection(files: string[]): { paths: string[]; options: string[] } {
+  if (filter === undefined) return { paths: files, options: [] };
   const named = files.filter((file) => file.includes(filter));
-  return named.length > 0 ? named : [...files, `--filter=${filter}`];
+  return named.length > 0
+    ? { paths: named, options: [] }
+    : { paths: files, options: [`--filter=${filter}`] };
+}
+
+/** Files in so many groups with about as many tests each. */
+function shares(files: readonly string[], count: number): string[][] {
+  const weight = (file: string) =>
+    Deno.readTextFileSync(file).match(/^(?:Deno\.)?test\(/gm)?.length ?? 1;
+  const groups = Array.from({ length: count }, () => ({ files: [] as string[], tests: 0 }));
+  const sorted = files.map((file) => ({ file, tests: weight(file) }))
+    .sort((a, b) => b.tests - a.tests);
+  for (const { file, tests } of sorted) {
+    const least = groups.reduce((a, b) => b.tests < a.tests ? b : a);
+    least.files.push(file);
+    least.tests += tests;
+  }
+  return groups.map((group) => group.files);
 }
 
 const deno = (...words: string[]) => [Deno.execPath(), ...words];
 // The types are checked once, for all files, by a stage of its own.
-const test = (files: string[]) => deno("test", "-A", "--no-check", "--quiet", ...selection(files));
+const denoTest = (words: string[]) => deno("test", "-A", "--no-check", "--quiet", ...words);
+const test = (files: string[]) => {
+  const { paths, options } = selection(files);
+  return denoTest([...options, ...paths]);
+};
 
 async function check(name: string, command: string[]): Promise<void> {
   add(name, await runStage(name, command, { seconds: 300, counts: false }));
@@ -103,11 +124,16 @@ const stages: Record<Stage, () => Promise<void>> = {
     });
     if (files.length === 0) return skip("vm", "there are no root tests");
     // An emulated machine uses one processor of this one: two of them share the files.
-    const machines = Math.min(2, navigator.hardwareConcurrency, selection(files).length);
+    const { paths, options: words } = selection(files);
+    const groups = shares(paths, Math.min(2, navigator.hardwareConcurrency, paths.length));
+    const machines = groups.length;
     const seconds = 2400;
     const run = (index: number) => {
-      const shard = [`--shard=${index}/${machines}`];
-      const inside = ["env", `TEST_SCALE=${EMULATED}`, ...test(files), ...shard];
+      const inside = [
+        "env",
+        `TEST_SCALE=${EMULATED}`,
+        ...denoTest([...words, ...groups[index - 1]!]),
+      ];
       const command = ["scripts/vm", "--timeout", String(seconds), ...inside];
       const options = { seconds: seconds + 60, counts: true, later: index > 1 };
       return runStage(`vm ${index}/${machines}`, command, options);
