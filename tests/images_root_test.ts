@@ -213,7 +213,7 @@ test("tag, history, inspect, prune and df tell what is there", (box) =>
     await box.ok(["tag", image, "mine"]);
     const table = await box.ok(["images"]);
     assert.match(table, /^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE\n/);
-    assert.match(table, /^mine +latest +[0-9a-f]{12} +.* ago +\d+(\.\d+)?MB$/m);
+    assert.match(table, /^mine +latest +[0-9a-f]{12} +(just now|.* ago) +\d+(\.\d+)?MB$/m);
     const [inspected] = JSON.parse(await box.ok(["inspect", "mine"]));
     assert.deepEqual(inspected.Config.Labels, CONFIG.labels);
     assert.deepEqual(inspected.RepoTags, [image, "mine:latest"]);
