@@ -123,24 +123,23 @@ const stages: Record<Stage, () => Promise<void>> = {
       return reason === undefined;
     });
     if (files.length === 0) return skip("vm", "there are no root tests");
-    // An emulated machine uses one processor of this one: two of them share the files.
+    // An emulated machine uses one processor of this one. Many short-lived ones take their share of the
+    // files from a queue, so that none is left with the slow tests when the others are done.
     const { paths, options: words } = selection(files);
-    const groups = shares(paths, Math.min(2, navigator.hardwareConcurrency, paths.length));
-    const machines = groups.length;
-    const seconds = 2400;
-    const run = (index: number) => {
-      const inside = [
-        "env",
-        `TEST_SCALE=${EMULATED}`,
-        ...denoTest([...words, ...groups[index - 1]!]),
-      ];
-      const command = ["scripts/vm", "--timeout", String(seconds), ...inside];
-      const options = { seconds: seconds + 60, counts: true, later: index > 1 };
-      return runStage(`vm ${index}/${machines}`, command, options);
+    const groups = shares(paths, Math.min(8, paths.length));
+    const atOnce = Math.min(2, navigator.hardwareConcurrency, groups.length);
+    const seconds = 1200;
+    const queue = groups.entries();
+    const machine = async () => {
+      for (const [index, group] of queue) {
+        const inside = ["env", `TEST_SCALE=${EMULATED}`, ...denoTest([...words, ...group])];
+        const command = ["scripts/vm", "--timeout", String(seconds), ...inside];
+        const options = { seconds: seconds + 60, counts: true, later: atOnce > 1 };
+        const name = `vm ${index + 1}/${groups.length}`;
+        add(name, await runStage(name, command, options));
+      }
     };
-    const indexes = Array.from({ length: machines }, (_, index) => index + 1);
-    const results = await Promise.all(indexes.map(run));
-    results.forEach((result, index) => add(`vm ${index + 1}/${machines}`, result));
+    await Promise.all(Array.from({ length: atOnce }, machine));
   },
 };
 
