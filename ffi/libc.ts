@@ -296,11 +296,15 @@ export function walk(steps: number, header: number): void {
   symbols.bsearch(steps, header, ONE, 1, entry);
 }
 
-/** Walks encoded steps in this process, on another thread, to their `return`. */
-export async function walkAsync(steps: number, header: number): Promise<void> {
+/**
+ * Walks encoded steps in this process, on another thread, to their `return`.
+ *
+ * @throws at once, not later, when they are not begun.
+ */
+export function walkAsync(steps: number, header: number): Promise<void> {
   const { entry, path } = machine ?? start();
   asynchronous ??= openAsynchronous(path);
-  await asynchronous.bsearch(steps, header, ONE, 1, entry);
+  return asynchronous.bsearch(steps, header, ONE, 1, entry).then(() => {});
 }
 
 /** Opens what this room needs of the runtime now, so that `ffi` may be revoked afterwards. */

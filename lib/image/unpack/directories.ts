@@ -13,8 +13,8 @@ import {
 } from "../../../ffi/mod.ts";
 import type { ByteString, TarTime } from "../tar/mod.ts";
 
-/** So many directories are held open: layers that are unpacked together stay far below 1024. */
-const SLOTS = 96;
+/** So many directories are held open. More, up to 96, were not faster. */
+const SLOTS = 32;
 /** Cells behind those of the open directories. */
 const ROOT = SLOTS;
 const FILE = SLOTS + 1;
@@ -38,6 +38,8 @@ export interface Directory {
   isSetGid: boolean;
   /** Nothing of the layers below is seen in it. */
   isOpaque: boolean;
+  /** Names in it whose link or directory in the layers below was followed, or taken as a pattern. */
+  readonly followed: Set<ByteString>;
   /** What the times become at the end. */
   mtime: TarTime | undefined;
 }
@@ -160,12 +162,19 @@ function node(path: ByteString, parent: Directory | undefined): Directory {
     parent,
     children: new Map(),
     whiteouts: new Set(),
+    followed: new Set(),
     slot: -1,
     used: 0,
     isSetGid: false,
     isOpaque: false,
     mtime: undefined,
   };
+}
+
+/** A directory and all below it. */
+export function* within(directory: Directory): Generator<Directory> {
+  yield directory;
+  for (const child of directory.children.values()) yield* within(child);
 }
 
 /** The path of a name in a directory. */

@@ -64,7 +64,7 @@ export function decide(
   if (name === "fsetxattr" && subject.kind !== "opaque") {
     if (errno === EOPNOTSUPP || errno === EPERM) return "next";
   }
-  throw sentence(name, errno, subject, inNamespace);
+  throw sentence(isFirst ? MAKERS[subject.kind] ?? name : name, errno, subject, inNamespace);
 }
 
 function sentence(
@@ -74,6 +74,12 @@ function sentence(
   inNamespace: boolean,
 ): CrateError {
   const entry = `entry ${quoted(path)}`;
+  if (name === "fsetxattr" && ["ENOSPC", "E2BIG", "ERANGE"].includes(errnoName(errno))) {
+    // ext4 says so of one that is larger than a block, as of a full disk. xattr(7)
+    const what =
+      "no room for its extended attributes: too large for this file system, or it is full";
+    return new CrateError("FAILED", `${entry}: ${what}`);
+  }
   if (errno === ENOSPC || name === "compute") {
     return new CrateError("FAILED", `${entry}: no space left on the device (or no more inodes)`);
   }
@@ -91,6 +97,17 @@ function sentence(
     `${entry}: cannot make the ${WORDS[kind]}: ${name}: ${errnoName(errno)}`,
   );
 }
+
+/** The calls that are tried again when what stands in their place is removed. */
+const MAKERS: Partial<Record<Subject["kind"], string>> = {
+  file: "openat",
+  directory: "mkdirat",
+  symlink: "symlinkat",
+  hardlink: "linkat",
+  character: "mknodat",
+  block: "mknodat",
+  fifo: "mknodat",
+};
 
 const WORDS: Record<Subject["kind"], string> = {
   file: "file",

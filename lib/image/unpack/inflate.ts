@@ -1,10 +1,13 @@
+import type { Transform } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { CrateError } from "../../errors.ts";
+import { ZstdFrames } from "./zstd.ts";
 
 /** How a layer is compressed. */
 export type Compression = "none" | "gzip" | "zstd";
 
 const CHUNK = 1 << 18;
+const SMALL_CHUNK = 1 << 12;
 
 /** What a blob really is, by its first bytes: media types are often wrong. RFC 1952, RFC 8878 */
 export function sniff(head: Uint8Array): Compression {
@@ -30,8 +33,29 @@ export async function* inflate(
     yield* source;
     return;
   }
-  const options = { chunkSize: CHUNK };
-  const stream = compression === "gzip" ? createGunzip(options) : createZstdDecompress(options);
+  if (compression === "gzip") {
+    yield* decode(createGunzip({ chunkSize: CHUNK }), source, compression);
+    return;
+  }
+  const frames = new ZstdFrames(source);
+  let chunkSize = CHUNK;
+  for (let frame = await frames.next(); frame !== undefined; frame = await frames.next()) {
+    let size = 0;
+    for await (const chunk of decode(createZstdDecompress({ chunkSize }), frame, compression)) {
+      size += chunk.length;
+      yield chunk;
+    }
+    // Thousands of small frames are much alike.
+    chunkSize = Math.min(CHUNK, Math.max(SMALL_CHUNK, 2 * size));
+  }
+}
+
+/** One decoder's output. */
+async function* decode(
+  stream: Transform,
+  source: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  compression: Compression,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   let failure: { readonly error: unknown } | undefined;
   const feed = async () => {
     for await (const chunk of source) {

@@ -96,8 +96,15 @@ export class CallQueue<T> {
   #start(): void {
     const batch = this.#waiting.shift();
     if (batch === undefined) return;
+    let walked: Promise<void>;
+    try {
+      walked = batch.calls.runAsync();
+    } catch (error) {
+      this.#error ??= { error };
+      return;
+    }
     this.#running = batch;
-    this.#finished = batch.calls.runAsync().then(() => {
+    this.#finished = walked.then(() => {
       if (!batch.settled && this.#error === undefined) this.#settleOne(batch);
     }).catch((error) => {
       this.#error ??= { error };

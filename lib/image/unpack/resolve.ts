@@ -61,9 +61,12 @@ export function resolveDirectory(
     try {
       if (below.type === S_IFDIR) {
         if (!create) return undefined;
+        at.followed.add(name);
         at = writer.makeDirectory(at, name, { ...below, xattrs: userXattrs(below.fd) });
-      } else if (below.type === S_IFLNK) follow(targetOf(below.fd));
-      else throw invalid(path, `lies in ${quoted(here)}, which is not a directory`);
+      } else if (below.type === S_IFLNK) {
+        at.followed.add(name);
+        follow(targetOf(below.fd));
+      } else throw invalid(path, `lies in ${quoted(here)}, which is not a directory`);
     } finally {
       trySyscall("close", below.fd);
     }

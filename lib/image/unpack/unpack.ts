@@ -98,6 +98,7 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
     }
     throw error;
   } finally {
+    input.close();
     await writer?.close();
   }
 }
@@ -114,7 +115,13 @@ class Input {
     this.#options = options;
     this.#hash = createHash(options.descriptor.digest.split(":")[0]!);
     this.#reader = options.source.getReader();
+    options.signal?.addEventListener("abort", this.#abort);
   }
+
+  /** Ends a read at once, even of a source that is silent. */
+  readonly #abort = () => {
+    this.cancel(this.#options.signal?.reason);
+  };
 
   /** Reads enough to see what it is. */
   async begin(): Promise<Compression> {
@@ -145,6 +152,7 @@ class Input {
     const { descriptor, blob, onProgress, signal } = this.#options;
     signal?.throwIfAborted();
     const { done, value } = await this.#reader.read();
+    signal?.throwIfAborted();
     if (done) return undefined;
     if (this.size + value.length > descriptor.size) {
       throw new CrateError(
@@ -171,6 +179,10 @@ class Input {
 
   async cancel(reason: unknown): Promise<void> {
     await this.#reader.cancel(reason).catch(() => {});
+  }
+
+  close(): void {
+    this.#options.signal?.removeEventListener("abort", this.#abort);
   }
 }
 

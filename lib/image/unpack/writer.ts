@@ -12,7 +12,7 @@ import {
   syscall,
 } from "../../../ffi/mod.ts";
 import { type ByteString, quoted, type TarEntry, type TarHandler } from "../tar/mod.ts";
-import { Directories, type Directory, pathIn } from "./directories.ts";
+import { Directories, type Directory, pathIn, within } from "./directories.ts";
 import {
   attempt,
   type Attributes,
@@ -25,6 +25,7 @@ import {
   xattrRoom,
 } from "./entry_calls.ts";
 import { decide, type Subject } from "./failure.ts";
+import { requireUnseen, tooLate } from "./marks.ts";
 import { finishLayer } from "./finish.ts";
 import type { UnpackLimits } from "./limits.ts";
 import { Lowers, statusOf } from "./lowers.ts";
@@ -70,8 +71,13 @@ export class LayerWriter implements TarHandler {
   ) {
     this.#overlay = overlay;
     this.#limits = limits;
-    this.lowers = new Lowers(lowers, overlay);
     this.directories = new Directories(directory);
+    try {
+      this.lowers = new Lowers(lowers, overlay);
+    } catch (error) {
+      this.directories.close();
+      throw error;
+    }
     this.queue = new CallQueue((failure) => {
       const { file, other } = this.directories.results;
       const { subject } = failure;
@@ -315,7 +321,9 @@ export class LayerWriter implements TarHandler {
 
   #whiteout(entry: TarEntry, names: readonly ByteString[], name: ByteString): void {
     if (name === OPAQUE) {
-      this.markOpaque(this.#parent(entry.path, names));
+      const directory = this.#parent(entry.path, names);
+      requireUnseen(entry.path, directory);
+      this.markOpaque(directory);
       return;
     }
     if (name.startsWith(META) || names.some((part) => part.startsWith(META))) return;
@@ -324,11 +332,14 @@ export class LayerWriter implements TarHandler {
       throw invalid(entry.path, "is a whiteout of no name");
     }
     const directory = this.#parent(entry.path, names);
+    if (directory.followed.has(hidden)) throw tooLate(entry.path);
     directory.whiteouts.add(hidden);
     const existing = this.directories.get(pathIn(directory, hidden));
     // It takes away what is below, never what the layer itself has: image-spec, layer.md, "Whiteouts".
-    if (existing !== undefined) this.markOpaque(existing);
-    else this.makeWhiteout(directory, hidden, entry.path);
+    if (existing !== undefined) {
+      requireUnseen(entry.path, existing);
+      this.markOpaque(existing);
+    } else this.makeWhiteout(directory, hidden, entry.path);
   }
 
   /** Hides a name of the layers below, unless this one has it. */
@@ -340,7 +351,7 @@ export class LayerWriter implements TarHandler {
 
   /** Hides what the layers below have in a directory. */
   markOpaque(directory: Directory): void {
-    directory.isOpaque = true;
+    for (const inner of within(directory)) inner.isOpaque = true;
     if (directory.parent === undefined) return;
     const calls = this.queue.group({ path: directory.path, kind: "opaque" }, STEPS, DATA);
     const cell = this.directories.open(calls, directory);

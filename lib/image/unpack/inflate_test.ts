@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { CrateError } from "../../errors.ts";
+import { inflate, sniff } from "./inflate.ts";
+
+const text = (word: string, count: number) => new TextEncoder().encode(word.repeat(count));
+const A = text("first ", 100_000);
+const B = text("second ", 3);
+const SKIPPED = new Uint8Array([0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+
+function joined(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  parts.reduce((at, part) => (whole.set(part, at), at + part.length), 0);
+  return whole;
+}
+
+async function uncompress(bytes: Uint8Array<ArrayBuffer>, size = 7): Promise<Uint8Array> {
+  const source = async function* () {
+    for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+  };
+  const parts: Uint8Array[] = [];
+  for await (const part of inflate(source(), sniff(bytes))) parts.push(part);
+  return joined(...parts);
+}
+
+async function refused(bytes: Uint8Array<ArrayBuffer>, reason: RegExp): Promise<void> {
+  await assert.rejects(uncompress(bytes), (error) => {
+    assert(error instanceof CrateError);
+    assert.equal(error.code, "INVALID");
+    assert.match(error.message, reason);
+    return true;
+  });
+}
+
+Deno.test("a zstd layer of many frames is read to its end, and what is to be skipped is", async () => {
+  const [a, b] = [zstdCompressSync(A), zstdCompressSync(B)];
+  const whole = joined(SKIPPED, a, b, SKIPPED, b);
+  for (const size of [1, 7, 4096, 1 << 20]) {
+    assert.deepEqual(await uncompress(whole, size), joined(A, B, B), `in pieces of ${size}`);
+  }
+});
+
+Deno.test("frames with and without a size and a checksum end where they end", async () => {
+  for (
+    const flags of [
+      "",
+      "--no-check",
+      "--no-content-size",
+      "--long=27",
+      "-1",
+      "-19",
+      "--format=zstd",
+    ]
+  ) {
+    const args = ["-q", "-c", ...flags === "" ? [] : [flags]];
+    const child = new Deno.Command("zstd", { args, stdin: "piped", stdout: "piped" }).spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(A);
+    await writer.close();
+    const { stdout } = await child.output();
+    assert.deepEqual(await uncompress(joined(stdout, stdout), 1000), joined(A, A), flags);
+  }
+});
+
+Deno.test("a gzip layer of many members is read to its end", async () => {
+  const whole = joined(gzipSync(A), gzipSync(B));
+  assert.deepEqual(await uncompress(whole, 1000), joined(A, B));
+});
+
+Deno.test("a zstd layer that is cut off, or not zstd throughout, is refused", async () => {
+  const a = zstdCompressSync(A);
+  for (const end of [5, 6, 20, a.length - 1]) {
+    await refused(joined(a.subarray(0, end)), /^not valid zstd: it ends in the middle of a frame$/);
+  }
+  await refused(joined(a, text("x", 10)), /^not valid zstd: what is no frame stands behind one$/);
+  await refused(joined(a, a.subarray(0, 2)), /ends in the middle/);
+  await refused(joined(a, SKIPPED.subarray(0, 9)), /ends in the middle/);
+});
+
+Deno.test("a frame that needs too much memory, a dictionary or the future is refused", async () => {
+  const frame = (...bytes: number[]) => new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, ...bytes, 1, 0, 0]);
+  // Windows of 2^31 and of 2^27 * 9/8 bytes; a single segment of 2^32 - 1.
+  await refused(frame(0, 21 << 3), /takes 2147483648 bytes of memory; 134217728 are allowed$/);
+  await refused(frame(0, 17 << 3 | 1), /takes 150994944 bytes/);
+  await refused(frame(0xa0, 255, 255, 255, 255), /takes 4294967295 bytes/);
+  await refused(frame(1, 0, 9), /^not valid zstd: it needs a dictionary$/);
+  await refused(
+    new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 0, 0, 7, 0, 0]),
+    /a block of an unknown type/,
+  );
+});
