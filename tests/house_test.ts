@@ -31,9 +31,10 @@ const COLD: Record<string, readonly string[]> = {
 };
 
 /** The commands on images, and what makes a container of one: the only way to the rooms of images. */
-const IMAGE_COMMANDS = "df history images inspect login logout prune pull rmi run_image tag".split(
-  " ",
-)
+const IMAGE_COMMANDS = "df history images inspect login logout prune pull push rmi run_image tag"
+  .split(
+    " ",
+  )
   .map((name) => `lib/cli/commands/${name}.ts`);
 
 interface Import {

@@ -2,7 +2,7 @@
 // Images as people use them: pulled from Debian's docker-registry, listed, run, removed.
 import assert from "node:assert/strict";
 import { BUSYBOX, makeImage } from "./support/image.ts";
-import { execute, PASSWORD, Registry, USER } from "./support/registry.ts";
+import { execute, Registry } from "./support/registry.ts";
 import { type Sandbox, test } from "./support/mod.ts";
 import { SCALE } from "./support/snapshot.ts";
 
@@ -183,29 +183,6 @@ test("what cannot be pulled is one sentence that says why", (box) =>
     }
     assert.deepEqual(await names(box), []);
   }));
-
-test("a registry that wants a password gets it from login, and not after logout", async (box) => {
-  const from = await makeImage(box.path("image"), [BUSYBOX], { cmd: ["/bin/echo", "in"] });
-  await using registry = await Registry.start({ basicAuth: true });
-  await registry.push(from, "test/image:1", true);
-  const image = `${registry.host}/test/image:1`;
-  const options = { env: { REGISTRY_AUTH_FILE: box.path("auth.json") } };
-  const refused = await box.crate(["pull", image], options);
-  assert.equal(refused.code, 125);
-  assert.match(refused.stderr, new RegExp(`^crate: [^\n]*crate login ${registry.host}[^\n]*\n$`));
-  const words = ["login", "-u", USER, "--password-stdin", registry.host];
-  const wrong = await box.crate(words, { ...options, input: "wrong\n" });
-  assert.equal(wrong.code, 125);
-  assert.match(wrong.stderr, /^crate: [^\n]+\n$/);
-  const right = await box.crate(words, { ...options, input: `${PASSWORD}\n` });
-  assert.deepEqual([right.code, right.stderr], [0, ""]);
-  assert.equal(Deno.statSync(box.path("auth.json")).mode! & 0o777, 0o600);
-  await box.ok(["pull", "-q", image], options);
-  assert.equal(await box.ok(["run", "--rm", image]), "in");
-  await box.ok(["logout", registry.host], options);
-  await box.ok(["rmi", image]);
-  assert.equal((await box.crate(["pull", image], options)).code, 125);
-});
 
 test("tag, history, inspect, prune and df tell what is there", (box) =>
   withImage(box, async (image) => {

@@ -124,7 +124,11 @@ Deno.test("the README's table of keys is the configuration's", async () => {
   for (const [, key, value] of rows) {
     const known = Object.entries(config).find(([name]) => name === key)![1].value;
     if (value === undefined) assert.equal(known, undefined, key);
-    else assert.equal(value, Array.isArray(known) ? JSON.stringify(known) : String(known), key);
+    else {assert.equal(
+        value,
+        typeof known === "object" ? JSON.stringify(known) : String(known),
+        key,
+      );}
   }
 });
 

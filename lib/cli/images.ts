@@ -35,10 +35,21 @@ export function platformOf(word: string | undefined): Platform | undefined {
   }
 }
 
+/** How registries are reached: what the configuration says, and `--insecure-registry`. */
+export function registryOptions(
+  config: Effective,
+  insecure: readonly string[] = [],
+): RegistryOptions {
+  return {
+    insecureRegistries: [...config["registries.insecure"].value, ...insecure],
+    mirrors: config["registries.mirrors"].value,
+  };
+}
+
 /** How a pull is asked for. */
 export interface PullChoice {
   readonly platform?: Platform;
-  readonly registry?: RegistryOptions;
+  readonly registry: RegistryOptions;
   readonly view: ProgressView;
 }
 
@@ -46,8 +57,8 @@ export interface PullChoice {
 export class Interrupted extends CrateError {
   override readonly name = "CrateError" as const;
   readonly #signal: number;
-  constructor(signal: number) {
-    super("FAILED", "interrupted: what has come of the image is kept for the next pull");
+  constructor(signal: number, message: string) {
+    super("FAILED", message);
     this.#signal = signal;
   }
   override get exitCode(): number {
@@ -60,25 +71,41 @@ export class Interrupted extends CrateError {
  *
  * @throws {CrateError}
  */
-export async function pull(
+export function pull(
   store: Store,
   word: string,
   { platform, registry, view }: PullChoice,
 ): Promise<{ digest: string; found: Found }> {
-  const stop = new AbortController();
-  const signals = [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]] as const;
-  const listeners = signals.map(([name, number]) =>
-    [name, () => stop.abort(new Interrupted(number))] as const
-  );
-  for (const [name, listener] of listeners) Deno.addSignalListener(name, listener);
-  const { signal } = stop;
-  try {
+  const kept = "interrupted: what has come of the image is kept for the next pull";
+  return interruptible(kept, async (signal) => {
     using source = registrySource(parseReference(word), { ...registry, signal });
     return await pullImage(store, source, word, {
       ...(platform === undefined ? {} : { platform }),
       progress: (event) => view.show(event),
       signal,
     });
+  });
+}
+
+/**
+ * Does something long that SIGINT, SIGTERM and SIGHUP end cleanly, by the signal that it gets.
+ *
+ * @param message what it says then.
+ * @throws {Interrupted}
+ */
+export async function interruptible<T>(
+  message: string,
+  act: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const stop = new AbortController();
+  const signals = [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]] as const;
+  const listeners = signals.map(([name, number]) =>
+    [name, () => stop.abort(new Interrupted(number, message))] as const
+  );
+  for (const [name, listener] of listeners) Deno.addSignalListener(name, listener);
+  const { signal } = stop;
+  try {
+    return await act(signal);
   } catch (error) {
     // Whatever was under way then says so in its own words.
     throw signal.aborted ? signal.reason : error;

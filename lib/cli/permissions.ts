@@ -100,6 +100,7 @@ const NEEDS = {
   kill: onContainers,
   delete: onContainers,
   pull: onRegistries,
+  push: onRegistries,
   images: onStore,
   inspect: onStore,
   history: onStore,

@@ -99,7 +99,7 @@ Deno.test("every command has its permissions", () => {
 });
 
 Deno.test("no command runs a program, has more of libc than libc, or without need reaches a host", () => {
-  const online = ["pull", "login", "logout"];
+  const online = ["pull", "push", "login", "logout"];
   for (const name of COMMAND_NAMES) {
     const { ffi = [], ...others } = permissionsOf(name);
     assert.deepEqual(ffi, name === "version" ? [] : LIBC_PATHS);

@@ -41,6 +41,10 @@ function toToml(tables: Tables): string {
 
 function tomlValue(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(tomlValue).join(", ")}]`;
+  if (typeof value === "object" && value !== null) {
+    const members = Object.entries(value).map(([k, v]) => `${tomlValue(k)} = ${tomlValue(v)}`);
+    return members.length === 0 ? "{}" : `{ ${members.join(", ")} }`;
+  }
   // JSON's strings are TOML's, but for the one control character that only TOML wants escaped.
   return JSON.stringify(value).replaceAll("\x7f", "\\u007f");
 }

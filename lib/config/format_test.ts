@@ -3,7 +3,11 @@ import { formatConfig } from "./format.ts";
 import { loadConfig } from "./load.ts";
 
 const config = loadConfig({
-  env: { CRATE_LOG_FILE: '/tmp/"a"\x7f\n', CRATE_SECURITY_DROP_CAPABILITIES: "MKNOD,NET_RAW" },
+  env: {
+    CRATE_LOG_FILE: '/tmp/"a"\x7f\n',
+    CRATE_SECURITY_DROP_CAPABILITIES: "MKNOD,NET_RAW",
+    CRATE_REGISTRIES_MIRRORS: "docker.io=one.example, docker.io=two.example/hub",
+  },
   overrides: [{ key: "cgroup.memory_limit", value: "1k", origin: "--memory" }],
   systemFile: "/nonexistent/config.toml",
 });
@@ -37,6 +41,10 @@ read_only_rootfs = false # default
 # subnet is not set # default
 # gateway is not set # default
 enabled = false # default
+
+[registries]
+insecure = [] # default
+mirrors = { "docker.io" = ["one.example", "two.example/hub"] } # CRATE_REGISTRIES_MIRRORS
 `,
   );
 });

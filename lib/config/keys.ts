@@ -13,7 +13,8 @@ export type KeyTable =
   | { readonly kind: "choice"; readonly choices: readonly string[]; readonly default: string }
   | { readonly kind: "flag" | "unavailable"; readonly default: boolean }
   | { readonly kind: "bytes"; readonly default: undefined }
-  | { readonly kind: "capabilities"; readonly default: readonly string[] }
+  | { readonly kind: "capabilities" | "registries"; readonly default: readonly string[] }
+  | { readonly kind: "mirrors"; readonly default: Readonly<Record<string, readonly string[]>> }
   | {
     /** A whole number from `least` to `most`, or 0 for no limit. */
     readonly kind: "limit";
@@ -50,6 +51,8 @@ export const keys = {
   "network.subnet": { kind: "subnet", default: undefined },
   "network.gateway": { kind: "address", default: undefined },
   "network.enabled": { kind: "unavailable", default: false },
+  "registries.insecure": { kind: "registries", default: [] },
+  "registries.mirrors": { kind: "mirrors", default: {} },
 } as const satisfies Record<string, KeyTable>;
 
 /** The name of a key: `cgroup.memory_limit`. */
@@ -66,6 +69,9 @@ interface KindValues {
   bytes: number | undefined;
   limit: number | undefined;
   capabilities: readonly string[];
+  registries: readonly string[];
+  /** By a registry's name, in the order in which they are asked. */
+  mirrors: Readonly<Record<string, readonly string[]>>;
 }
 
 type ValueOf<Table extends KeyTable> =

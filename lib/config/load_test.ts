@@ -156,6 +156,10 @@ Deno.test("every key can be set, in a file and by its variable", async () => {
     subnet = "10.88.0.0/16"
     gateway = "10.88.0.1"
     enabled = false
+    [registries]
+    insecure = ["a.example", "[::1]:5000"]
+    [registries.mirrors]
+    "docker.io" = ["one.example:5000", "https://two.example/hub"]
   `);
   const variables = await loadConfig({
     ...nothing,
@@ -178,6 +182,8 @@ Deno.test("every key can be set, in a file and by its variable", async () => {
       CRATE_NETWORK_SUBNET: "10.88.0.0/16",
       CRATE_NETWORK_GATEWAY: "10.88.0.1",
       CRATE_NETWORK_ENABLED: "false",
+      CRATE_REGISTRIES_INSECURE: "a.example,[::1]:5000",
+      CRATE_REGISTRIES_MIRRORS: "docker.io=one.example:5000,docker.io=https://two.example/hub",
     },
   });
   const values = (effective: Effective) =>
@@ -201,6 +207,8 @@ Deno.test("every key can be set, in a file and by its variable", async () => {
     ["network.subnet", "10.88.0.0/16"],
     ["network.gateway", "10.88.0.1"],
     ["network.enabled", false],
+    ["registries.insecure", ["a.example", "[::1]:5000"]],
+    ["registries.mirrors", { "docker.io": ["one.example:5000", "https://two.example/hub"] }],
   ]);
   assert.deepEqual(values(variables), values(config));
   for (const [key, { origin }] of Object.entries(variables)) {
@@ -288,6 +296,15 @@ Deno.test("a value of the wrong type or form is an error with its file and line"
     [
       'security.drop_capabilities = "ALL"',
       'security.drop_capabilities must be a list of capabilities, such as ["CAP_NET_RAW"], got "ALL"',
+    ],
+    [
+      'registries.insecure = ["http://a"]',
+      'registries.insecure must be a list of registries, such as ["registry.example:5000"], got a list',
+    ],
+    [
+      'registries.mirrors."docker.io" = "a"',
+      "registries.mirrors must be lists of mirrors by registries, such as " +
+      '{ "docker.io" = ["mirror.example"] }, got a table',
     ],
     [
       "security.drop_capabilities = [1]",

@@ -35,7 +35,10 @@ export function valueOfText(key: Key, text: string): unknown {
     case "limit":
       return /^\d+$/.test(text) ? Number(text) : text;
     case "capabilities":
+    case "registries":
       return text.split(",").map((each) => each.trim());
+    case "mirrors":
+      return mirrorsOfText(text);
     default:
       return text;
   }
@@ -72,6 +75,11 @@ function accept(table: KeyTable, value: unknown): unknown {
       return Array.isArray(value) && value.every((each) => matches(each, /^[A-Za-z_]+$/) === each)
         ? value
         : REFUSED;
+    case "registries":
+      return isListOf(value, HOST) ? value : REFUSED;
+    case "mirrors":
+      // smol-toml's tables have no prototype.
+      return isMirrors(value) ? { ...value } : REFUSED;
     case "limit":
       // 0 takes away a limit that an earlier file has set.
       if (value === 0) return undefined;
@@ -104,6 +112,10 @@ function expectation(table: KeyTable): string {
       return 'a number of bytes, such as 536870912 or "512m" (0: not set)';
     case "capabilities":
       return 'a list of capabilities, such as ["CAP_NET_RAW"]';
+    case "registries":
+      return 'a list of registries, such as ["registry.example:5000"]';
+    case "mirrors":
+      return 'lists of mirrors by registries, such as { "docker.io" = ["mirror.example"] }';
     case "limit": {
       const range = table.most === undefined
         ? `at least ${table.least}`
@@ -119,6 +131,31 @@ function isPath(value: unknown): value is string {
 
 function matches(value: unknown, pattern: RegExp): unknown {
   return typeof value === "string" && pattern.test(value) ? value : REFUSED;
+}
+
+/** A registry's name with or without a port, and a mirror's, which may be a part of a registry. */
+const HOST = /^([\w.-]+|\[[0-9a-f:]+\])(:\d{1,5})?$/i;
+const MIRROR = /^(https?:\/\/)?([\w.-]+|\[[0-9a-f:]+\])(:\d{1,5})?(\/[\w.\/-]*)?$/i;
+
+function isListOf(value: unknown, pattern: RegExp): boolean {
+  return Array.isArray(value) && value.every((each) => matches(each, pattern) === each);
+}
+
+function isMirrors(value: unknown): value is Record<string, readonly string[]> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
+    !(value instanceof Date) &&
+    Object.entries(value).every(([host, list]) => HOST.test(host) && isListOf(list, MIRROR));
+}
+
+/** `docker.io=one.example,docker.io=two.example` */
+function mirrorsOfText(text: string): unknown {
+  const mirrors: Record<string, string[]> = {};
+  for (const word of text.split(",")) {
+    const [, host, mirror] = /^\s*([^=]+)=(.*?)\s*$/.exec(word) ?? [];
+    if (host === undefined || mirror === undefined) return text;
+    (mirrors[host] ??= []).push(mirror);
+  }
+  return mirrors;
 }
 
 function isAddress(value: unknown): boolean {

@@ -5,11 +5,13 @@ export {
   formatPlatform,
   parsePlatform,
   parseReference,
+  type Reference,
   repositoryName,
   withDefaultTag,
 } from "./names/mod.ts";
 export { fetchMissing } from "./layers.ts";
 export { type Pulled, pullImage, type PullOptions } from "./pull.ts";
+export { type Pushed, pushImage, type PushOptions } from "./push.ts";
 export {
   login,
   logout,
@@ -29,4 +31,4 @@ export {
   type Store,
   type UsageRow,
 } from "./store/mod.ts";
-export type { ExecutionConfig, ImageConfig, Platform, Progress } from "./types.ts";
+export type { Descriptor, ExecutionConfig, ImageConfig, Platform, Progress } from "./types.ts";

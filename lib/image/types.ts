@@ -131,12 +131,17 @@ export interface ImageSource {
 export interface ImageSink {
   readonly name: string;
   hasBlob(descriptor: Descriptor): Promise<boolean>;
-  /** Writes a blob whole or not at all. */
+  /**
+   * Writes a blob whole or not at all.
+   *
+   * @param data asked for when the blob is not there yet, and again when it has to be sent again.
+   * @returns whether it was sent; it may be there already.
+   */
   putBlob(
     descriptor: Descriptor,
     data: () => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>,
     options?: { readonly signal?: AbortSignal },
-  ): Promise<void>;
+  ): Promise<boolean>;
   /** Writes a manifest, or an index after all its manifests. */
   putDocument(document: Document): Promise<void>;
   /** Gives the sink's name to a document that was put: the last step. */

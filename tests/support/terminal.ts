@@ -40,10 +40,12 @@ export class Terminal implements Disposable {
   }
 
   /** Starts crate as the leader of a session on this terminal, which is all three descriptors. */
-  start(box: Sandbox, words: readonly string[]): Running {
+  start(box: Sandbox, words: readonly string[], env: Record<string, string> = {}): Running {
     const line = box.commandLine(words);
     const script = 'tty=$0; exec setsid --ctty "$@" <>"$tty" >&0 2>&1';
-    return new Running(["sh", "-c", script, this.path, ...line.words], { env: line.env });
+    return new Running(["sh", "-c", script, this.path, ...line.words], {
+      env: { ...line.env, ...env },
+    });
   }
 
   /** Waits until a started command has ended, reading all that it writes. */

@@ -1,7 +1,7 @@
 import { CrateError } from "../../errors.ts";
 import { contentOf, familiar } from "../../image/mod.ts";
 import { readConfig } from "../globals.ts";
-import { forEachImage, platformOf, pull, storeOf } from "../images.ts";
+import { forEachImage, platformOf, pull, registryOptions, storeOf } from "../images.ts";
 import { progressView } from "../progress.ts";
 import type { PullCall } from "../words/mod.ts";
 
@@ -9,7 +9,9 @@ import type { PullCall } from "../words/mod.ts";
 export default async function command({ options, positionals, globals }: PullCall) {
   const { quiet, insecureRegistry } = options;
   const platform = platformOf(options.platform);
-  const store = await storeOf(await readConfig(globals));
+  const config = await readConfig(globals);
+  const store = await storeOf(config);
+  const registry = registryOptions(config, insecureRegistry);
   return await forEachImage(positionals, async (word) => {
     if (/^sha256:|^[0-9a-f]{64}$/.test(word)) {
       throw new CrateError("INVALID", `${word} is an image's id: pull it by its name`);
@@ -18,7 +20,6 @@ export default async function command({ options, positionals, globals }: PullCal
     let result;
     {
       using view = progressView(quiet);
-      const registry = { insecureRegistries: insecureRegistry };
       result = await pull(store, word, { ...(platform && { platform }), registry, view });
     }
     const { digest, found } = result;

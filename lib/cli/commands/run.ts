@@ -35,7 +35,12 @@ function write(option: string, path: string, make: () => void): void {
 
 /** What is for images alone. */
 function refuseImageOptions(options: RunCall["options"]): void {
-  for (const [name, value] of [["pull", options.pull], ["platform", options.platform]] as const) {
+  const values = [
+    ["pull", options.pull],
+    ["platform", options.platform],
+    ["insecure-registry", options.insecureRegistry[0]],
+  ] as const;
+  for (const [name, value] of values) {
     if (value === undefined) continue;
     throw new CrateError("INVALID", `--${name} is for an image, and none is named`);
   }

@@ -4,7 +4,7 @@ import type { Effective } from "../../config/mod.ts";
 import { overlayMount, withMerged } from "../../overlay/mod.ts";
 import { readInRoot } from "../../security/mod.ts";
 import type { Mount } from "../../spec/mod.ts";
-import { platformOf, pull, storeOf } from "../images.ts";
+import { platformOf, pull, registryOptions, storeOf } from "../images.ts";
 import { log } from "../log.ts";
 import { progressView } from "../progress.ts";
 import type { RunCall } from "../words/mod.ts";
@@ -19,7 +19,12 @@ export interface PreparedImage extends RunImage {
 }
 
 /** The image in the store; pulled when it is not there, or as `--pull` says. */
-async function findOrPull(store: Store, word: string, { options }: RunCall): Promise<Found> {
+async function findOrPull(
+  store: Store,
+  word: string,
+  { options }: RunCall,
+  config: Effective,
+): Promise<Found> {
   const platform = platformOf(options.platform);
   const choice = platform === undefined ? {} : { platform };
   const { pull: when = "missing" } = options;
@@ -32,7 +37,8 @@ async function findOrPull(store: Store, word: string, { options }: RunCall): Pro
     log("info", `image ${word} is not in the store: pulling it`);
   }
   using view = progressView(false);
-  const { found } = await pull(store, word, { ...choice, view });
+  const registry = registryOptions(config, options.insecureRegistry);
+  const { found } = await pull(store, word, { ...choice, registry, view });
   return found;
 }
 
@@ -58,7 +64,7 @@ export async function prepareImage(
   config: Effective,
 ): Promise<PreparedImage> {
   const store = await storeOf(config);
-  const { image, name } = await findOrPull(store, word, call);
+  const { image, name } = await findOrPull(store, word, call, config);
   const { chainIds, config: imageConfig } = contentOf(image);
   if (chainIds.length === 0) {
     throw new CrateError("INVALID", `the image ${word} has no layer: there is nothing to run`);

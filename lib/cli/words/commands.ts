@@ -23,6 +23,7 @@ import {
   logoutTable,
   pruneTable,
   pullTable,
+  pushTable,
   rmiTable,
   tagTable,
 } from "./tables/images.ts";
@@ -121,6 +122,7 @@ export const commandLine: CommandLine = {
     killTable,
     deleteTable,
     pullTable,
+    pushTable,
     imagesTable,
     inspectTable,
     historyTable,

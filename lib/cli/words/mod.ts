@@ -39,6 +39,7 @@ export type {
   LogoutCall,
   PruneCall,
   PullCall,
+  PushCall,
   RmiCall,
   TagCall,
 } from "./tables/images.ts";

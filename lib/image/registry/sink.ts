@@ -66,14 +66,14 @@ class Sink implements RegistrySink {
     descriptor: Descriptor,
     data: () => Promise<Bytes>,
     options: { readonly signal?: AbortSignal } = {},
-  ): Promise<void> {
-    if (await this.hasBlob(descriptor, options)) return;
+  ): Promise<boolean> {
+    if (await this.hasBlob(descriptor, options)) return false;
     const { signal } = options;
     const { attempts, random, sleep } = this.#settings;
     for (let attempt = 1;; attempt++) {
       try {
         const refused = await this.#upload(descriptor, data, signal);
-        if (refused === undefined) return;
+        if (typeof refused === "boolean") return refused;
         // A token may end, and an upload be forgotten, while a long blob is on its way.
         const again = isTransient(refused.status) || refused.status === 401 ||
           refused.status === 404;
@@ -106,12 +106,12 @@ class Sink implements RegistrySink {
     return from === undefined ? [own] : [own, `repository:${from}:pull`];
   }
 
-  /** One upload. @returns the answer that was not the right one. */
+  /** One upload. @returns whether it was sent, or the answer that was not the right one. */
   async #upload(
     descriptor: Descriptor,
     data: () => Promise<Bytes>,
     signal: AbortSignal | undefined,
-  ): Promise<Answer | undefined> {
+  ): Promise<Answer | boolean> {
     const { digest, size } = descriptor;
     const rest = signal === undefined ? {} : { signal };
     const from = this.#mountFrom?.(descriptor);
@@ -124,9 +124,10 @@ class Sink implements RegistrySink {
       scopes: this.#scopes(from),
       ...rest,
     });
-    if (begun.status === 201 && from !== undefined) return void begun.cancel();
-    if (begun.status !== 202) return begun;
+    if (begun.status !== 202 && !(begun.status === 201 && from !== undefined)) return begun;
     begun.cancel();
+    // It was in the other repository, and is in this one now.
+    if (begun.status === 201) return false;
     let location = this.#location(begun);
 
     const stream = verifiedStream(await data(), descriptor, `the blob ${digest}`);
@@ -164,6 +165,7 @@ class Sink implements RegistrySink {
     });
     if (put.status < 200 || put.status > 299) return put;
     put.cancel();
+    return true;
   }
 
   /** Where an upload goes on. Behind a proxy that ends TLS a registry may call itself http: it is asked by https. */

@@ -115,6 +115,15 @@ function readContent(
   };
 }
 
+/** Whether every manifest that a document leads to is in the store. @throws {CrateError} */
+export function isWhole(paths: Paths, descriptor: Descriptor, depth = 0): boolean {
+  if (!hasBlob(paths, descriptor) || depth > 4) return false;
+  if (!isIndexType(descriptor.mediaType)) return true;
+  const bytes = readDocument(paths, descriptor);
+  const { manifests } = parseIndex(bytes, descriptor.mediaType, descriptor.digest);
+  return manifests.every((inner) => isWhole(paths, inner, depth + 1));
+}
+
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((a, b) => a + b, 0);
 }

@@ -28,7 +28,9 @@ export function storeSink(paths: Paths, lease: Lease, name: string | undefined):
     },
     async putBlob(descriptor, data, { signal } = {}) {
       using partial = await openPartial(paths, lease, descriptor, signal);
-      if (partial !== undefined) await fill(paths, partial, data, signal);
+      if (partial === undefined) return false;
+      await fill(paths, partial, data, signal);
+      return true;
     },
     putDocument: (document: Document) => putDocument(paths, lease, document),
     async putRoot(document: Document) {

@@ -2,7 +2,7 @@ import type { Descriptor, Digest, ImageSource, Platform } from "../types.ts";
 import { CrateError } from "../../errors.ts";
 import { blobStream } from "./blobs.ts";
 import { clearDead, collect, type Collected, digestsOf } from "./garbage.ts";
-import { contentOf, type Image, readImages } from "./images.ts";
+import { contentOf, type Image, isWhole, readImages } from "./images.ts";
 import { type HistoryLine, historyOf, type ImageInspection, inspectionOf } from "./inspect.ts";
 import { findLayer, type Layer, type NewLayer, openLayer, settleLayers } from "./layers.ts";
 import { type Paths, storePaths } from "./layout.ts";
@@ -100,6 +100,11 @@ export class Store {
   /** How an image came to be. @throws {CrateError} */
   history(word: string): HistoryLine[] {
     return historyOf(this.#paths, this.find(word).image);
+  }
+
+  /** Whether all of an index's images are there, and not only one of them as after a pull. */
+  isWhole({ descriptor }: Image): boolean {
+    return isWhole(this.#paths, descriptor);
   }
 
   /** What `image inspect` shows. @throws {CrateError} */

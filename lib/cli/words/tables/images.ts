@@ -52,6 +52,42 @@ export const pullTable: CommandTableOf<typeof pullOptions> = {
   load: () => import("../../commands/pull.ts"),
 };
 
+export const pushOptions = [
+  { long: "quiet", short: "q", description: "print the image's digest alone" },
+  {
+    long: "platform",
+    argument: "OS/ARCH",
+    description: "of an image for several machines, that one alone",
+    default: "all that are in the store",
+  },
+  {
+    long: "insecure-registry",
+    argument: "HOST[:PORT]",
+    repeat: true,
+    description: "speak plain HTTP with a registry that has nothing better",
+  },
+] as const;
+
+/** What `crate push` is called with. */
+export type PushCall = Call<OptionValues<typeof pushOptions>>;
+
+export const pushTable: CommandTableOf<typeof pushOptions> = {
+  name: "push",
+  summary: "Send an image to a registry",
+  usage: "[OPTIONS] IMAGE [NAME]",
+  group: "Images",
+  options: pushOptions,
+  positionals: [
+    image,
+    { name: "NAME", required: false, variadic: false, description: "what it is called there" },
+  ],
+  examples: [
+    { text: "by its own name", command: "crate push registry.example/alpine:1" },
+    { text: "by another one", command: "crate push alpine registry.example/alpine:1" },
+  ],
+  load: () => import("../../commands/push.ts"),
+};
+
 export const imagesOptions = [
   { long: "quiet", short: "q", description: "print ids only" },
   { long: "no-trunc", description: "print ids in full" },

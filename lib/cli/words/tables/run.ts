@@ -163,6 +163,13 @@ export const runOptions = [
     group: "Files",
   },
   {
+    long: "insecure-registry",
+    argument: "HOST[:PORT]",
+    repeat: true,
+    description: "pull by plain HTTP from a registry that has nothing better",
+    group: "Files",
+  },
+  {
     long: "keep",
     argument: "DIR",
     description: "keep what is written to an image's or the host's root here",
