@@ -299,8 +299,10 @@ export class TarReader {
         this.#pax = this.#checked(() => parsePax(bytes, start, end, this.#limits));
         break;
       case TYPE.globalPax:
-        // Those that unpack with Go's archive/tar pass over it: a layer is the same for them and here.
+        // Go's archive/tar gives it to those that unpack as a member of its own, which they pass over; what
+        // was said before it of a next member is then of this one.
         this.#checked(() => parsePax(bytes, start, end, this.#limits));
+        this.#pax = this.#longPath = this.#longLink = undefined;
         break;
       default: {
         const name = nameIn(bytes, start, end);

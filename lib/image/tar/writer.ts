@@ -22,7 +22,7 @@ const TYPES: Readonly<Record<TarType, string>> = {
  * The content follows, `entry.size` bytes, then {@linkcode tarPadding}; the archive ends with
  * {@linkcode TAR_END}.
  *
- * @throws {CrateError} `INVALID` for a name that no archive can have.
+ * @throws {CrateError} `INVALID` for a name or a number that no archive can have.
  *
  * @example
  * ```ts
@@ -40,6 +40,10 @@ export function tarHeader(entry: TarEntry): Uint8Array<ArrayBuffer> {
   if (entry.path === "" || entry.path.includes("\0") || entry.linkPath.includes("\0")) {
     throw new CrateError("INVALID", `${quoted(entry.path)} cannot be a name in a tar archive`);
   }
+  for (const [name, least, most] of RANGES) {
+    if (Number.isInteger(entry[name]) && entry[name] >= least && entry[name] <= most) continue;
+    throw new CrateError("INVALID", `${quoted(entry.path)}: ${name} cannot be ${entry[name]}`);
+  }
   const records: [key: string, value: ByteString][] = [];
   const split = splitPath(entry.path);
   if (split === undefined) records.push(["path", entry.path]);
@@ -48,6 +52,9 @@ export function tarHeader(entry: TarEntry): Uint8Array<ArrayBuffer> {
   if (entry.uid > MAX_ID) records.push(["uid", `${entry.uid}`]);
   if (entry.gid > MAX_ID) records.push(["gid", `${entry.gid}`]);
   const { seconds, nanoseconds } = entry.mtime;
+  if (!Number.isSafeInteger(seconds) || !(nanoseconds >= 0 && nanoseconds < 1e9)) {
+    throw new CrateError("INVALID", `${quoted(entry.path)}: mtime is not a time`);
+  }
   if (nanoseconds !== 0 || seconds < 0 || seconds > MAX_SIZE) {
     records.push(["mtime", formatTime(entry.mtime)]);
   }
@@ -88,6 +95,16 @@ export const TAR_END: Uint8Array<ArrayBuffer> = new Uint8Array(2 * BLOCK);
 /** What 11 and 7 octal digits can say. */
 const MAX_SIZE = 8 ** 11 - 1;
 const MAX_ID = 8 ** 7 - 1;
+
+/** As the reader takes them. */
+const RANGES = [
+  ["mode", 0, 0o7777],
+  ["uid", 0, 0xfffffffe],
+  ["gid", 0, 0xfffffffe],
+  ["size", 0, Number.MAX_SAFE_INTEGER],
+  ["major", 0, 0xfff],
+  ["minor", 0, 0xfffff],
+] as const;
 
 const PLAIN = { mode: 0o644, uid: 0, gid: 0, major: 0, minor: 0, linkPath: "" };
 
