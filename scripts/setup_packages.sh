@@ -5,7 +5,7 @@
 # runtimes to compare with, and their data
 packages='runc crun golang-github-opencontainers-specs-dev golang-github-containers-common'
 # a registry, and others that know images
-packages="$packages docker-registry skopeo umoci openssl zstd python3"
+packages="$packages docker-registry skopeo umoci openssl zstd xz-utils python3 podman"
 # programs for containers, and assemblers for both machines
 packages="$packages busybox-static binutils binutils-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 # the virtual machine

@@ -31,11 +31,12 @@ const COLD: Record<string, readonly string[]> = {
 };
 
 /** The commands on images, and what makes a container of one: the only way to the rooms of images. */
-const IMAGE_COMMANDS = "df history images inspect login logout prune pull push rmi run_image tag"
-  .split(
-    " ",
-  )
-  .map((name) => `lib/cli/commands/${name}.ts`);
+const IMAGE_COMMANDS =
+  "df history images import inspect load login logout prune pull push rmi run_image save tag"
+    .split(
+      " ",
+    )
+    .map((name) => `lib/cli/commands/${name}.ts`);
 
 interface Import {
   readonly from: string;

@@ -9,9 +9,13 @@ export {
   repositoryName,
   withDefaultTag,
 } from "./names/mod.ts";
+export { type ArchiveFormat } from "./archive/mod.ts";
+export { importImage, type ImportOptions } from "./import.ts";
 export { fetchMissing } from "./layers.ts";
+export { type Loaded, loadImages } from "./load.ts";
 export { type Pulled, pullImage, type PullOptions } from "./pull.ts";
 export { type Pushed, pushImage, type PushOptions } from "./push.ts";
+export { saveImages, type SaveOptions } from "./save.ts";
 export {
   login,
   logout,

@@ -27,13 +27,13 @@ const MAX_DEPTH = 4;
  * Brings an image into the store, unpacked, under a name: checked in every part, and there as a whole or
  * not at all. What the store has of it already is not fetched again.
  *
- * @param word the name that it gets in the store.
+ * @param word the name that it gets in the store; undefined: none.
  * @throws {CrateError} @throws the signal's reason
  */
 export async function pullImage(
   store: Store,
   source: ImageSource,
-  word: string,
+  word: string | undefined,
   { platform, progress, signal }: PullOptions = {},
 ): Promise<Pulled> {
   using sink = await store.sink(word, signal);
@@ -63,7 +63,10 @@ export async function pullImage(
   for (const document of documents.slice(1).reverse()) await sink.putDocument(document);
   signal?.throwIfAborted();
   await sink.putRoot(root);
-  return { digest: root.descriptor.digest, found: store.find(word, { platform }) };
+  return {
+    digest: root.descriptor.digest,
+    found: store.find(word ?? root.descriptor.digest, { platform }),
+  };
 }
 
 /** A name that leads to one image may lead to another machine's. */

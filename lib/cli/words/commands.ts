@@ -14,6 +14,7 @@ import {
   stateTable,
   stopTable,
 } from "./tables/containers.ts";
+import { importTable, loadTable, saveTable } from "./tables/archives.ts";
 import {
   dfTable,
   historyTable,
@@ -123,6 +124,9 @@ export const commandLine: CommandLine = {
     deleteTable,
     pullTable,
     pushTable,
+    saveTable,
+    loadTable,
+    importTable,
     imagesTable,
     inspectTable,
     historyTable,

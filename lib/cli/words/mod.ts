@@ -30,6 +30,7 @@ export type {
   StateCall,
   StopCall,
 } from "./tables/containers.ts";
+export type { ImportCall, LoadCall, SaveCall } from "./tables/archives.ts";
 export type {
   DfCall,
   HistoryCall,

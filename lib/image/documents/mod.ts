@@ -25,3 +25,5 @@ export {
 } from "./parse.ts";
 export { chainIds, checkDocument, createHasher, digestOf, verifiedStream } from "./verify.ts";
 export { encodeDocument } from "./encode.ts";
+export { applyChanges } from "./changes.ts";
+export { Value } from "./value.ts";

@@ -8,8 +8,13 @@ import { CrateError } from "../../errors.ts";
 export class Value {
   private constructor(readonly raw: unknown, readonly source: string, readonly path: string) {}
 
-  /** @throws {CrateError} `INVALID`: too long, not UTF-8, not JSON, not an object. */
-  static parse(bytes: Uint8Array, max: number, source: string): Value {
+  /** @throws {CrateError} `INVALID`: too long, not UTF-8, not JSON, not an object (or list). */
+  static parse(
+    bytes: Uint8Array,
+    max: number,
+    source: string,
+    kind: "object" | "list" = "object",
+  ): Value {
     const refuse = (why: string) => new CrateError("INVALID", `${source} ${why}`);
     if (bytes.length > max) throw refuse(`has more than ${max} bytes`);
     let raw: unknown;
@@ -19,7 +24,8 @@ export class Value {
       throw refuse("is not JSON");
     }
     const value = new Value(raw, source, "");
-    value.object();
+    if (kind === "list") value.list(Infinity);
+    else value.object();
     return value;
   }
 

@@ -15,6 +15,7 @@ import {
   O_DIRECTORY,
   O_EXCL,
   O_RDONLY,
+  O_RDWR,
   O_WRONLY,
   open,
   ProgramBuilder,
@@ -113,6 +114,14 @@ export async function sync(call: "fsync" | "syncfs", fd: number): Promise<void> 
 /** A name in the folder for what is on its way. */
 export function temporaryPath(paths: Paths): string {
   return `${paths.temporary}/${randomHex(8)}`;
+}
+
+/** A file that has lost its name: it is gone with its descriptor. @throws {SyscallError} */
+export function temporaryFile(paths: Paths): number {
+  const path = temporaryPath(paths);
+  const fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0o600);
+  unlinkIfThere(path);
+  return fd;
 }
 
 /**

@@ -44,7 +44,7 @@ export interface Layer {
   readonly chainId: Digest;
   /** Its tree, in overlayfs's form. */
   readonly path: string;
-  /** Bytes of its files' content. */
+  /** Bytes of its uncompressed tar. */
   readonly size: number;
   /** Number of its files, directories and links. */
   readonly entries: number;

@@ -7,6 +7,7 @@ import { type HistoryLine, historyOf, type ImageInspection, inspectionOf } from 
 import { findLayer, type Layer, type NewLayer, openLayer, settleLayers } from "./layers.ts";
 import { type Paths, storePaths } from "./layout.ts";
 import { type Lease, openLease } from "./leases.ts";
+import { temporaryFile } from "./disk.ts";
 import { canonicalName, findImage, type Found, tryFind } from "./lookup.ts";
 import { putName } from "./names.ts";
 import { prepare } from "./open.ts";
@@ -149,6 +150,11 @@ export class Store {
   /** A blob's file, to go on writing; undefined when the blob is there. See {@linkcode Partial}. */
   partial(lease: Lease, blob: Descriptor, signal?: AbortSignal): Promise<Partial | undefined> {
     return openPartial(this.#paths, lease, blob, signal);
+  }
+
+  /** A file without a name, for what is on its way: a descriptor, the caller's to close. @throws {SyscallError} */
+  temporary(): number {
+    return temporaryFile(this.#paths);
   }
 
   /**

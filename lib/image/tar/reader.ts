@@ -66,7 +66,6 @@ export class TarReader {
   #offset = 0;
   #zeroBlocks = 0;
   #entries = 0;
-
   /** The member at hand; undefined between two. */
   #member: TarEntry | undefined;
   /** A sparse member whose map is still being read. */
@@ -299,9 +298,8 @@ export class TarReader {
         this.#pax = this.#checked(() => parsePax(bytes, start, end, this.#limits));
         break;
       case TYPE.globalPax:
-        // Go's archive/tar gives it to those that unpack as a member of its own, which they pass over; what
-        // was said before it of a next member is then of this one.
         this.#checked(() => parsePax(bytes, start, end, this.#limits));
+        // A member of its own for Go, passed over with what was said before it.
         this.#pax = this.#longPath = this.#longLink = undefined;
         break;
       default: {

@@ -90,3 +90,24 @@ async function* decode(
   await fed;
   if (failure !== undefined) throw failure.error;
 }
+
+/** How a stream is compressed, and the stream. */
+export async function sniffed(
+  chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
+): Promise<{ compression: Compression; all: AsyncIterable<Uint8Array<ArrayBuffer>> }> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  const first: Uint8Array<ArrayBuffer>[] = [];
+  const head = new Uint8Array(4);
+  for (let have = 0; have < head.length;) {
+    const { done, value } = await iterator.next();
+    if (done) break;
+    first.push(value);
+    head.set(value.subarray(0, head.length - have), have);
+    have += value.length;
+  }
+  const all = async function* () {
+    yield* first;
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  };
+  return { compression: sniff(head), all: all() };
+}

@@ -1,5 +1,6 @@
 // A layer's compressed bytes -> a directory as overlayfs wants it: checked, and safe whatever is in it.
-export { type Compression, sniff } from "./inflate.ts";
+export { type Compression, inflate, sniff, sniffed } from "./inflate.ts";
+export { statusOf } from "./lowers.ts";
 export type { UnpackLimits } from "./limits.ts";
 export { type Unpacked, unpackLayer, type UnpackOptions } from "./unpack.ts";
 export type { OverlayXattrs } from "./xattrs.ts";
