@@ -2,6 +2,7 @@ import type { Effective } from "../config/mod.ts";
 import { CrateError } from "../errors.ts";
 import {
   type Found,
+  type OpenOptions,
   openStore,
   parsePlatform,
   parseReference,
@@ -20,7 +21,7 @@ export const DEFAULT_REGISTRY = "docker.io";
 // What the commands on images have in common. Nothing that runs a container without one loads it.
 
 /** The image store that the configuration names. @throws {CrateError} */
-export function storeOf(config: Effective, options?: { clean: boolean }): Promise<Store> {
+export function storeOf(config: Effective, options?: OpenOptions): Promise<Store> {
   return openStore(config["image_root"].value, options);
 }
 

@@ -10,6 +10,7 @@ export {
   withDefaultTag,
 } from "./names/mod.ts";
 export { type ArchiveFormat } from "./archive/mod.ts";
+export { type Claimed, claimImage, type Volume } from "./container.ts";
 export { importImage, type ImportOptions } from "./import.ts";
 export { fetchMissing } from "./layers.ts";
 export { type Loaded, loadImages } from "./load.ts";
@@ -30,6 +31,7 @@ export {
   type Found,
   type Image,
   type ImageContent,
+  type OpenOptions,
   openStore,
   type Removed,
   type Store,

@@ -53,4 +53,4 @@ export {
   type ContainerStdio,
   DEFAULT_ROOT,
 } from "./command.ts";
-export { hostView, makeSpec } from "./options.ts";
+export { hostView, IMAGE_ANNOTATION, makeSpec } from "./options.ts";

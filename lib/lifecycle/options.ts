@@ -18,6 +18,9 @@ import {
   specFromOptions,
 } from "../spec/mod.ts";
 
+/** The annotation that names the image a container was made from. */
+export const IMAGE_ANNOTATION = "dev.crate.image";
+
 /**
  * The mounts by which a container's root is a copy-on-write view of the host's own: an overlay over
  * `/`, and, as on a host, a tmpfs on /run, so that what the host keeps there is not in view.

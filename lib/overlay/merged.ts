@@ -30,13 +30,18 @@ const MAX_STRING = 255;
  * @see https://docs.kernel.org/filesystems/overlayfs.html
  */
 export function withMerged<T>(layers: readonly string[], use: (rootFd: number) => T): T {
-  // An overlay without an upper directory has at least two layers.
-  const root = layers.length === 1 ? open(layers[0]!, O_PATH | O_DIRECTORY) : mounted(layers);
+  const root = openMerged(layers);
   try {
     return use(root);
   } finally {
     close(root);
   }
+}
+
+/** The same for who looks for longer: the descriptor is the caller's to close. */
+export function openMerged(layers: readonly string[]): number {
+  // An overlay without an upper directory has at least two layers.
+  return layers.length === 1 ? open(layers[0]!, O_PATH | O_DIRECTORY) : mounted(layers);
 }
 
 function mounted(layers: readonly string[]): number {

@@ -1,3 +1,4 @@
 // Layers that lie over each other as one root filesystem.
-export { withMerged } from "./merged.ts";
+export { openMerged, withMerged } from "./merged.ts";
 export { MAX_LOWERS, overlayMount, type OverlayOptions } from "./mount.ts";
+export { canHoldUpper } from "./upper.ts";

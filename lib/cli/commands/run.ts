@@ -71,32 +71,37 @@ export default async function run(call: RunCall): Promise<number> {
     : await (await import("./run_image.ts")).prepareImage(word, call, config);
   const spec = validateSpec(runSpec(call, config, id, image), "crate run");
   const none = detach || tty || !input ? nullStdio() : 0;
-  const prepared = await prepareContainer({
-    id,
-    root: config.root.value,
-    spec,
-    bundle: Deno.cwd(),
-    detached: detach,
-    remove: options.rm,
-    stdio: detach || tty ? [none, none, none] : [none, 1, 2],
-    stopSignal: options.stopSignal ?? (image?.config.StopSignal || undefined),
-    stopTimeout: options.stopTimeout === undefined
-      ? undefined
-      : parseInteger(options.stopTimeout, "--stop-timeout", -1, 2 ** 31 - 1),
-  });
-  if (options.explain) {
-    console.log(printProgram(prepared.program).trimEnd());
-    return 0;
-  }
   const { keep } = options;
-  if (keep !== undefined) write("--keep", keep, () => makeKept(keep));
-  // docker's rule is that it must not be there yet.
-  if (cidfile !== undefined) write("--cidfile", cidfile, () => createFile(cidfile, id));
-  const written = cidfile === undefined ? [] : [cidfile];
+  const written: string[] = [];
   let foreground = undefined as Foreground | undefined;
   let launched;
-  const pin = await image?.pin({ id, directory: statePaths(config.root.value, id).directory });
+  const { directory } = statePaths(config.root.value, id);
+  const claimed = await image?.claim({ id, directory }, spec);
   try {
+    const prepared = await prepareContainer({
+      id,
+      root: config.root.value,
+      spec,
+      bundle: Deno.cwd(),
+      detached: detach,
+      remove: options.rm,
+      stdio: detach || tty ? [none, none, none] : [none, 1, 2],
+      stopSignal: options.stopSignal ?? (image?.config.StopSignal || undefined),
+      stopTimeout: options.stopTimeout === undefined
+        ? undefined
+        : parseInteger(options.stopTimeout, "--stop-timeout", -1, 2 ** 31 - 1),
+    });
+    if (options.explain) {
+      console.log(printProgram(prepared.program).trimEnd());
+      claimed?.remove();
+      return 0;
+    }
+    if (keep !== undefined) write("--keep", keep, () => makeKept(keep));
+    if (cidfile !== undefined) {
+      // docker's rule is that it must not be there yet.
+      write("--cidfile", cidfile, () => createFile(cidfile, id));
+      written.push(cidfile);
+    }
     ({ launched } = await startContainer(prepared, ({ init }) => {
       if (pidFile !== undefined) {
         write("--pid-file", pidFile, () => replaceFile(pidFile, String(init.pid)));
@@ -108,11 +113,11 @@ export default async function run(call: RunCall): Promise<number> {
       blockSignals();
     }));
   } catch (error) {
-    pin?.remove();
+    claimed?.remove();
     for (const file of written) Deno.removeSync(file);
     throw error;
   }
-  pin?.[Symbol.dispose]();
+  claimed?.[Symbol.dispose]();
   log("debug", `container ${id} runs as pid ${launched.init.pid}`);
   if (foreground === undefined) {
     console.log(id);

@@ -1,9 +1,18 @@
 import { CrateError } from "../../errors.ts";
-import { contentOf, familiar, fetchMissing, type Found, type Store } from "../../image/mod.ts";
+import {
+  type Claimed,
+  claimImage,
+  contentOf,
+  familiar,
+  fetchMissing,
+  type Found,
+  type Store,
+  type Volume,
+} from "../../image/mod.ts";
 import type { Effective } from "../../config/mod.ts";
-import { overlayMount, withMerged } from "../../overlay/mod.ts";
+import { canHoldUpper, openMerged, overlayMount, withMerged } from "../../overlay/mod.ts";
 import { readInRoot } from "../../security/mod.ts";
-import type { Mount } from "../../spec/mod.ts";
+import type { Mount, Spec } from "../../spec/mod.ts";
 import { platformOf, pull, registryOptions, storeOf } from "../images.ts";
 import { log } from "../log.ts";
 import { progressView } from "../progress.ts";
@@ -11,11 +20,13 @@ import type { RunCall } from "../words/mod.ts";
 import { keptPath, type RunImage } from "./run_spec.ts";
 
 const MAX_USER_FILE = 1 << 20;
+/** How long the start may be held up by removing what others have left: milliseconds. */
+const PATIENCE = 5;
 
 /** An image that a container is about to be made of. */
 export interface PreparedImage extends RunImage {
-  /** Keeps it in the store for the container. */
-  pin(container: { id: string; directory: string }): ReturnType<Store["pin"]>;
+  /** Keeps it in the store for the container, and makes what that writes to. */
+  claim(container: { id: string; directory: string }, spec: Spec): Promise<Claimed>;
 }
 
 /** The image in the store; pulled when it is not there, or as `--pull` says. */
@@ -63,7 +74,7 @@ export async function prepareImage(
   call: RunCall,
   config: Effective,
 ): Promise<PreparedImage> {
-  const store = await storeOf(config);
+  const store = await storeOf(config, { patience: PATIENCE });
   const { image, name } = await findOrPull(store, word, call, config);
   const { chainIds, config: imageConfig } = contentOf(image);
   if (chainIds.length === 0) {
@@ -77,13 +88,41 @@ export async function prepareImage(
     throw new CrateError("NOT_FOUND", `a layer of image ${word} was removed: crate pull ${word}`);
   }).reverse();
   const kept = keptPath(call.options);
-  const own = kept === undefined ? {} : { upper: `${kept}/upper`, work: `${kept}/work` };
+  // Else changes go to a tmpfs of the container's.
+  const isOnDisk = kept === undefined && canHoldUpper(store.root);
+  const files = isOnDisk ? store.containerFiles() : undefined;
+  const own = kept !== undefined
+    ? { upper: `${kept}/upper`, work: `${kept}/work` }
+    : files && { upper: files.upper, work: files.work, volatile: true };
+  const volumes = files === undefined ? [] : volumesOf(imageConfig.config?.Volumes ?? {});
+  const openRoot = () => openMerged(layers);
   return {
     name: name === undefined ? image.id : familiar(name),
     config: imageConfig.config ?? {},
     layers,
-    mounts: [overlayMount({ lowers: layers, ...own }), ...networkFiles(call.options)],
+    mounts: [
+      overlayMount({ lowers: layers, ...own }),
+      ...volumes.map(({ number, destination }) => ({
+        destination,
+        type: "bind",
+        source: files!.volume(number),
+        options: ["rbind", "rprivate"],
+      })),
+      ...networkFiles(call.options),
+    ],
     readFile: (path) => withMerged(layers, (root) => readInRoot(root, path, MAX_USER_FILE)),
-    pin: (container) => store.pin(image, container),
+    claim(container, { mounts = [] }) {
+      const sources = new Set(mounts.map(({ source }) => source));
+      const used = volumes.filter(({ number }) => sources.has(files!.volume(number)));
+      const options = { container, layers, volumes: used, openRoot };
+      return claimImage(store, image, { ...options, ...files && { files } });
+    },
   };
+}
+
+/** The volumes that an image declares: absolute paths, but for the root itself. */
+function volumesOf(declared: Readonly<Record<string, object>>): Volume[] {
+  return Object.keys(declared)
+    .filter((path) => path.startsWith("/") && !path.includes("\0") && /[^/.]/.test(path))
+    .map((path, number) => ({ number, destination: path.replace(/\/+$/, "") }));
 }

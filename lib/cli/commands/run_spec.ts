@@ -3,6 +3,7 @@ import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
   hostView,
+  IMAGE_ANNOTATION,
   INIT_ANNOTATION,
   isDirectory,
   makeSpec,
@@ -43,9 +44,6 @@ const MAX_USER_FILE = 1 << 20;
 
 /** Only there when selinuxfs is mounted: the kernel has its directory even where no policy is in force. */
 const SELINUX = "/sys/fs/selinux/enforce";
-
-/** The annotation that names the image a container was made from. */
-const IMAGE_ANNOTATION = "dev.crate.image";
 
 /** An image that is in the store, as a container is made of it. */
 export interface RunImage {

@@ -28,6 +28,7 @@ import {
   unlinkIfThere,
 } from "./disk.ts";
 import { type Entry, readIndex } from "./index.ts";
+import { deadContainers } from "./containers.ts";
 import { blobPath, digestOf, type Paths } from "./layout.ts";
 import { dropLayer, findLayer, treesWithoutRecord } from "./layers.ts";
 import { readLeases } from "./leases.ts";
@@ -163,15 +164,16 @@ function takeDead(paths: Paths): Doomed[] {
   for (const tree of treesWithoutRecord(paths)) {
     push(doom(paths, `${paths.trees}/${tree}`));
   }
+  for (const path of deadContainers(paths)) push(doom(paths, path));
   return doomed;
 }
 
 /** Removes the trees, and tells of the first that cannot be: it stays for the next time. */
-function finish(doomed: readonly Doomed[]): void {
+function finish(doomed: readonly Doomed[], until = Infinity): void {
   let failed: unknown;
   for (const { path, fd } of doomed) {
     try {
-      removeTree(path);
+      removeTree(path, until);
     } catch (error) {
       failed ??= error;
     }
@@ -183,19 +185,20 @@ function finish(doomed: readonly Doomed[]): void {
 /**
  * Removes what dead commands have left, unless somebody is changing the store just now.
  *
+ * @param patience how long to remove trees: milliseconds. What is left then is for the next command.
  * @throws {CrateError}
  */
-export function clearDead(paths: Paths): Promise<void> {
+export function clearDead(paths: Paths, patience = Infinity): Promise<void> {
   return explainedAsync(paths, "remove what was left unfinished", () => {
     const left = [paths.leases, paths.locks, paths.temporary].some((at) => namesIn(at).length > 0);
     // Who died between a layer's record and its tree had neither.
-    if (!left && namesIn(paths.trees).length === namesIn(paths.layers).length) {
-      return Promise.resolve();
-    }
+    const isClean = !left && namesIn(paths.trees).length === namesIn(paths.layers).length &&
+      deadContainers(paths).length === 0;
+    if (isClean) return Promise.resolve();
     using held = tryLock(paths.lock, LOCK_EX);
     const doomed = held === undefined ? [] : takeDead(paths);
     held?.[Symbol.dispose]();
-    finish(doomed);
+    finish(doomed, performance.now() + patience);
     return Promise.resolve();
   });
 }

@@ -11,6 +11,7 @@ import type { Digest } from "../types.ts";
 //   crate/layers/<alg>-<hex>   an unpacked layer's record, by its diffID: where, how large
 //   crate/l/<short>        its tree. Names are short, since an overlay of 128 layers names 128
 //   crate/pins/<sha256>    what a container needs, by its state directory
+//   crate/containers/<random>  what a container writes: its overlay's upper and work, its volumes
 //   crate/reserve          some room, so that on a full disk something can still be removed
 //   crate/tmp/<random>     files on their way to a name; trees on their way out
 //
@@ -41,6 +42,7 @@ export interface Paths {
   readonly layers: string;
   readonly trees: string;
   readonly pins: string;
+  readonly containers: string;
   readonly reserve: string;
   readonly temporary: string;
 }
@@ -62,6 +64,7 @@ export function storePaths(root: string): Paths {
     layers: `${own}/layers`,
     trees: `${own}/l`,
     pins: `${own}/pins`,
+    containers: `${own}/containers`,
     reserve: `${own}/reserve`,
     temporary: `${own}/tmp`,
   };

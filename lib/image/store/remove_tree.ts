@@ -40,6 +40,7 @@ interface Entry {
  * Removes a directory with all that is in it, or a file; nothing there is fine. Nobody else may be at
  * work in it.
  *
+ * @param until when to stop, by `performance.now()`; what is left is as good to remove another time.
  * @throws {SyscallError} what could be removed is gone then.
  *
  * @example
@@ -54,33 +55,34 @@ interface Entry {
  *
  * @see unlinkat(2), renameat2(2)
  */
-export function removeTree(path: string): void {
+export function removeTree(path: string, until = Infinity): void {
   const result = trySyscall("unlinkat", AT_FDCWD, path, 0);
   if (result === 0 || result === -ENOENT) return;
   if (result !== -EISDIR) throw new SyscallError("unlinkat", -result, path);
   const top = openDirectory(AT_FDCWD, path);
   try {
     syscall("fchmod", top, 0o700);
-    eachEntry(top, ({ name, type }) => {
+    const isDone = eachEntry(top, until, ({ name, type }) => {
       if (type !== DT_DIR && unlinked(top, name)) return;
       const directory = openDirectory(top, name);
       try {
-        empty(directory, top);
+        if (!empty(directory, top, until)) return;
       } finally {
         close(directory);
       }
       check("unlinkat", trySyscall("unlinkat", top, name, AT_REMOVEDIR), name);
     });
+    if (!isDone) return;
   } finally {
     close(top);
   }
   syscall("unlinkat", AT_FDCWD, path, AT_REMOVEDIR);
 }
 
-/** Removes a directory's files, and moves its directories up. */
-function empty(directory: number, top: number): void {
+/** Removes a directory's files, and moves its directories up. @returns whether it is empty. */
+function empty(directory: number, top: number, until: number): boolean {
   syscall("fchmod", directory, 0o700);
-  eachEntry(directory, ({ name, type }) => {
+  return eachEntry(directory, until, ({ name, type }) => {
     if (type !== DT_DIR && unlinked(directory, name)) return;
     // So long that no hostile name is the same.
     const up = randomHex(16);
@@ -129,15 +131,15 @@ function makeAccessible(at: number, name: string | Uint8Array<ArrayBuffer>): voi
   close(fd);
 }
 
-/** Does it with every entry, and again from the start until none is left. */
-function eachEntry(fd: number, act: (entry: Entry) => void): void {
+/** Does it with every entry, and again from the start until none is left. @returns whether none is. */
+function eachEntry(fd: number, until: number, act: (entry: Entry) => void): boolean {
   const buffer = new Uint8Array(32768);
   const view = new DataView(buffer.buffer);
   let seen = false;
   for (;;) {
     const count = syscall("getdents64", fd, buffer, buffer.length);
     if (count === 0) {
-      if (!seen) return;
+      if (!seen) return true;
       seen = false;
       syscall("lseek", fd, 0, SEEK_SET);
     }
@@ -150,6 +152,7 @@ function eachEntry(fd: number, act: (entry: Entry) => void): void {
         continue;
       }
       seen = true;
+      if (performance.now() > until) return false;
       act({ name: buffer.slice(at + NAME, end + 1), type: buffer[at + TYPE]! });
     }
   }

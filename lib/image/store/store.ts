@@ -2,6 +2,7 @@ import type { Descriptor, Digest, ImageSource, Platform } from "../types.ts";
 import { CrateError } from "../../errors.ts";
 import { blobStream } from "./blobs.ts";
 import { clearDead, collect, type Collected, digestsOf } from "./garbage.ts";
+import { type ContainerFiles, containerFiles } from "./containers.ts";
 import { contentOf, type Image, isWhole, readImages } from "./images.ts";
 import { type HistoryLine, historyOf, type ImageInspection, inspectionOf } from "./inspect.ts";
 import { findLayer, type Layer, type NewLayer, openLayer, settleLayers } from "./layers.ts";
@@ -21,6 +22,8 @@ import { type ContainerSize, type DiskUsage, diskUsage } from "./usage.ts";
 export interface OpenOptions {
   /** Whether what dead commands have left is removed; who only reads says false. Default: true. */
   readonly clean?: boolean;
+  /** How long that may take at most: milliseconds. Default: as long as it takes. */
+  readonly patience?: number;
 }
 
 /** Which of an index's images is meant. */
@@ -50,10 +53,13 @@ export interface Container {
  * Deno.removeSync(directory, { recursive: true });
  * ```
  */
-export async function openStore(root: string, { clean = true }: OpenOptions = {}): Promise<Store> {
+export async function openStore(
+  root: string,
+  { clean = true, patience }: OpenOptions = {},
+): Promise<Store> {
   const paths = storePaths(root);
   await prepare(paths);
-  if (clean) await clearDead(paths);
+  if (clean) await clearDead(paths, patience);
   return new Store(paths);
 }
 
@@ -224,6 +230,11 @@ export class Store {
         }
       }
     });
+  }
+
+  /** Directories for what a container of an image will write. */
+  containerFiles(): ContainerFiles {
+    return containerFiles(this.#paths);
   }
 
   /** The container is gone. @throws {CrateError} */

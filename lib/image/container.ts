@@ -1,0 +1,118 @@
+import {
+  close,
+  ENOENT,
+  ENOTDIR,
+  O_DIRECTORY,
+  O_PATH,
+  open,
+  open_how,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+  SyscallError,
+  trySyscall,
+} from "../../ffi/mod.ts";
+import { copyTree } from "./pack/mod.ts";
+import type { Container, ContainerFiles, Image, Store } from "./store/mod.ts";
+import { statusOf } from "./unpack/mod.ts";
+
+/** A volume that an image declares, and that a container gets as a directory of its own. */
+export interface Volume {
+  readonly number: number;
+  /** In the container, absolute. */
+  readonly destination: string;
+}
+
+/** What a container of an image needs of the store, and writes to. */
+export interface ClaimOptions {
+  readonly container: Container;
+  /** The layers' directories, the uppermost first. */
+  readonly layers: readonly string[];
+  /** Where it writes to; undefined: nowhere in the store. */
+  readonly files?: ContainerFiles;
+  /** Those that nothing else is mounted in the place of. */
+  readonly volumes: readonly Volume[];
+  /** Opens the layers as the container will see them, when a volume has to be filled. */
+  readonly openRoot: () => number;
+}
+
+/** Disposing of it leaves all to the container. */
+export interface Claimed extends Disposable {
+  /** The container will not be, after all. */
+  remove(): void;
+}
+
+/**
+ * Keeps an image for a container, and makes what it writes to. A volume begins with what the image has at its
+ * place, as docker's do.
+ *
+ * @throws {CrateError} nothing of it is left then.
+ */
+export async function claimImage(
+  store: Store,
+  image: Image,
+  { container, layers, files, volumes, openRoot }: ClaimOptions,
+): Promise<Claimed> {
+  const pin = await store.pin(image, container);
+  if (files === undefined) return pin;
+  try {
+    const count = Math.max(0, ...volumes.map(({ number }) => number + 1));
+    const { directory } = container;
+    const owned = await files.make({ directory, root: rootOf(layers[0]!), volumes: count });
+    try {
+      if (volumes.length > 0) await fillVolumes(files, volumes, openRoot);
+    } catch (error) {
+      owned.remove();
+      throw error;
+    }
+    return {
+      remove() {
+        pin.remove();
+        owned.remove();
+      },
+      [Symbol.dispose]() {
+        pin[Symbol.dispose]();
+        owned[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    pin.remove();
+    throw error;
+  }
+}
+
+/** What is merged shows the upper directory's own attributes. */
+function rootOf(layer: string): { mode: number; uid: number; gid: number } {
+  const fd = open(layer, O_PATH | O_DIRECTORY);
+  try {
+    return statusOf(fd);
+  } finally {
+    close(fd);
+  }
+}
+
+async function fillVolumes(
+  files: ContainerFiles,
+  volumes: readonly Volume[],
+  openRoot: () => number,
+): Promise<void> {
+  const root = openRoot();
+  try {
+    const how = open_how.pack({
+      flags: O_PATH | O_DIRECTORY,
+      resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    });
+    for (const { number, destination } of volumes) {
+      const from = trySyscall("openat2", root, destination, how, how.length);
+      // The container's start makes it, or says why it cannot.
+      if (from === -ENOENT || from === -ENOTDIR) continue;
+      if (from < 0) throw new SyscallError("openat2", -from, destination);
+      try {
+        await copyTree(from, files.volume(number));
+      } finally {
+        close(from);
+      }
+    }
+  } finally {
+    close(root);
+  }
+}

@@ -1,0 +1,129 @@
+import {
+  AT_FDCWD,
+  close,
+  LOCK_EX,
+  LOCK_SH,
+  mkdir,
+  mkdirAll,
+  O_CREAT,
+  O_EXCL,
+  O_RDWR,
+  open,
+  randomHex,
+  readText,
+  syscall,
+  writeAll,
+} from "../../../ffi/mod.ts";
+import { CrateError } from "../../errors.ts";
+import { explainedAsync, isMissing, namesIn } from "./disk.ts";
+import type { Paths } from "./layout.ts";
+import { isHeld, tryFlock, underLock } from "./lock.ts";
+import { removeTree } from "./remove_tree.ts";
+
+// What containers of images write: an overlay's upper and work directories, and volumes. It belongs to a
+// container for as long as that one's record names it, and, until there is a record, to whoever holds the lock of
+// its `owner` file. What belongs to nobody is removed by the next command that changes the store.
+
+const MAX_OWNER = 1 << 16;
+/** A container's record with its whole config. */
+const MAX_RECORD = 64 << 20;
+
+/** Where a container of an image writes to. Nothing of it is there before {@linkcode ContainerFiles.make}. */
+export interface ContainerFiles {
+  readonly upper: string;
+  readonly work: string;
+  /** The directory of a volume, by its number. */
+  volume(number: number): string;
+  /**
+   * Makes the directories: `upper` as the root that it lies over, volumes with 0755.
+   *
+   * @throws {CrateError}
+   */
+  make(options: MakeOptions): Promise<OwnedFiles>;
+}
+
+/** What a container's directories are made for. */
+export interface MakeOptions {
+  /** Its state directory, whose record will name these. */
+  readonly directory: string;
+  readonly root: { readonly mode: number; readonly uid: number; readonly gid: number };
+  readonly volumes: number;
+}
+
+/** The owner of what a container writes to; disposing of it leaves that to the container. */
+export interface OwnedFiles extends Disposable {
+  /** The container will not be, after all. */
+  remove(): void;
+}
+
+/** Names directories for a new container. */
+export function containerFiles(paths: Paths): ContainerFiles {
+  const path = `${paths.containers}/${randomHex(8)}`;
+  const files: ContainerFiles = {
+    upper: `${path}/upper`,
+    work: `${path}/work`,
+    volume: (number) => `${path}/volumes/${number}`,
+    make: (options) =>
+      explainedAsync(paths, "make a place for what the container writes", () =>
+        // Under the lock: who removes what belongs to nobody does not see it before it is locked.
+        underLock(paths, LOCK_SH, () => make(path, files, options))),
+  };
+  return files;
+}
+
+function make(path: string, files: ContainerFiles, options: MakeOptions): OwnedFiles {
+  const { directory, root, volumes } = options;
+  mkdirAll(path, 0o700);
+  const fd = open(ownerPath(path), O_RDWR | O_CREAT | O_EXCL, 0o600);
+  try {
+    if (!tryFlock(fd, LOCK_EX)) throw new CrateError("FAILED", `${path} is locked by another`);
+    writeAll(fd, directory, path);
+    mkdir(files.upper, 0o700);
+    syscall("fchownat", AT_FDCWD, files.upper, root.uid, root.gid, 0);
+    syscall("fchmodat", AT_FDCWD, files.upper, root.mode);
+    mkdir(files.work, 0o700);
+    if (volumes > 0) mkdir(`${path}/volumes`, 0o711);
+    for (let i = 0; i < volumes; i++) {
+      mkdir(files.volume(i), 0o700);
+      syscall("fchmodat", AT_FDCWD, files.volume(i), 0o755);
+    }
+  } catch (error) {
+    close(fd);
+    removeTree(path);
+    throw error;
+  }
+  let isOpen = true;
+  const end = () => {
+    if (isOpen) close(fd);
+    isOpen = false;
+  };
+  return {
+    remove() {
+      if (isOpen) removeTree(path);
+      end();
+    },
+    [Symbol.dispose]: end,
+  };
+}
+
+const ownerPath = (path: string) => `${path}/owner`;
+
+/** Those that belong to nobody any more: for certain under the exclusive lock, else perhaps. */
+export function deadContainers(paths: Paths): string[] {
+  return namesIn(paths.containers).map((name) => `${paths.containers}/${name}`)
+    .filter((path) => !isUsed(path));
+}
+
+/** In this order: who made it lets go when the record is there. */
+function isUsed(path: string): boolean {
+  const owner = ownerPath(path);
+  if (isHeld(owner)) return true;
+  try {
+    const directory = readText(owner, MAX_OWNER);
+    // The config in the record has the path of `upper`.
+    return readText(`${directory}/container.json`, MAX_RECORD).includes(`${path}/`);
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
