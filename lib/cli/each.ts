@@ -1,4 +1,5 @@
 import { CrateError } from "../errors.ts";
+import { type ContainerState, findId, readState } from "../lifecycle/mod.ts";
 import { log } from "./log.ts";
 
 /**
@@ -23,4 +24,11 @@ export async function forEachContainer(
     }
   }
   return code;
+}
+
+/** The state of the container that a word means. @throws {CrateError} `NOT_FOUND`, `INVALID` */
+export function stateOf(root: string, word: string): ContainerState {
+  const state = readState(root, findId(root, word));
+  if (state !== undefined) return state;
+  throw new CrateError("NOT_FOUND", `container "${word}" does not exist: crate list shows them`);
 }

@@ -79,6 +79,8 @@ const ofProcesses: Needs = (places) => [
 /** The store is reached by system calls. */
 const onStore: Needs = start;
 
+const onBoth: Needs = (places) => [...onContainers(places), overlay];
+
 const onRegistries: Needs = (places) => [...start(places), image(places.registryFiles ?? [])];
 
 const NEEDS = {
@@ -99,6 +101,9 @@ const NEEDS = {
   stop: onContainers,
   kill: onContainers,
   delete: onContainers,
+  diff: onBoth,
+  commit: onBoth,
+  export: onBoth,
   pull: onRegistries,
   push: onRegistries,
   save: onStore,

@@ -14,7 +14,7 @@ import {
 } from "./documents/mod.ts";
 import { hostPlatform } from "./names/mod.ts";
 import { type Pulled, pullImage, type PullOptions } from "./pull.ts";
-import type { Store } from "./store/mod.ts";
+import { canonicalName, type Store } from "./store/mod.ts";
 import type {
   Descriptor,
   Digest,
@@ -74,6 +74,7 @@ export async function importImage(
   { changes = [], message, platform, ...options }: ImportOptions = {},
 ): Promise<Pulled> {
   const config = applyChanges({}, changes);
+  if (name !== undefined) canonicalName(name);
   using stack = new DisposableStack();
   const input = path === undefined ? 0 : stack.adopt(openFile(path), close);
   let fd = input;

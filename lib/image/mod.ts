@@ -10,10 +10,12 @@ export {
   withDefaultTag,
 } from "./names/mod.ts";
 export { type ArchiveFormat } from "./archive/mod.ts";
+export { commitImage, type CommitOptions } from "./commit.ts";
 export { type Claimed, claimImage, type Volume } from "./container.ts";
 export { importImage, type ImportOptions } from "./import.ts";
 export { fetchMissing } from "./layers.ts";
 export { type Loaded, loadImages } from "./load.ts";
+export { tarOf, type TreeChange, treeChanges, walkTree } from "./pack/mod.ts";
 export { type Pulled, pullImage, type PullOptions } from "./pull.ts";
 export { type Pushed, pushImage, type PushOptions } from "./push.ts";
 export { saveImages, type SaveOptions } from "./save.ts";

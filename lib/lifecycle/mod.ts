@@ -33,6 +33,7 @@ export {
   type StopOptions,
 } from "./operations.ts";
 export { INIT_ANNOTATION } from "./program/mod.ts";
+export { openRootfs, type OverlayDirectories, overlayOf, whilePaused } from "./rootfs.ts";
 export { parseSignal, signalName } from "./signals.ts";
 export { type Launched, nullStdio, type Stdio } from "./start.ts";
 export {

@@ -14,7 +14,14 @@ import {
   stateTable,
   stopTable,
 } from "./tables/containers.ts";
-import { importTable, loadTable, saveTable } from "./tables/archives.ts";
+import {
+  commitTable,
+  diffTable,
+  exportTable,
+  importTable,
+  loadTable,
+  saveTable,
+} from "./tables/archives.ts";
 import {
   dfTable,
   historyTable,
@@ -122,6 +129,9 @@ export const commandLine: CommandLine = {
     stopTable,
     killTable,
     deleteTable,
+    diffTable,
+    commitTable,
+    exportTable,
     pullTable,
     pushTable,
     saveTable,

@@ -30,7 +30,14 @@ export type {
   StateCall,
   StopCall,
 } from "./tables/containers.ts";
-export type { ImportCall, LoadCall, SaveCall } from "./tables/archives.ts";
+export type {
+  CommitCall,
+  DiffCall,
+  ExportCall,
+  ImportCall,
+  LoadCall,
+  SaveCall,
+} from "./tables/archives.ts";
 export type {
   DfCall,
   HistoryCall,

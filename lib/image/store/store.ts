@@ -13,7 +13,7 @@ import { canonicalName, findImage, type Found, tryFind } from "./lookup.ts";
 import { putName } from "./names.ts";
 import { prepare } from "./open.ts";
 import { openPartial, type Partial } from "./partial.ts";
-import { type Pin, pin, unpin } from "./pins.ts";
+import { type Pin, pin, readPins, unpin } from "./pins.ts";
 import { pruneImages, type Removed, removeImage, removeName } from "./remove.ts";
 import { type StoreSink, storeSink, storeSource } from "./sink.ts";
 import { type ContainerSize, type DiskUsage, diskUsage } from "./usage.ts";
@@ -235,6 +235,11 @@ export class Store {
   /** Directories for what a container of an image will write. */
   containerFiles(): ContainerFiles {
     return containerFiles(this.#paths);
+  }
+
+  /** The image that a container is of, by that one's state directory. @throws {CrateError} */
+  imageOf(directory: string): Digest | undefined {
+    return readPins(this.#paths).find((pin) => pin.directory === directory)?.image;
   }
 
   /** The container is gone. @throws {CrateError} */

@@ -1,5 +1,5 @@
 /**
- * The commands that write images to files and read them from there.
+ * The commands that make files of images and containers, and images of files and containers.
  *
  * @module
  */
@@ -118,4 +118,82 @@ export const importTable: CommandTableOf<typeof importOptions> = {
     { text: "of what debootstrap made", command: "crate import rootfs.tar.gz mine:1" },
   ],
   load: () => import("../../commands/import.ts"),
+};
+
+const container = {
+  name: "CONTAINER",
+  required: true,
+  variadic: false,
+  description: "name or id",
+} as const;
+
+export const exportOptions = [
+  {
+    long: "output",
+    short: "o",
+    argument: "FILE",
+    description: "write to a file",
+    default: "standard output",
+  },
+] as const;
+
+/** What `crate export` is called with. */
+export type ExportCall = Call<OptionValues<typeof exportOptions>>;
+
+export const exportTable: CommandTableOf<typeof exportOptions> = {
+  name: "export",
+  summary: "Write a container's root filesystem to an archive",
+  usage: "[OPTIONS] CONTAINER",
+  group: "Containers",
+  options: exportOptions,
+  positionals: [container],
+  examples: [{ text: "to a file", command: "crate export -o rootfs.tar web" }],
+  load: () => import("../../commands/export.ts"),
+};
+
+export const commitOptions = [
+  {
+    long: "change",
+    short: "c",
+    argument: "INSTRUCTION",
+    repeat: true,
+    description: "what the image starts with, as in a Dockerfile: 'CMD [\"/bin/sh\"]'",
+  },
+  { long: "author", short: "a", argument: "TEXT", description: "who made it" },
+  { long: "message", short: "m", argument: "TEXT", description: "a comment in its history" },
+  { long: "pause", short: "p", description: "stop the container's processes meanwhile" },
+  { long: "quiet", short: "q", description: "show no progress" },
+] as const;
+
+/** What `crate commit` is called with. */
+export type CommitCall = Call<OptionValues<typeof commitOptions>>;
+
+export const commitTable: CommandTableOf<typeof commitOptions> = {
+  name: "commit",
+  summary: "Make an image of what a container of an image has changed",
+  usage: "[OPTIONS] CONTAINER [NAME]",
+  group: "Containers",
+  options: commitOptions,
+  positionals: [
+    container,
+    { name: "NAME", required: false, variadic: false, description: "what the image is called" },
+  ],
+  examples: [{ text: "under a name", command: "crate commit web mine:2" }],
+  load: () => import("../../commands/commit.ts"),
+};
+
+export const diffOptions = [] as const;
+
+/** What `crate diff` is called with. */
+export type DiffCall = Call<OptionValues<typeof diffOptions>>;
+
+export const diffTable: CommandTableOf<typeof diffOptions> = {
+  name: "diff",
+  summary: "List what a container has added (A), changed (C) and deleted (D)",
+  usage: "CONTAINER",
+  group: "Containers",
+  options: diffOptions,
+  positionals: [container],
+  examples: [{ text: "since its start", command: "crate diff web" }],
+  load: () => import("../../commands/diff.ts"),
 };

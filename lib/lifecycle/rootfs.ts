@@ -1,0 +1,82 @@
+import { close, O_DIRECTORY, O_PATH, open, SyscallError } from "../../ffi/mod.ts";
+import { detectLayout, freeze, locateCgroup, thaw } from "../cgroup/mod.ts";
+import { CrateError } from "../errors.ts";
+import { isAlive } from "./process_id.ts";
+import type { ContainerRecord, ContainerState } from "./state.ts";
+
+/** The directories that a container's overlay is made of. */
+export interface OverlayDirectories {
+  /** The uppermost first. */
+  readonly lowers: readonly string[];
+  /** What the container has written; undefined: it is in a tmpfs that only the container has. */
+  readonly upper?: string;
+}
+
+/** The overlay that is a container's root; undefined for a root that is a plain directory. */
+export function overlayOf({ spec }: ContainerRecord): OverlayDirectories | undefined {
+  const mount = spec.mounts?.find(({ destination, type }) =>
+    destination === "/" && type === "overlay"
+  );
+  if (mount === undefined) return undefined;
+  const value = (name: string) =>
+    mount.options?.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1);
+  const upper = value("upperdir");
+  const lowers = value("lowerdir")?.split(":") ?? [];
+  return { lowers, ...upper !== undefined && { upper } };
+}
+
+/**
+ * Opens a container's root filesystem, as a running one sees it, or as a stopped one has left it.
+ *
+ * @param openMerged opens layers laid over each other, the uppermost first.
+ * @returns a descriptor, the caller's to close. What is mounted in a running one is in its view.
+ * @throws {CrateError} `STATE` when what the container wrote is gone with it.
+ */
+export function openRootfs(
+  { record, process, status }: ContainerState,
+  openMerged: (layers: readonly string[]) => number,
+): number {
+  const { id, spec } = record;
+  if (status === "running" && process !== undefined) {
+    const fd = open(`/proc/${process.init.pid}/root`, O_PATH | O_DIRECTORY);
+    // Opened first, checked then: the pid was nobody else's.
+    if (isAlive(process.init)) return fd;
+    close(fd);
+  }
+  const overlay = overlayOf(record);
+  try {
+    if (overlay === undefined) return open(spec.root?.path ?? "/", O_PATH | O_DIRECTORY);
+    if (overlay.upper !== undefined) return openMerged([overlay.upper, ...overlay.lowers]);
+  } catch (cause) {
+    if (!(cause instanceof SyscallError)) throw cause;
+    throw new CrateError(
+      "FAILED",
+      `the root filesystem of container "${id}" cannot be opened: ${cause.message}`,
+      { cause },
+    );
+  }
+  throw new CrateError(
+    "STATE",
+    `what container "${id}" wrote was in memory, and is gone since it has ended (--keep keeps it)`,
+  );
+}
+
+/**
+ * Does something while all of a running container's processes stand still.
+ *
+ * @throws {CrateError} as `freeze`.
+ */
+export async function whilePaused<T>(
+  { record, status }: ContainerState,
+  act: () => Promise<T>,
+): Promise<T> {
+  const { cgroupsPath } = record;
+  if (status !== "running" || cgroupsPath === undefined) return await act();
+  const location = locateCgroup(detectLayout(), cgroupsPath);
+  await freeze(location);
+  try {
+    return await act();
+  } finally {
+    await thaw(location);
+  }
+}
