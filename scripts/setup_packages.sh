@@ -10,6 +10,8 @@ packages="$packages docker-registry skopeo umoci openssl zstd xz-utils python3 p
 packages="$packages busybox-static binutils binutils-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 # the virtual machine
 packages="$packages qemu-system-x86 qemu-system-common qemu-system-data"
+# what the bench of pulls compares with, and a large image of its
+packages="$packages containerd debootstrap"
 # to build the bench's C program and to look at seccomp filters
 packages="$packages gcc libc6-dev libseccomp-dev"
 # what tests and the bench look at processes with

@@ -4,6 +4,8 @@ export interface Sample {
   readonly time: number;
   /** Milliseconds of processor time, user and system, of all processes that took part. */
   readonly cpu?: number;
+  /** What of it the kernel used. */
+  readonly system?: number;
   /** The most that one of the processes had resident, KiB. */
   readonly maxRss?: number;
 }

@@ -88,10 +88,13 @@ function toSample(bytes: Uint8Array): Sample & { code: number } {
     number(offset) * 1000 + number(offset + 8) / perMillisecond;
   const started = milliseconds(record.started, 1e6);
   let cpu = 0;
+  let system = 0;
   let maxRss = 0;
   for (let at = 0; at < bytes.length; at += record.size) {
     const base = at + record.usage;
-    cpu += milliseconds(base + usage.user, 1e3) + milliseconds(base + usage.system, 1e3);
+    const kernel = milliseconds(base + usage.system, 1e3);
+    cpu += milliseconds(base + usage.user, 1e3) + kernel;
+    system += kernel;
     maxRss = Math.max(maxRss, number(base + usage.maxRss));
   }
   const info = bytes.subarray(record.info);
@@ -100,6 +103,7 @@ function toSample(bytes: Uint8Array): Sample & { code: number } {
     code: siginfo.get(info, "si_code") === CLD_EXITED ? status : 128 + status,
     time: milliseconds(record.ended, 1e6) - started,
     cpu,
+    system,
     maxRss,
   };
 }

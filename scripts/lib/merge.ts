@@ -62,12 +62,26 @@ export function merge(
     .filter((name) => texts.has(name)).sort();
   const isAlways = (name: string) => always.some((start) => name.startsWith(`${start}-`));
   const absorbed = new Set<string>();
-  for (const name of [...dynamic.filter(isAlways), ...dynamic]) {
+  const importers = (name: string) =>
+    [...texts].flatMap(([file, text]) =>
+      [...text.matchAll(DYNAMIC)].some(([, to]) => to === name) ? file : []
+    );
+  const candidates = new Set([...dynamic.filter(isAlways), ...dynamic]);
+  // A file that is absorbed may be the last that loads another one: the set is gone through again.
+  for (const name of candidates) {
+    if (absorbed.has(name)) continue;
+    // Whoever stays a file of its own could not load it any more.
+    if (!isAlways(name) && !importers(name).every((file) => inside.has(file))) continue;
     const needed = [...closure(texts, [name])].filter((name) => !inside.has(name));
     const size = needed.reduce((sum, name) => sum + texts.get(name)!.length, 0);
     if (!isAlways(name) && size > SMALL) continue;
     needed.forEach((name) => inside.add(name));
     absorbed.add(name);
+    for (const other of dynamic) {
+      if (absorbed.has(other)) continue;
+      candidates.delete(other);
+      candidates.add(other);
+    }
   }
 
   // The files that are left import from the entry what they imported from a merged one.

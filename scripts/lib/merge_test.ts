@@ -118,3 +118,10 @@ Deno.test("a file that is left may not load what is merged: it would be there tw
     /rare-1.js would load run-1.js/,
   );
 });
+
+Deno.test("what is small stays a file when one that stays a file loads it", () => {
+  const rare = `${PIECES["rare-1.js"]}import("./small-1.js");\n`;
+  const { merged, left } = merge(pieces({ "rare-1.js": rare }), "main.js", ["run"]);
+  assert.deepEqual([...left.keys()].sort(), ["rare-1.js", "small-1.js"]);
+  assert.match(merged.get("main.js")!, /import\("\.\/small-1\.js"\)/);
+});

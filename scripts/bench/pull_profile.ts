@@ -1,0 +1,64 @@
+import { createHash } from "node:crypto";
+import { createGunzip } from "node:zlib";
+import { createReadStream, readdirSync, statSync } from "node:fs";
+import type { Puller } from "./pullers.ts";
+import type { Timer } from "./timer.ts";
+
+/** The largest blob in a registry's directory. */
+function largest(storage: string): string {
+  const blobs = `${storage}/docker/registry/v2/blobs/sha256`;
+  let found = "";
+  let size = -1;
+  for (const folder of readdirSync(blobs)) {
+    for (const digest of readdirSync(`${blobs}/${folder}`)) {
+      const file = `${blobs}/${folder}/${digest}/data`;
+      if (statSync(file).size > size) [found, size] = [file, statSync(file).size];
+    }
+  }
+  return found;
+}
+
+const elapsed = async (act: () => Promise<void>) => {
+  const started = performance.now();
+  await act();
+  return performance.now() - started;
+};
+
+/**
+ * Where the time of one pull goes: what the largest layer takes to inflate and to hash, each alone in a Deno process, beside the
+ * whole pull's time on the clock, in the kernel and outside.
+ */
+export async function profilePull(
+  puller: Puller,
+  timer: Timer,
+  image: string,
+  storage: string,
+): Promise<string> {
+  const file = largest(storage);
+  const chunks: Uint8Array[] = [];
+  const inflate = await elapsed(async () => {
+    for await (const chunk of createReadStream(file).pipe(createGunzip({ chunkSize: 1 << 18 }))) {
+      chunks.push(chunk);
+    }
+  });
+  const hash = await elapsed(() => {
+    const plain = createHash("sha256");
+    for (const chunk of chunks) plain.update(chunk);
+    plain.digest();
+    const packed = createHash("sha256");
+    packed.update(Deno.readFileSync(file));
+    packed.digest();
+    return Promise.resolve();
+  });
+  await puller.clear();
+  const { time, cpu = 0, system = 0 } = timer.run(puller.command(image));
+  const share = (ms: number) =>
+    `${(ms / 1000).toFixed(2)} s, ${Math.round(100 * ms / time)} % of it`;
+  return [
+    `One pull of ${image.replace(/.*\//, "")}: ${(time / 1000).toFixed(2)} s on the clock;`,
+    `inflating alone ${share(inflate)};`,
+    `hashing what is inflated and what is not ${share(hash)};`,
+    `the kernel's time, on all threads ${share(system)};`,
+    `the rest of the processors' time ${share(Math.max(0, cpu - system - inflate - hash))}.`,
+  ].join("\n");
+}
