@@ -1,5 +1,3 @@
-import { createGzip } from "node:zlib";
-import { Readable } from "node:stream";
 import { writeAll } from "../../../ffi/mod.ts";
 import { createHasher, OCI_LAYER_GZIP } from "../documents/mod.ts";
 import type { Descriptor, Digest } from "../types.ts";
@@ -35,6 +33,10 @@ export async function writeLayer(
       yield bytes;
     }
   };
+  const [{ createGzip }, { Readable }] = await Promise.all([
+    import("node:zlib"),
+    import("node:stream"),
+  ]);
   const gzip = createGzip();
   const source = Readable.from(tar(), { objectMode: false });
   source.on("error", (error) => gzip.destroy(error));

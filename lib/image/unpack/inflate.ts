@@ -1,5 +1,4 @@
 import type { Transform } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
 import { CrateError } from "../../errors.ts";
 import { ZstdFrames } from "./zstd.ts";
 
@@ -33,6 +32,8 @@ export async function* inflate(
     yield* source;
     return;
   }
+  // Loaded when it is needed: it takes 10 ms.
+  const { createGunzip, createZstdDecompress } = await import("node:zlib");
   if (compression === "gzip") {
     yield* decode(createGunzip({ chunkSize: CHUNK }), source, compression);
     return;

@@ -1,6 +1,7 @@
-import { createHash } from "node:crypto";
 import { SyscallError, trySyscall } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
+import { createHasher } from "../documents/mod.ts";
+import { digestAlgorithm } from "../names/mod.ts";
 import { TarReader } from "../tar/mod.ts";
 import type { Descriptor, Digest } from "../types.ts";
 import { type Compression, inflate, sniff } from "./inflate.ts";
@@ -58,7 +59,7 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
     const made = writer;
     const tar = new TarReader(made, { entries: limits.entries });
     const [algorithm] = options.diffId.split(":");
-    const hash = createHash(algorithm!);
+    const hash = createHasher(digestAlgorithm(options.diffId));
     let size = 0;
     const compression = await input.begin();
     for await (const chunk of inflate(input.chunks(), compression)) {
@@ -113,7 +114,7 @@ class Input {
 
   constructor(options: UnpackOptions) {
     this.#options = options;
-    this.#hash = createHash(options.descriptor.digest.split(":")[0]!);
+    this.#hash = createHasher(digestAlgorithm(options.descriptor.digest));
     this.#reader = options.source.getReader();
     options.signal?.addEventListener("abort", this.#abort);
   }
