@@ -16,7 +16,7 @@ const home = `${Deno.args[1] ?? `${root}/.cache`}/bundle`;
 /** How V8 starts fast; as it is where a Deno does not know these. */
 const V8_FLAGS = [
   // Room for all that a short command allocates: else V8 collects garbage twice, 5 ms each.
-  "--min-semi-space-size=16",
+  "--min-semi-space-size=4",
   // Compiles every function when a file is loaded, and so into the code cache, which Deno fills then:
   // not one is left to be compiled when it is called, in every process anew.
   "--no-lazy",

@@ -1,5 +1,6 @@
 import { syscall } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
+import { releaseBuffer } from "./buffers.ts";
 import type { Partial } from "./store/mod.ts";
 import type { ImageSource } from "./types.ts";
 
@@ -38,6 +39,7 @@ export class Download {
         for await (const bytes of stream) {
           this.#partial.append(bytes);
           this.#have += bytes.length;
+          releaseBuffer(bytes);
           onBytes?.(this.#have);
           this.#tell();
         }

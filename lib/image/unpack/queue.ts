@@ -28,6 +28,8 @@ interface Group<T> {
 interface Batch<T> {
   readonly calls: CallBatch;
   groups: Group<T>[];
+  /** What nobody needs when they are made. */
+  readonly done: (() => void)[];
   /** All its calls are made, and what failed is dealt with. */
   settled: boolean;
 }
@@ -64,6 +66,7 @@ export class CallQueue<T> {
     batch ??= this.#current = {
       calls: this.#take(bytes),
       groups: [],
+      done: [],
       settled: false,
     };
     batch.groups.push({ start: batch.calls.length, subject });
@@ -115,8 +118,16 @@ export class CallQueue<T> {
     });
   }
 
+  /** Calls a function when all calls that were added so far are made, or given up. */
+  whenDone(act: () => void): void {
+    const last = this.#current ?? this.#waiting.at(-1) ?? this.#running;
+    if (last === undefined) act();
+    else last.done.push(act);
+  }
+
   #recycle(batch: Batch<T>): void {
     batch.calls.reset();
+    for (const act of batch.done) act();
     if (this.#free.length < 4) this.#free.push(batch.calls);
   }
 

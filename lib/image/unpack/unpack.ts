@@ -1,5 +1,6 @@
 import { SyscallError, trySyscall } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
+import { releaseBuffer } from "../buffers.ts";
 import { createHasher } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
 import { TarReader } from "../tar/mod.ts";
@@ -61,6 +62,7 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
     const [algorithm] = options.diffId.split(":");
     const hash = createHasher(digestAlgorithm(options.diffId));
     let size = 0;
+    let last: Uint8Array<ArrayBuffer> | undefined;
     const compression = await input.begin();
     for await (const chunk of inflate(input.chunks(), compression)) {
       size += chunk.length;
@@ -75,6 +77,12 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
       }
       hash.update(chunk);
       tar.push(chunk);
+      // A decoder fills one buffer after the other: with the next one, the last one is full.
+      const full = last;
+      if (full !== undefined && full.buffer !== chunk.buffer) {
+        made.queue.whenDone(() => releaseBuffer(full));
+      }
+      last = chunk;
       made.queue.submitWhenFull();
       await made.queue.drain(2);
       signal?.throwIfAborted();
