@@ -110,7 +110,7 @@ const NEEDS = {
   load: onStore,
   import: onStore,
   images: onStore,
-  inspect: onStore,
+  inspect: onContainers,
   history: onStore,
   tag: onStore,
   rmi: onStore,
