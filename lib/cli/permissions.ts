@@ -115,7 +115,7 @@ const NEEDS = {
   tag: onStore,
   rmi: onStore,
   prune: onStore,
-  df: onStore,
+  df: onContainers,
   login: onRegistries,
   logout: onRegistries,
   config: start,
