@@ -107,4 +107,5 @@ export const statx_layout = new Layout("statx", {
   spare0: "u16",
   stx_ino: "u64",
   stx_size: "u64",
+  stx_blocks: "u64",
 });

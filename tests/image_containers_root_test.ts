@@ -41,7 +41,9 @@ test("what a container writes is on disk until it is deleted", async (box) => {
     "C /etc",
     "A /etc/kept",
   ]);
+  assert.match(await box.ok(["df"]), /^Containers +1 +1 +\S+ +0B/m);
   await box.ok(["stop", "-t", "0", "one"]);
+  assert.match(await box.ok(["df"]), /^Containers +1 +0 +(\S+) +\1 \(100%\)$/m);
   assert.match(await box.ok(["diff", "one"]), /A \/etc\/kept/);
   // Nobody takes it from a container that has stopped.
   await box.ok(["prune"]);

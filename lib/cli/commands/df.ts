@@ -1,4 +1,5 @@
 import type { UsageRow } from "../../image/mod.ts";
+import { readState } from "../../lifecycle/mod.ts";
 import { formatSize, formatTable } from "../format.ts";
 import { readConfig } from "../globals.ts";
 import { storeOf } from "../images.ts";
@@ -9,14 +10,21 @@ function row(name: string, { total, active, size, reclaimable }: UsageRow): stri
   return [name, String(total), String(active), formatSize(size), formatSize(reclaimable) + share];
 }
 
+/** Whether a container is, by its state directory, which may be another `--root`'s. */
+function isRunning(directory: string): boolean {
+  const at = directory.lastIndexOf("/");
+  return readState(directory.slice(0, at), directory.slice(at + 1))?.status === "running";
+}
+
 /** `crate df`. */
 export default async function df({ globals }: DfCall): Promise<number> {
   const store = await storeOf(await readConfig(globals), { clean: false });
-  const { images, layers, partials } = store.diskUsage();
+  const { images, layers, containers, partials } = store.diskUsage(isRunning);
   console.log(formatTable([
     ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"],
     row("Images", images),
     row("  of which layers", layers),
+    row("Containers", containers),
     row("Unfinished blobs", partials),
   ]));
   return 0;

@@ -23,8 +23,10 @@ import {
   saveTable,
 } from "./tables/archives.ts";
 import {
+  containerInspectTable,
   dfTable,
   historyTable,
+  imageInspectTable,
   imagesTable,
   inspectTable,
   loginTable,
@@ -148,6 +150,42 @@ export const commandLine: CommandLine = {
     logoutTable,
     configTable,
     versionTable,
+  ],
+  groups: [
+    {
+      name: "container",
+      summary: "The commands on containers by docker's longer names",
+      commands: [
+        ["commit", commitTable],
+        ["diff", diffTable],
+        ["exec", execTable],
+        ["export", exportTable],
+        ["inspect", containerInspectTable],
+        ["kill", killTable],
+        ["logs", logsTable],
+        ["ls", listTable],
+        ["rm", deleteTable],
+        ["run", runTable],
+        ["stop", stopTable],
+      ],
+    },
+    {
+      name: "image",
+      summary: "The commands on images by docker's longer names",
+      commands: [
+        ["history", historyTable],
+        ["import", importTable],
+        ["inspect", imageInspectTable],
+        ["load", loadTable],
+        ["ls", imagesTable],
+        ["prune", pruneTable],
+        ["pull", pullTable],
+        ["push", pushTable],
+        ["rm", rmiTable],
+        ["save", saveTable],
+        ["tag", tagTable],
+      ],
+    },
   ],
   examples: [
     { text: "run a command in a new container", command: "crate run /bin/echo hello" },

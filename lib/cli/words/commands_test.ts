@@ -3,9 +3,13 @@ import { commandLine } from "./commands.ts";
 import { parseWords } from "./parse.ts";
 import type { OptionTable } from "./table.ts";
 
+const alone = commandLine.groups.flatMap(({ commands }) => commands.map(([, command]) => command))
+  .filter((command) => !commandLine.commands.includes(command));
+const all = [...commandLine.commands, ...alone];
+
 const lists: [string, readonly OptionTable[]][] = [
   ["crate", commandLine.options],
-  ...commandLine.commands.map(({ name, options }): [string, readonly OptionTable[]] => [
+  ...all.map(({ name, options }): [string, readonly OptionTable[]] => [
     name,
     options,
   ]),
@@ -17,8 +21,12 @@ Deno.test("no name or letter of an option, and no name of a command, is used twi
     assert.deepEqual(names, [...new Set(names)], command);
   }
   const commands = commandLine.commands.flatMap(({ name, aliases }) => [name, ...aliases ?? []]);
-  assert.deepEqual(commands, [...new Set(commands)]);
-  assert(!commands.includes("help"), "help is the parser's own");
+  const groups = commandLine.groups.map(({ name }) => name);
+  const inGroups = commandLine.groups.map(({ commands }) => commands.map(([name]) => name));
+  for (const names of [[...commands, ...groups], ...inGroups]) {
+    assert.deepEqual(names, [...new Set(names)]);
+    assert(!names.includes("help"), "help is the parser's own");
+  }
 });
 
 Deno.test("only an option with an argument can be repeated or have choices", () => {
@@ -31,7 +39,7 @@ Deno.test("only an option with an argument can be repeated or have choices", () 
 });
 
 Deno.test("positionals that must be there come first, and only the last takes all the rest", () => {
-  for (const { name, positionals } of commandLine.commands) {
+  for (const { name, positionals } of all) {
     const required = positionals.map((each) => each.required);
     assert.deepEqual(required, required.toSorted((a, b) => Number(b) - Number(a)), name);
     assert(positionals.slice(0, -1).every((each) => !each.variadic), name);
@@ -39,10 +47,19 @@ Deno.test("positionals that must be there come first, and only the last takes al
 });
 
 Deno.test("the examples of the help are command lines that can be run", () => {
-  for (const { command } of [commandLine, ...commandLine.commands].flatMap((t) => t.examples)) {
+  for (const { command } of [commandLine, ...all].flatMap((t) => t.examples)) {
     // As a shell splits these: pipes end them, and quotes keep words together.
     const words = command.split(" | ")[0]!.match(/'[^']*'|\S+/g) ?? [];
     if (words[1] === "help") continue;
     assert(parseWords(commandLine, words.slice(1)), command);
+  }
+});
+
+Deno.test("a command that is in a group alone has both words as its name", () => {
+  assert(alone.length > 0);
+  for (const { name, commands } of commandLine.groups) {
+    for (const [each, command] of commands) {
+      if (alone.includes(command)) assert.equal(command.name, `${name} ${each}`);
+    }
   }
 });

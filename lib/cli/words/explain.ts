@@ -5,7 +5,7 @@
  */
 import { Argument, Command, CommanderError, Option } from "commander";
 import type { Problem, Trouble } from "./parse.ts";
-import type { CommandLine, CommandTable, Example, OptionTable } from "./table.ts";
+import type { CommandLine, CommandTable, Example, GroupTable, OptionTable } from "./table.ts";
 
 /** What to print, and what to exit with, instead of running a command. */
 export interface Explanation {
@@ -24,7 +24,9 @@ const WIDTH = 80;
 const HELP = "help [COMMAND]";
 
 /** Says what {@linkcode Trouble} is about. */
-export function explain(line: CommandLine, { problem, command }: Trouble): Explanation {
+export function explain(line: CommandLine, { problem, command, group }: Trouble): Explanation {
+  // A group is a small command line of its own.
+  if (group !== undefined) return explain(lineOf(line, group), { problem });
   if (problem.kind === "help") {
     return { exitCode: 0, stdout: help(line, command), stderr: "" };
   }
@@ -33,6 +35,22 @@ export function explain(line: CommandLine, { problem, command }: Trouble): Expla
   }
   const subject = command ? `${line.name} ${command.name}` : line.name;
   return { exitCode: 2, stdout: "", stderr: `${subject}: ${sentence(line, problem, command)}\n` };
+}
+
+/** What a group would be as a command line. */
+function lineOf({ name }: CommandLine, group: GroupTable): CommandLine {
+  return {
+    name: `${name} ${group.name}`,
+    summary: group.summary,
+    usage: "COMMAND [ARG...]",
+    options: [],
+    commands: group.commands.map(([each, { aliases: _, group: __, ...command }]) => ({
+      ...command,
+      name: each,
+    })),
+    groups: [],
+    examples: [],
+  };
 }
 
 function sentence(line: CommandLine, problem: Mistake, command?: CommandTable): string {
@@ -105,6 +123,9 @@ function programOf(line: CommandLine): Command {
     );
   for (const command of line.commands) {
     program.addCommand(commandOf(line, command), { hidden: command.hidden === true });
+  }
+  for (const { name, summary } of line.groups) {
+    program.addCommand(new Command(name).summary(summary).helpGroup("Groups of commands:"));
   }
   return program;
 }

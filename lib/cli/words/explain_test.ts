@@ -30,6 +30,15 @@ Deno.test("a mistake gets one sentence that names it and the remedy, and exit co
     ["run --pid me sh", "crate run: option '--pid' takes private or host, got 'me'"],
     ["state", "crate state: CONTAINER is missing (usage: crate state CONTAINER)"],
     ["version x", "crate version: unexpected word 'x' (usage: crate version)"],
+    ["image lss", "crate image: unknown command 'lss' (did you mean ls?)"],
+    ["image zzzzzz", "crate image: unknown command 'zzzzzz' (see 'crate image --help')"],
+    ["imgae ls", "crate: unknown command 'imgae' (did you mean image?)"],
+    [
+      "image inspect",
+      "crate image inspect: IMAGE is missing (usage: crate image inspect [OPTIONS] IMAGE [IMAGE...])",
+    ],
+    ["image rm --zzzz a", "crate rmi: unknown option '--zzzz' (see 'crate rmi --help')"],
+    ["image help ls x", "crate: unexpected word 'x' (usage: crate help [COMMAND])"],
     ["help run sh", "crate: unexpected word 'sh' (usage: crate help [COMMAND])"],
   ];
   for (const [words, stderr] of sentences) {
@@ -57,6 +66,22 @@ Deno.test("help that was asked for goes to stdout with exit code 0", async () =>
   assert.match(all.stdout, /\n {2}list, ls +List/);
   assert.deepEqual(await explain("help"), all);
   assert.deepEqual(await explain("-h"), all);
+});
+
+Deno.test("a group has help of its own", async () => {
+  const help = await explain("image", "--help");
+  assert.deepEqual([help.exitCode, help.stderr], [0, ""]);
+  assert.match(help.stdout, /^Usage: crate image COMMAND/);
+  assert.match(help.stdout, /\n {2}ls +List/);
+  for (const words of ["image -h", "image help", "help image"]) {
+    assert.deepEqual(await explain(...words.split(" ")), help, words);
+  }
+  assert.deepEqual(await explain("image"), { exitCode: 2, stdout: "", stderr: help.stdout });
+  const ls = await explain("images", "--help");
+  for (const words of ["image ls --help", "image help ls", "help image ls"]) {
+    assert.deepEqual(await explain(...words.split(" ")), ls, words);
+  }
+  assert.match((await explain("--help")).stdout, /\n {2}image +The commands on images/);
 });
 
 Deno.test("no command at all is a mistake: the help goes to stderr with exit code 2", async () => {

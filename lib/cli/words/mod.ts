@@ -15,6 +15,7 @@ export type {
   CommandTableOf,
   CommandText,
   Example,
+  GroupTable,
   OptionTable,
   OptionValue,
   OptionValues,
@@ -39,8 +40,10 @@ export type {
   SaveCall,
 } from "./tables/archives.ts";
 export type {
+  ContainerInspectCall,
   DfCall,
   HistoryCall,
+  ImageInspectCall,
   ImagesCall,
   InspectCall,
   LoginCall,

@@ -6,7 +6,14 @@
  * @module
  */
 import type { Explanation } from "./explain.ts";
-import type { CommandLine, CommandTable, OptionTable, OptionValue, Parsed } from "./table.ts";
+import type {
+  CommandLine,
+  CommandTable,
+  GroupTable,
+  OptionTable,
+  OptionValue,
+  Parsed,
+} from "./table.ts";
 
 /** Why a command line is not one that can simply be run. */
 export type Problem =
@@ -19,10 +26,11 @@ export type Problem =
   | { readonly kind: "missing-positional"; readonly name: string }
   | { readonly kind: "excess-positional"; readonly word: string };
 
-/** A problem, and the command that it was found in (none: before the command). */
+/** A problem, and the command, or the group, that it was found in (none: before the command). */
 export interface Trouble {
   readonly problem: Problem;
   readonly command?: CommandTable;
+  readonly group?: GroupTable;
 }
 
 /** The values of options by their names in camel case. */
@@ -80,13 +88,13 @@ export async function explainWords(
 function scan(line: CommandLine, argv: readonly string[]): Parsed | Trouble {
   const globals = scanOptions(line.options, argv, true);
   if ("kind" in globals) return { problem: globals };
-  const [name, rest] = globals.values.version === true
-    ? ["version", globals.positionals]
-    : [globals.positionals[0], globals.positionals.slice(1)];
-  if (name === undefined) return { problem: { kind: "no-command" } };
-  if (name === "help") return scanHelp(line, rest);
-  const command = findCommand(line, name);
-  if (!command) return { problem: { kind: "unknown-command", word: name } };
+  const all = globals.values.version === true
+    ? ["version", ...globals.positionals]
+    : globals.positionals;
+  if (all[0] === "help") return scanHelp(line, all.slice(1));
+  const found = findCommand(line, all);
+  if ("problem" in found) return found;
+  const { command, rest } = found;
   const words = scanOptions(command.options, rest, command.optionsFirst === true);
   if ("kind" in words) return { problem: words, command };
   const problem = checkCount(command, words.positionals);
@@ -100,19 +108,42 @@ function scan(line: CommandLine, argv: readonly string[]): Parsed | Trouble {
   return { command, call };
 }
 
-function scanHelp(line: CommandLine, [name, excess]: readonly string[]): Trouble {
-  if (name === undefined) return { problem: { kind: "help" } };
+function scanHelp(line: CommandLine, words: readonly string[]): Trouble {
+  const help: Problem = { kind: "help" };
+  if (words.length === 0) return { problem: help };
+  const found = findCommand(line, words);
+  if ("problem" in found) {
+    const { problem: { kind }, group } = found;
+    return kind === "no-command" && group ? { problem: help, group } : found;
+  }
+  const [excess] = found.rest;
   if (excess !== undefined) return { problem: { kind: "excess-positional", word: excess } };
-  const command = findCommand(line, name);
-  return command
-    ? { problem: { kind: "help" }, command }
-    : { problem: { kind: "unknown-command", word: name } };
+  return { problem: help, command: found.command };
 }
 
-function findCommand({ commands }: CommandLine, name: string): CommandTable | undefined {
-  for (const command of commands) {
-    if (command.name === name || command.aliases?.includes(name)) return command;
+/** The command that the words begin with, and the words after its name. */
+function findCommand(
+  line: CommandLine,
+  words: readonly string[],
+): { command: CommandTable; rest: readonly string[] } | Trouble {
+  const [name, second] = words;
+  if (name === undefined) return { problem: { kind: "no-command" } };
+  for (const command of line.commands) {
+    if (command.name === name || command.aliases?.includes(name)) {
+      return { command, rest: words.slice(1) };
+    }
   }
+  for (const group of line.groups) {
+    if (group.name !== name) continue;
+    if (second === undefined) return { problem: { kind: "no-command" }, group };
+    if (second === "-h" || second === "--help") return { problem: { kind: "help" }, group };
+    if (second === "help") return scanHelp(line, [name, ...words.slice(2)]);
+    for (const [other, command] of group.commands) {
+      if (other === second) return { command, rest: words.slice(2) };
+    }
+    return { problem: { kind: "unknown-command", word: second }, group };
+  }
+  return { problem: { kind: "unknown-command", word: name } };
 }
 
 function checkCount({ positionals }: CommandTable, words: readonly string[]): Problem | undefined {

@@ -98,6 +98,21 @@ Deno.test("commands have the names that docker and runc give them", () => {
   assert.equal(parse("--version").command.name, "version");
 });
 
+Deno.test("docker's longer names are names of the same commands", () => {
+  const pairs = [
+    ["image ls -q", "images -q"],
+    ["image rm -f a b", "rmi -f a b"],
+    ["container run --rm alpine ls -l", "run --rm alpine ls -l"],
+    ["--debug container rm -f a", "--debug delete -f a"],
+  ] as const;
+  for (const [long, short] of pairs) {
+    assert.deepEqual(parse(...long.split(" ")), parse(...short.split(" ")), long);
+  }
+  assert.equal(parse("image", "inspect", "a").command.name, "image inspect");
+  // Whatever follows run is the container's.
+  assert.deepEqual(parse("run", "image", "ls").call.positionals, ["image", "ls"]);
+});
+
 Deno.test("what is not a call is left to be explained", () => {
   for (
     const argv of [
@@ -128,6 +143,13 @@ Deno.test("what is not a call is left to be explained", () => {
       ["kill", "a", "TERM", "b"],
       ["kill", "a", "-9"],
       ["version", "--version"],
+      ["image"],
+      ["image", "--help"],
+      ["image", "help", "ls"],
+      ["image", "images"],
+      ["image", "constructor"],
+      ["image", "--debug", "ls"],
+      ["help", "image", "ls"],
     ]
   ) {
     assert.equal(parseWords(commandLine, argv), undefined, argv.join(" "));

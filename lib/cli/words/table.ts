@@ -81,6 +81,15 @@ export interface CommandModule<Values> {
   default(call: Call<Values>): Promise<number> | number;
 }
 
+/** Commands behind a word; most are others by one more name: `crate image ls` is `crate images`. */
+export interface GroupTable {
+  readonly name: string;
+  /** One sentence without a full stop. */
+  readonly summary: string;
+  /** A name in the group, and its command; one that is here alone has both words as its name. */
+  readonly commands: readonly (readonly [name: string, command: CommandTable])[];
+}
+
 /** The whole command line. */
 export interface CommandLine {
   readonly name: string;
@@ -89,6 +98,7 @@ export interface CommandLine {
   /** The global options, which stand before the command. */
   readonly options: readonly OptionTable[];
   readonly commands: readonly CommandTable[];
+  readonly groups: readonly GroupTable[];
   readonly examples: readonly Example[];
 }
 

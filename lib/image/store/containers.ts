@@ -19,6 +19,7 @@ import { explainedAsync, isMissing, namesIn } from "./disk.ts";
 import type { Paths } from "./layout.ts";
 import { isHeld, tryFlock, underLock } from "./lock.ts";
 import { removeTree } from "./remove_tree.ts";
+import { treeSize } from "./tree_size.ts";
 
 // What containers of images write: an overlay's upper and work directories, and volumes. It belongs to a
 // container for as long as that one's record names it, and, until there is a record, to whoever holds the lock of
@@ -112,6 +113,29 @@ const ownerPath = (path: string) => `${path}/owner`;
 export function deadContainers(paths: Paths): string[] {
   return namesIn(paths.containers).map((name) => `${paths.containers}/${name}`)
     .filter((path) => !isUsed(path));
+}
+
+/** What a container has written, or has left. */
+export interface StoredContainer {
+  /** The state directory of the container; undefined: it is of none any more. */
+  readonly directory?: string;
+  /** Bytes on the disk. */
+  readonly size: number;
+}
+
+/** What all containers have written, and what waits for its removal. */
+export function storedContainers(paths: Paths): StoredContainer[] {
+  return namesIn(paths.containers).flatMap((name) => {
+    const path = `${paths.containers}/${name}`;
+    try {
+      const directory = isUsed(path) ? readText(ownerPath(path), MAX_OWNER) : undefined;
+      return [{ size: treeSize(path), ...directory !== undefined && { directory } }];
+    } catch (error) {
+      // Removed meanwhile.
+      if (isMissing(error)) return [];
+      throw error;
+    }
+  });
 }
 
 /** In this order: who made it lets go when the record is there. */

@@ -12,4 +12,4 @@ export type { Pin } from "./pins.ts";
 export type { Removed } from "./remove.ts";
 export type { StoreSink } from "./sink.ts";
 export { type Choice, type Container, type OpenOptions, openStore, type Store } from "./store.ts";
-export type { ContainerSize, DiskUsage, UsageRow } from "./usage.ts";
+export type { DiskUsage, UsageRow } from "./usage.ts";

@@ -16,7 +16,7 @@ import { openPartial, type Partial } from "./partial.ts";
 import { type Pin, pin, readPins, unpin } from "./pins.ts";
 import { pruneImages, type Removed, removeImage, removeName } from "./remove.ts";
 import { type StoreSink, storeSink, storeSource } from "./sink.ts";
-import { type ContainerSize, type DiskUsage, diskUsage } from "./usage.ts";
+import { type DiskUsage, diskUsage } from "./usage.ts";
 
 /** How a store is opened. */
 export interface OpenOptions {
@@ -119,9 +119,13 @@ export class Store {
     return inspectionOf(this.find(word, choice).image);
   }
 
-  /** What `df` shows. @throws {CrateError} */
-  diskUsage(containers?: readonly ContainerSize[]): DiskUsage {
-    return diskUsage(this.#paths, containers);
+  /**
+   * What `df` shows.
+   *
+   * @param isRunning whether the container of a state directory is. @throws {CrateError}
+   */
+  diskUsage(isRunning: (directory: string) => boolean): DiskUsage {
+    return diskUsage(this.#paths, isRunning);
   }
 
   /**

@@ -169,20 +169,47 @@ test("df counts what is shared once, and what is in part", async (store, directo
       .map(({ descriptor }) => JSON.stringify(descriptor))
   ));
   const compressed = [...blobs].reduce((sum, text) => sum + JSON.parse(text).size, 0);
-  const before = store.diskUsage();
+  const before = store.diskUsage(() => false);
   assert.deepEqual(before.layers, { total: 3, active: 0, size: 213, reclaimable: 213 });
   assert.equal(before.images.size, compressed + 213);
   assert.deepEqual(before.partials, { total: 1, active: 0, size: 4, reclaimable: 4 });
 
   using _ = await store.pin(store.find("one").image, { id: "c", directory });
-  const { images, layers, containers } = store.diskUsage([
-    { running: true, size: 5 },
-    { running: false, size: 7 },
-  ]);
+  const { images, layers } = store.diskUsage(() => false);
   assert.deepEqual([images.total, images.active], [2, 1]);
   assert.deepEqual([layers.active, layers.reclaimable], [2, 71]);
-  assert.deepEqual(containers, { total: 2, active: 1, size: 12, reclaimable: 7 });
 });
+
+test(
+  "df counts what containers have written, and what they have left",
+  async (store, directory) => {
+    const size = 1 << 20;
+    const root = { mode: 0o755, uid: Deno.uid()!, gid: Deno.gid()! };
+    for (const name of ["one", "two"]) {
+      const files = store.containerFiles();
+      using _ = await files.make({ directory: `${directory}/${name}`, root, volumes: 0 });
+      Deno.writeFileSync(`${files.upper}/file`, new Uint8Array(size));
+      Deno.mkdirSync(`${directory}/${name}`);
+      Deno.writeTextFileSync(`${directory}/${name}/container.json`, JSON.stringify(files));
+    }
+    const asked: string[] = [];
+    const look = () => {
+      asked.length = 0;
+      return store.diskUsage((path) => asked.push(path) > 0 && path.endsWith("one")).containers;
+    };
+    const both = look();
+    assert.deepEqual([both.total, both.active], [2, 1]);
+    assert.ok(both.size >= 2 * size && both.size < 3 * size, `${both.size}`);
+    assert.ok(both.reclaimable >= size && both.reclaimable < 2 * size, `${both.reclaimable}`);
+    assert.deepEqual(asked.toSorted(), [`${directory}/one`, `${directory}/two`]);
+    // One that is gone is no container any more, and what it wrote is there until the next command.
+    Deno.removeSync(`${directory}/one`, { recursive: true });
+    assert.deepEqual(look(), { ...both, active: 0, reclaimable: both.size });
+    assert.deepEqual(asked, [`${directory}/two`]);
+    await store.prune();
+    assert.equal(look().total, 1);
+  },
+);
 
 test("a layer that was not synced counts in this boot only", async (store) => {
   const image = imageOf(["one"]);

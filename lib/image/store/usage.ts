@@ -1,5 +1,6 @@
 import { S_IFMT, S_IFREG } from "../../../ffi/mod.ts";
 import type { Digest } from "../types.ts";
+import { storedContainers } from "./containers.ts";
 import { namesIn, status } from "./disk.ts";
 import { digestsOf } from "./garbage.ts";
 import { isDigest } from "../names/mod.ts";
@@ -27,19 +28,17 @@ export interface DiskUsage {
   readonly layers: UsageRow;
   /** Blobs that came in part. */
   readonly partials: UsageRow;
-  /** What the containers have written, as the caller has told. */
-  readonly containers?: UsageRow;
+  /** What the containers have written. */
+  readonly containers: UsageRow;
 }
 
-/** A container's own files, for `df`. */
-export interface ContainerSize {
-  readonly running: boolean;
-  /** Bytes. */
-  readonly size: number;
-}
-
-/** What the store takes on the disk. @throws {CrateError} */
-export function diskUsage(paths: Paths, containers?: readonly ContainerSize[]): DiskUsage {
+/**
+ * What the store takes on the disk.
+ *
+ * @param isRunning whether the container of a state directory is.
+ * @throws {CrateError}
+ */
+export function diskUsage(paths: Paths, isRunning: (directory: string) => boolean): DiskUsage {
   const pins = readPins(paths);
   const pinned = new Set<Digest>(pins.flatMap(({ digests }) => digests));
   const images = readImages(paths);
@@ -60,14 +59,19 @@ export function diskUsage(paths: Paths, containers?: readonly ContainerSize[]): 
     },
     layers: layerRow,
     partials: row(partials(paths), new Set()),
-    ...containers && {
-      containers: {
-        total: containers.length,
-        active: containers.filter(({ running }) => running).length,
-        size: sum(containers),
-        reclaimable: sum(containers.filter(({ running }) => !running)),
-      },
-    },
+    containers: containerRow(paths, isRunning),
+  };
+}
+
+function containerRow(paths: Paths, isRunning: (directory: string) => boolean): UsageRow {
+  const stored = storedContainers(paths);
+  const active = stored.filter(({ directory }) => directory !== undefined && isRunning(directory));
+  const size = sum(stored);
+  return {
+    total: stored.length,
+    active: active.length,
+    size,
+    reclaimable: size - sum(active),
   };
 }
 

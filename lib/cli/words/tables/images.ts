@@ -176,13 +176,21 @@ export const historyTable: CommandTableOf<typeof historyOptions> = {
   load: () => import("../../commands/history.ts"),
 };
 
+const ofPlatform = {
+  long: "platform",
+  argument: "OS/ARCH",
+  description: "of an image for several machines, that one",
+  default: "this machine's",
+} as const;
+
 export const inspectOptions = [
   {
-    long: "platform",
-    argument: "OS/ARCH",
-    description: "of an image for several machines, that one",
-    default: "this machine's",
+    long: "type",
+    argument: "TYPE",
+    choices: ["container", "image"],
+    description: "look for these alone",
   },
+  ofPlatform,
 ] as const;
 
 /** What `crate inspect` is called with. */
@@ -190,15 +198,54 @@ export type InspectCall = Call<OptionValues<typeof inspectOptions>>;
 
 export const inspectTable: CommandTableOf<typeof inspectOptions> = {
   name: "inspect",
-  summary: "Print all about images as JSON",
-  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  summary: "Print all about containers or images as JSON",
+  usage: "[OPTIONS] NAME [NAME...]",
   group: "Images",
   options: inspectOptions,
-  positionals: [images],
+  positionals: [
+    {
+      name: "NAME",
+      required: true,
+      variadic: true,
+      description: "names or ids; a container's comes before an image's",
+    },
+  ],
   examples: [
     { text: "what it runs", command: "crate inspect alpine | jq -c '.[0].Config.Cmd'" },
   ],
   load: () => import("../../commands/inspect.ts"),
+};
+
+export const imageInspectOptions = [ofPlatform] as const;
+
+/** What `crate image inspect` is called with. */
+export type ImageInspectCall = Call<OptionValues<typeof imageInspectOptions>>;
+
+export const imageInspectTable: CommandTableOf<typeof imageInspectOptions> = {
+  name: "image inspect",
+  summary: "Print all about images as JSON",
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  options: imageInspectOptions,
+  positionals: [images],
+  examples: [],
+  load: async () => ({ default: (await import("../../commands/inspect.ts")).inspectImages }),
+};
+
+export const containerInspectOptions = [] as const;
+
+/** What `crate container inspect` is called with. */
+export type ContainerInspectCall = Call<OptionValues<typeof containerInspectOptions>>;
+
+export const containerInspectTable: CommandTableOf<typeof containerInspectOptions> = {
+  name: "container inspect",
+  summary: "Print all about containers as JSON",
+  usage: "CONTAINER [CONTAINER...]",
+  options: containerInspectOptions,
+  positionals: [
+    { name: "CONTAINER", required: true, variadic: true, description: "names or ids" },
+  ],
+  examples: [],
+  load: async () => ({ default: (await import("../../commands/inspect.ts")).inspectContainers }),
 };
 
 export const pruneOptions = [
