@@ -105,8 +105,14 @@ function terminalView(): ProgressView {
 }
 
 function lineOf(digest: string, { state, done, total, started }: Line, columns: number): string {
-  const name = `${short(digest)}: ${(WORDS[state] ?? state).padEnd(14)}`;
   const going = total > 0 && done < total;
+  const word = state === "unpacking" && going
+    // It is unpacked as it comes.
+    ? WORDS["downloading"]
+    : state === "downloading" && total > 0 && !going
+    ? "Downloaded"
+    : WORDS[state];
+  const name = `${short(digest)}: ${(word ?? state).padEnd(14)}`;
   const rate = done / Math.max(0.001, (Date.now() - started) / 1000);
   const bytes = total === 0
     ? ""

@@ -120,3 +120,59 @@ Deno.test("nothing stays open when the directory to unpack into cannot be opened
     }
     assert.equal(openDescriptors(), before);
   }));
+
+Deno.test("inside a user namespace a layer is unpacked in the form that its overlays read", () =>
+  inside(async (home) => {
+    const below = archive([
+      { path: "gone", data: "x" },
+      { path: "dir/", type: "5" },
+      { path: "dir/hidden", data: "x" },
+    ]);
+    const above = archive([
+      { path: ".wh.gone" },
+      { path: "dir/", type: "5" },
+      { path: "dir/.wh..wh..opq" },
+      { path: "dir/own", data: "own", pax: { "SCHILY.xattr.user.kept": "v" } },
+    ]);
+    const foreign = archive([{ path: "file", data: "x", uid: 1234 }]);
+    for (const [name, bytes] of Object.entries({ below, above, foreign })) {
+      Deno.writeFileSync(`${home}/${name}.tar`, bytes);
+    }
+    const here = new URL("./", import.meta.url).href;
+    const script = `
+      import { unpack } from "${here}_layers.ts";
+      const [name, lower] = Deno.args;
+      const lowers = lower === undefined ? [] : ["${home}/ours/" + lower];
+      const options = { xattrs: "user", lowers };
+      try {
+        const { skippedDevices } = await unpack(
+          Deno.readFileSync("${home}/" + name + ".tar"), "${home}/ours/" + name, options);
+        console.log("skipped", skippedDevices);
+      } catch (error) {
+        console.log(error.message.replace(/sha256:[0-9a-f]+/, "DIGEST"));
+      }
+    `;
+    Deno.writeTextFileSync(`${home}/unpack.ts`, script);
+    Deno.mkdirSync(`${home}/ours`, { mode: 0o777 });
+    Deno.chownSync(`${home}/ours`, 0, 0);
+    const deno = [Deno.execPath(), "run", "-A", "--no-check", `${home}/unpack.ts`].join(" ");
+    const seen = await output(
+      "unshare",
+      "--user",
+      "--map-root-user",
+      "--mount",
+      "sh",
+      "-ec",
+      `${deno} below; ${deno} above below; ${deno} foreign
+       cd "$1/ours"; mkdir m; mount -t overlay -o userxattr,lowerdir=above:below overlay m; find m -mindepth 1 | sort`,
+      "sh",
+      home,
+    );
+    assert.equal(
+      seen,
+      "skipped 0\nskipped 0\n" +
+        'layer DIGEST: entry "file": cannot set its owner; this user namespace has no such id: ' +
+        "/etc/subuid and /etc/subgid must give the user enough of them\n" +
+        "m/dir\nm/dir/own\n",
+    );
+  }));
