@@ -186,14 +186,21 @@ test("volumes that make no sense are refused, each in a sentence", async (box) =
   const data = box.mkdir("data");
   for (
     const [options, sentence] of [
-      [["-v", data], /^crate: --volume ".*" is not HOST:PATH.*\n$/],
+      [["-v", data], /^crate: --volume .* alone is for an image, and none is named.*\n$/],
+      [["-v", "data"], /^crate: --volume "data" is not HOST:PATH.*\n$/],
       [["-v", `${data}:relative`], /^crate: --volume ".*absolute path.*"relative"\n$/],
       [["-v", `${data}:/`], /^crate: --volume ".*container's root.*\n$/],
       [["-v", `${data}:/d:rx`], /^crate: --volume ".*"rx".*\n$/],
       [["-v", `${data}:/d:ro,rw`], /^crate: --volume ".*twice.*\n$/],
-      [["-v", "name:/d"], /^crate: --volume "name:\/d": named volumes are not supported.*\n$/],
+      [["-v", "na me:/d"], /^crate: "na me" is no name of a volume: .*\n$/],
+      [["-v", "name:/"], /^crate: --volume ".*container's root.*\n$/],
+      [["--mount", "type=volume,dst=/d"], /^crate: --mount .* must have src=NAME\n$/],
+      [["--mount", "type=bind,src=name,dst=/d"], /^crate: --mount .* no path of the host.*\n$/],
       [["-v", `${data}:/d`, "-v", `${data}:/d`], /^crate: \/d is mounted twice.*\n$/],
-      [["--mount", "type=nfs,dst=/d"], /^crate: --mount ".*type=bind or type=tmpfs\n$/],
+      [
+        ["--mount", "type=nfs,dst=/d"],
+        /^crate: --mount ".*type=bind, type=tmpfs or type=volume\n$/,
+      ],
       [["--mount", `type=bind,src=${data}`], /^crate: --mount ".*dst=PATH\n$/],
       [["--mount", `type=bind,src=${data},dst=/d,speed=9`], /^crate: --mount ".*"speed".*\n$/],
       [["--tmpfs", "/t:size=lots"], /^crate: --tmpfs ".*"size=lots".*\n$/],

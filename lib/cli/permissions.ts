@@ -116,13 +116,14 @@ const NEEDS = {
   rmi: onStore,
   prune: onStore,
   df: onContainers,
+  volume: onStore,
   login: onRegistries,
   logout: onRegistries,
   config: start,
   version: () => [],
 } satisfies Record<string, Needs>;
 
-/** A command's name, as in the table of commands. */
+/** A command's name, as in the table of commands; or a group's whose commands are in no other place. */
 export type CommandName = keyof typeof NEEDS;
 
 /** Every command's name. */

@@ -97,22 +97,32 @@ async function fillVolumes(
 ): Promise<void> {
   const root = openRoot();
   try {
-    const how = open_how.pack({
-      flags: O_PATH | O_DIRECTORY,
-      resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-    });
     for (const { number, destination } of volumes) {
-      const from = trySyscall("openat2", root, destination, how, how.length);
-      // The container's start makes it, or says why it cannot.
-      if (from === -ENOENT || from === -ENOTDIR) continue;
-      if (from < 0) throw new SyscallError("openat2", -from, destination);
-      try {
-        await copyTree(from, files.volume(number));
-      } finally {
-        close(from);
-      }
+      await copyFromRoot(root, destination, files.volume(number));
     }
   } finally {
     close(root);
+  }
+}
+
+/**
+ * Makes an empty directory a copy of one in a root filesystem; nothing is copied when there is none.
+ *
+ * @param root a descriptor of the root, which no link leads out of.
+ * @throws {CrateError} @throws {SyscallError}
+ */
+export async function copyFromRoot(root: number, path: string, to: string): Promise<void> {
+  const how = open_how.pack({
+    flags: O_PATH | O_DIRECTORY,
+    resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+  });
+  const from = trySyscall("openat2", root, path, how, how.length);
+  // The container's start makes it, or says why it cannot.
+  if (from === -ENOENT || from === -ENOTDIR) return;
+  if (from < 0) throw new SyscallError("openat2", -from, path);
+  try {
+    await copyTree(from, to);
+  } finally {
+    close(from);
   }
 }

@@ -11,7 +11,7 @@ export {
 } from "./names/mod.ts";
 export { type ArchiveFormat } from "./archive/mod.ts";
 export { commitImage, type CommitOptions } from "./commit.ts";
-export { type Claimed, claimImage, type Volume } from "./container.ts";
+export { type Claimed, claimImage, copyFromRoot, type Volume } from "./container.ts";
 export { importImage, type ImportOptions } from "./import.ts";
 export { fetchMissing } from "./layers.ts";
 export { type Loaded, loadImages } from "./load.ts";
@@ -38,5 +38,7 @@ export {
   type Removed,
   type Store,
   type UsageRow,
+  type VolumeInfo,
+  type VolumeUse,
 } from "./store/mod.ts";
 export type { Descriptor, ExecutionConfig, ImageConfig, Platform, Progress } from "./types.ts";

@@ -19,7 +19,13 @@ export {
 } from "./options.ts";
 export { DEFAULT_PATH, DEFAULT_SHM_SIZE } from "./defaults.ts";
 export { parseCpus, parseInteger, parseSize, parseSizeOrUnlimited } from "./words_numbers.ts";
-export { parseMountFlag, parseTmpfs, parseVolume, type VolumeWord } from "./words_mounts.ts";
+export {
+  normalize,
+  parseMountFlag,
+  parseTmpfs,
+  parseVolume,
+  type VolumeWord,
+} from "./words_mounts.ts";
 export { parseEnvFile, resolveEnv } from "./words_env.ts";
 export {
   type DeviceWord,

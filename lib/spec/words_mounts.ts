@@ -29,7 +29,7 @@ const ATTRIBUTES = ["nosuid", "suid", "nodev", "dev", "noexec", "exec"];
  * `noexec` and their opposites.
  *
  * @param cwd What a source that starts with `./` or `../` is relative to, absolute.
- * @throws {CrateError} `INVALID`; `UNSUPPORTED` for a named volume.
+ * @throws {CrateError} `INVALID`, for a volume's name as well.
  *
  * @example
  * ```ts
@@ -74,7 +74,7 @@ export function parseVolume(word: string, cwd: string, option = "--volume"): Vol
  * Names and values are docker's; a part with a comma in it stands in double quotes.
  *
  * @param cwd As for {@linkcode parseVolume}.
- * @throws {CrateError} `INVALID`; `UNSUPPORTED` for a named volume as its source.
+ * @throws {CrateError} `INVALID`
  */
 export function parseMountFlag(word: string, cwd: string, option = "--mount"): Mount {
   const values = new Map<string, string>();
@@ -94,7 +94,7 @@ export function parseMountFlag(word: string, cwd: string, option = "--mount"): M
   const type = values.get("type");
   const target = values.get("target");
   if (type !== "bind" && type !== "tmpfs") {
-    wrongWord(option, word, "must have type=bind or type=tmpfs");
+    wrongWord(option, word, "must have type=bind, type=tmpfs or type=volume");
   }
   if (target === undefined) wrongWord(option, word, "must have dst=PATH");
   for (const name of values.keys()) {
@@ -246,9 +246,9 @@ function flag(
 function hostPath(source: string, cwd: string, option: string, word: string): string {
   if (!/^(?:\/|\.\.?(?:\/|$))/.test(source)) {
     throw new CrateError(
-      "UNSUPPORTED",
-      `${option} ${JSON.stringify(word)}: named volumes are not supported yet: ` +
-        `a path for the source starts with /, ./ or ../`,
+      "INVALID",
+      `${option} ${JSON.stringify(word)}: its source is no path of the host: ` +
+        `that starts with /, ./ or ../`,
     );
   }
   if (source.includes("\0")) wrongWord(option, word, "has a NUL character in its source");

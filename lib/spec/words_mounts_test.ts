@@ -47,7 +47,7 @@ Deno.test("what is no volume is refused", () => {
     ["/a:b", '--volume "/a:b" must have an absolute path in the container, got "b"'],
     ["/a:/", '--volume "/a:/" must not be mounted over the container\'s root, /'],
     ["/a:/b/..", '--volume "/a:/b/.." must not be mounted over the container\'s root, /'],
-    ["data:/b", '--volume "data:/b": named volumes are not supported yet'],
+    ["data:/b", '--volume "data:/b": its source is no path of the host'],
     ["/a:/b:nocopy", '--volume "/a:/b:nocopy" has an option "nocopy" that a bind does not know'],
     ["/a:/b:", '--volume "/a:/b:" has an option "" that a bind does not know'],
     ["/a:/b:ro,rw", '--volume "/a:/b:ro,rw" says twice what rw says'],
@@ -100,8 +100,8 @@ Deno.test("a mount by name is a bind or a tmpfs", () => {
 Deno.test("what is no mount by name is refused", () => {
   const bad: [word: string, problem: string][] = [
     ["", 'has "", which it does not know'],
-    ["dst=/b", "must have type=bind or type=tmpfs"],
-    ["type=volume,src=a,dst=/b", "must have type=bind or type=tmpfs"],
+    ["dst=/b", "must have type=bind, type=tmpfs or type=volume"],
+    ["type=volume,src=a,dst=/b", "must have type=bind, type=tmpfs or type=volume"],
     ["type=bind,src=/a", "must have dst=PATH"],
     ["type=bind,dst=/b", "must have src=PATH"],
     ["type=bind,src,dst=/b", "must have a value for src: src=..."],

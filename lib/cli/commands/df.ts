@@ -19,12 +19,13 @@ function isRunning(directory: string): boolean {
 /** `crate df`. */
 export default async function df({ globals }: DfCall): Promise<number> {
   const store = await storeOf(await readConfig(globals), { clean: false });
-  const { images, layers, containers, partials } = store.diskUsage(isRunning);
+  const { images, layers, containers, volumes, partials } = store.diskUsage(isRunning);
   console.log(formatTable([
     ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"],
     row("Images", images),
     row("  of which layers", layers),
     row("Containers", containers),
+    row("Volumes", volumes),
     row("Unfinished blobs", partials),
   ]));
   return 0;

@@ -20,6 +20,7 @@ import {
 import { parseInteger, validateId, validateSpec } from "../../spec/mod.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
+import type { Claimed } from "../../image/mod.ts";
 import type { RunCall } from "../words/mod.ts";
 import { imageWord, makeKept, runSpec } from "./run_spec.ts";
 
@@ -46,9 +47,15 @@ function refuseImageOptions(options: RunCall["options"]): void {
   }
 }
 
+/** Whether a volume of the store is asked for, and not only directories of the host. */
+function hasVolumes({ volume, mount }: RunCall["options"]): boolean {
+  return volume.some((word) => !/^[/.][^:]*:/.test(word)) ||
+    mount.some((word) => word.includes("type=volume"));
+}
+
 /** `crate run`. */
-export default async function run(call: RunCall): Promise<number> {
-  const { options, globals } = call;
+export default async function run(given: RunCall): Promise<number> {
+  const { options, globals } = given;
   const config = await readConfig(globals);
   const id = options.name === undefined ? randomHex(6) : validateId(options.name);
   if (Deno.uid() !== 0) {
@@ -63,12 +70,23 @@ export default async function run(call: RunCall): Promise<number> {
   if (input && tty && !detach && terminalSettings(0) === undefined) {
     throw new CrateError("INVALID", "-it needs a terminal as standard input: leave out -t");
   }
+  const volumes = hasVolumes(options)
+    ? await (await import("./run_volumes.ts")).prepareVolumes(given, config)
+    : undefined;
+  const { call, anonymous } = volumes ?? { call: given, anonymous: [] };
   const word = imageWord(call);
+  if (word === undefined && anonymous[0] !== undefined) {
+    const path = anonymous[0];
+    throw new CrateError(
+      "INVALID",
+      `--volume ${path} alone is for an image, and none is named: give it a name (-v NAME:${path})`,
+    );
+  }
   if (word === undefined) refuseImageOptions(options);
   // Only a container of an image needs anything of images.
   const image = word === undefined
     ? undefined
-    : await (await import("./run_image.ts")).prepareImage(word, call, config);
+    : await (await import("./run_image.ts")).prepareImage(word, call, config, anonymous);
   const spec = validateSpec(runSpec(call, config, id, image), "crate run");
   const none = detach || tty || !input ? nullStdio() : 0;
   const { keep } = options;
@@ -76,8 +94,11 @@ export default async function run(call: RunCall): Promise<number> {
   let foreground = undefined as Foreground | undefined;
   let launched;
   const { directory } = statePaths(config.root.value, id);
-  const claimed = await image?.claim({ id, directory }, spec);
+  const claims: Claimed[] = [];
+  const giveUp = () => claims.forEach((claim) => claim.remove());
   try {
+    if (image !== undefined) claims.push(await image.claim({ id, directory }, spec));
+    if (volumes !== undefined) claims.push(await volumes.claim(directory, spec, image?.openRoot));
     const prepared = await prepareContainer({
       id,
       root: config.root.value,
@@ -93,7 +114,7 @@ export default async function run(call: RunCall): Promise<number> {
     });
     if (options.explain) {
       console.log(printProgram(prepared.program).trimEnd());
-      claimed?.remove();
+      giveUp();
       return 0;
     }
     if (keep !== undefined) write("--keep", keep, () => makeKept(keep));
@@ -113,11 +134,11 @@ export default async function run(call: RunCall): Promise<number> {
       blockSignals();
     }));
   } catch (error) {
-    claimed?.remove();
+    giveUp();
     for (const file of written) Deno.removeSync(file);
     throw error;
   }
-  claimed?.[Symbol.dispose]();
+  for (const claim of claims) claim[Symbol.dispose]();
   log("debug", `container ${id} runs as pid ${launched.init.pid}`);
   if (foreground === undefined) {
     console.log(id);

@@ -12,7 +12,7 @@ import {
 import type { Effective } from "../../config/mod.ts";
 import { canHoldUpper, openMerged, overlayMount, withMerged } from "../../overlay/mod.ts";
 import { readInRoot } from "../../security/mod.ts";
-import type { Mount, Spec } from "../../spec/mod.ts";
+import { type Mount, normalize, type Spec } from "../../spec/mod.ts";
 import { platformOf, pull, registryOptions, storeOf } from "../images.ts";
 import { log } from "../log.ts";
 import { progressView } from "../progress.ts";
@@ -27,6 +27,8 @@ const PATIENCE = 5;
 export interface PreparedImage extends RunImage {
   /** Keeps it in the store for the container, and makes what that writes to. */
   claim(container: { id: string; directory: string }, spec: Spec): Promise<Claimed>;
+  /** Opens its files as the container will see them; the descriptor is the caller's to close. */
+  openRoot(): number;
 }
 
 /** The image in the store; pulled when it is not there, or as `--pull` says. */
@@ -73,6 +75,7 @@ export async function prepareImage(
   word: string,
   call: RunCall,
   config: Effective,
+  anonymous: readonly string[] = [],
 ): Promise<PreparedImage> {
   const store = await storeOf(config, { patience: PATIENCE });
   const { image, name } = await findOrPull(store, word, call, config);
@@ -94,7 +97,17 @@ export async function prepareImage(
   const own = kept !== undefined
     ? { upper: `${kept}/upper`, work: `${kept}/work` }
     : files && { upper: files.upper, work: files.work, volatile: true };
-  const volumes = files === undefined ? [] : volumesOf(imageConfig.config?.Volumes ?? {});
+  if (files === undefined && anonymous[0] !== undefined) {
+    const path = anonymous[0];
+    throw new CrateError(
+      "INVALID",
+      kept === undefined
+        ? `--volume ${path} alone: ${store.root} cannot hold it: give it a name (-v NAME:${path})`
+        : `--volume ${path} alone is not for --keep: give it a name (-v NAME:${path})`,
+    );
+  }
+  const declared = [...Object.keys(imageConfig.config?.Volumes ?? {}), ...anonymous];
+  const volumes = files === undefined ? [] : volumesOf(declared);
   const openRoot = () => openMerged(layers);
   return {
     name: name === undefined ? image.id : familiar(name),
@@ -111,6 +124,7 @@ export async function prepareImage(
       ...networkFiles(call.options),
     ],
     readFile: (path) => withMerged(layers, (root) => readInRoot(root, path, MAX_USER_FILE)),
+    openRoot,
     claim(container, { mounts = [] }) {
       const sources = new Set(mounts.map(({ source }) => source));
       const used = volumes.filter(({ number }) => sources.has(files!.volume(number)));
@@ -120,9 +134,10 @@ export async function prepareImage(
   };
 }
 
-/** The volumes that an image declares: absolute paths, but for the root itself. */
-function volumesOf(declared: Readonly<Record<string, object>>): Volume[] {
-  return Object.keys(declared)
+/** A volume for each path, but for the root itself and what is no path. */
+function volumesOf(declared: readonly string[]): Volume[] {
+  const paths = declared
     .filter((path) => path.startsWith("/") && !path.includes("\0") && /[^/.]/.test(path))
-    .map((path, number) => ({ number, destination: path.replace(/\/+$/, "") }));
+    .map(normalize).filter((path) => path !== "/");
+  return [...new Set(paths)].map((destination, number) => ({ number, destination }));
 }

@@ -38,6 +38,13 @@ import {
   tagTable,
 } from "./tables/images.ts";
 import { runTable } from "./tables/run.ts";
+import {
+  volumeCreateTable,
+  volumeInspectTable,
+  volumeListTable,
+  volumePruneTable,
+  volumeRemoveTable,
+} from "./tables/volumes.ts";
 
 export const configOptions = [
   {
@@ -184,6 +191,17 @@ export const commandLine: CommandLine = {
         ["rm", rmiTable],
         ["save", saveTable],
         ["tag", tagTable],
+      ],
+    },
+    {
+      name: "volume",
+      summary: "Volumes with names, for crate run -v NAME:PATH",
+      commands: [
+        ["create", volumeCreateTable],
+        ["inspect", volumeInspectTable],
+        ["ls", volumeListTable],
+        ["prune", volumePruneTable],
+        ["rm", volumeRemoveTable],
       ],
     },
   ],

@@ -55,3 +55,10 @@ export type {
   TagCall,
 } from "./tables/images.ts";
 export type { RunCall } from "./tables/run.ts";
+export type {
+  VolumeCreateCall,
+  VolumeInspectCall,
+  VolumeListCall,
+  VolumePruneCall,
+  VolumeRemoveCall,
+} from "./tables/volumes.ts";

@@ -78,7 +78,7 @@ function make(path: string, files: ContainerFiles, options: MakeOptions): OwnedF
   const fd = open(ownerPath(path), O_RDWR | O_CREAT | O_EXCL, 0o600);
   try {
     if (!tryFlock(fd, LOCK_EX)) throw new CrateError("FAILED", `${path} is locked by another`);
-    writeAll(fd, directory, path);
+    writeOwner(fd, { directory, path: files.upper });
     mkdir(files.upper, 0o700);
     syscall("fchownat", AT_FDCWD, files.upper, root.uid, root.gid, 0);
     syscall("fchmodat", AT_FDCWD, files.upper, root.mode);
@@ -109,10 +109,12 @@ function make(path: string, files: ContainerFiles, options: MakeOptions): OwnedF
 
 const ownerPath = (path: string) => `${path}/owner`;
 
+const userOf = (path: string) => ownersContainer(ownerPath(path));
+
 /** Those that belong to nobody any more: for certain under the exclusive lock, else perhaps. */
 export function deadContainers(paths: Paths): string[] {
   return namesIn(paths.containers).map((name) => `${paths.containers}/${name}`)
-    .filter((path) => !isUsed(path));
+    .filter((path) => userOf(path) === undefined);
 }
 
 /** What a container has written, or has left. */
@@ -128,7 +130,7 @@ export function storedContainers(paths: Paths): StoredContainer[] {
   return namesIn(paths.containers).flatMap((name) => {
     const path = `${paths.containers}/${name}`;
     try {
-      const directory = isUsed(path) ? readText(ownerPath(path), MAX_OWNER) : undefined;
+      const directory = userOf(path);
       return [{ size: treeSize(path), ...directory !== undefined && { directory } }];
     } catch (error) {
       // Removed meanwhile.
@@ -138,16 +140,45 @@ export function storedContainers(paths: Paths): StoredContainer[] {
   });
 }
 
-/** In this order: who made it lets go when the record is there. */
-function isUsed(path: string): boolean {
-  const owner = ownerPath(path);
-  if (isHeld(owner)) return true;
+/** What an owner's file says. The store may be known by several paths: it is this one that the record has. */
+export interface Owner {
+  /** The state directory of the container. */
+  readonly directory: string;
+  /** What its record names. */
+  readonly path: string;
+}
+
+/** Writes an owner's file that the caller has made and locked. @throws {SyscallError} */
+export function writeOwner(fd: number, owner: Owner): void {
+  writeAll(fd, JSON.stringify(owner), owner.path);
+}
+
+function parseOwner(text: string): Owner | undefined {
   try {
-    const directory = readText(owner, MAX_OWNER);
-    // The config in the record has the path of `upper`.
-    return readText(`${directory}/container.json`, MAX_RECORD).includes(`${path}/`);
+    return JSON.parse(text);
   } catch (error) {
-    if (isMissing(error)) return false;
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The state directory of the container that an owner's file names, as long as that container is being made by the
+ * one who has locked the file (empty when it is not written yet), or has a record that names the path.
+ */
+export function ownersContainer(file: string): string | undefined {
+  try {
+    const held = isHeld(file);
+    const owner = parseOwner(readText(file, MAX_OWNER));
+    // In this order: who made it lets go when the record is there.
+    if (held) return owner?.directory ?? "";
+    // Whoever made it died over it.
+    if (owner === undefined) return undefined;
+    const { directory, path } = owner;
+    const record = readText(`${directory}/container.json`, MAX_RECORD);
+    return record.includes(JSON.stringify(path).slice(1, -1)) ? directory : undefined;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

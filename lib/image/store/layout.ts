@@ -12,6 +12,7 @@ import type { Digest } from "../types.ts";
 //   crate/l/<short>        its tree. Names are short, since an overlay of 128 layers names 128
 //   crate/pins/<sha256>    what a container needs, by its state directory
 //   crate/containers/<random>  what a container writes: its overlay's upper and work, its volumes
+//   crate/volumes/<name>   a volume; see volumes.ts
 //   crate/reserve          some room, so that on a full disk something can still be removed
 //   crate/tmp/<random>     files on their way to a name; trees on their way out
 //
@@ -43,6 +44,7 @@ export interface Paths {
   readonly trees: string;
   readonly pins: string;
   readonly containers: string;
+  readonly volumes: string;
   readonly reserve: string;
   readonly temporary: string;
 }
@@ -65,6 +67,7 @@ export function storePaths(root: string): Paths {
     trees: `${own}/l`,
     pins: `${own}/pins`,
     containers: `${own}/containers`,
+    volumes: `${own}/volumes`,
     reserve: `${own}/reserve`,
     temporary: `${own}/tmp`,
   };

@@ -13,3 +13,4 @@ export type { Removed } from "./remove.ts";
 export type { StoreSink } from "./sink.ts";
 export { type Choice, type Container, type OpenOptions, openStore, type Store } from "./store.ts";
 export type { DiskUsage, UsageRow } from "./usage.ts";
+export type { Fill, VolumeInfo, VolumeUse } from "./volumes.ts";

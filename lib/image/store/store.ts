@@ -2,7 +2,7 @@ import type { Descriptor, Digest, ImageSource, Platform } from "../types.ts";
 import { CrateError } from "../../errors.ts";
 import { blobStream } from "./blobs.ts";
 import { clearDead, collect, type Collected, digestsOf } from "./garbage.ts";
-import { type ContainerFiles, containerFiles } from "./containers.ts";
+import { type ContainerFiles, containerFiles, type Owner } from "./containers.ts";
 import { contentOf, type Image, isWhole, readImages } from "./images.ts";
 import { type HistoryLine, historyOf, type ImageInspection, inspectionOf } from "./inspect.ts";
 import { findLayer, type Layer, type NewLayer, openLayer, settleLayers } from "./layers.ts";
@@ -16,6 +16,17 @@ import { openPartial, type Partial } from "./partial.ts";
 import { type Pin, pin, readPins, unpin } from "./pins.ts";
 import { pruneImages, type Removed, removeImage, removeName } from "./remove.ts";
 import { type StoreSink, storeSink, storeSource } from "./sink.ts";
+import {
+  createVolume,
+  type Fill,
+  findVolume,
+  listVolumes,
+  removeVolumes,
+  takeVolume,
+  type VolumeInfo,
+  volumePath,
+  type VolumeUse,
+} from "./volumes.ts";
 import { type DiskUsage, diskUsage } from "./usage.ts";
 
 /** How a store is opened. */
@@ -244,6 +255,36 @@ export class Store {
   /** The image that a container is of, by that one's state directory. @throws {CrateError} */
   imageOf(directory: string): Digest | undefined {
     return readPins(this.#paths).find((pin) => pin.directory === directory)?.image;
+  }
+
+  /** Where a volume's content lies, whether it is there or not. @throws {CrateError} `INVALID` */
+  volumePath(name: string): string {
+    return volumePath(this.#paths, name);
+  }
+
+  /** All volumes, by name. @throws {CrateError} */
+  volumes(): VolumeInfo[] {
+    return listVolumes(this.#paths);
+  }
+
+  /** One volume; undefined when it is not there. @throws {CrateError} */
+  volume(name: string): VolumeInfo | undefined {
+    return findVolume(this.#paths, name);
+  }
+
+  /** Makes a volume; one that is there stays as it is. @throws {CrateError} */
+  async createVolume(name: string, labels: Readonly<Record<string, string>> = {}): Promise<void> {
+    await createVolume(this.#paths, name, labels);
+  }
+
+  /** A container is about to mount a volume; see {@linkcode takeVolume}. @throws {CrateError} */
+  takeVolume(name: string, user: Owner, fill?: Fill): Promise<VolumeUse> {
+    return takeVolume(this.#paths, name, user, fill);
+  }
+
+  /** Removes volumes; without names all that no container uses. @throws {CrateError} `NOT_FOUND`, `STATE` */
+  removeVolumes(names?: readonly string[]): Promise<{ removed: readonly string[]; freed: number }> {
+    return removeVolumes(this.#paths, names);
   }
 
   /** The container is gone. @throws {CrateError} */

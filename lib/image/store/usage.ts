@@ -8,6 +8,8 @@ import { type Image, readImages } from "./images.ts";
 import { blobPath, type Paths } from "./layout.ts";
 import { listLayers } from "./layers.ts";
 import { readPins } from "./pins.ts";
+import { treeSize } from "./tree_size.ts";
+import { listVolumes } from "./volumes.ts";
 
 /** One row of `df`: docker's TOTAL, ACTIVE, SIZE and RECLAIMABLE. */
 export interface UsageRow {
@@ -30,6 +32,8 @@ export interface DiskUsage {
   readonly partials: UsageRow;
   /** What the containers have written. */
   readonly containers: UsageRow;
+  /** Volumes with names. */
+  readonly volumes: UsageRow;
 }
 
 /**
@@ -60,6 +64,7 @@ export function diskUsage(paths: Paths, isRunning: (directory: string) => boolea
     layers: layerRow,
     partials: row(partials(paths), new Set()),
     containers: containerRow(paths, isRunning),
+    volumes: volumeRow(paths),
   };
 }
 
@@ -73,6 +78,13 @@ function containerRow(paths: Paths, isRunning: (directory: string) => boolean): 
     size,
     reclaimable: size - sum(active),
   };
+}
+
+function volumeRow(paths: Paths): UsageRow {
+  const volumes = listVolumes(paths).map(({ path, users }) => ({ size: treeSize(path), users }));
+  const active = volumes.filter(({ users }) => users.length > 0);
+  const size = sum(volumes);
+  return { total: volumes.length, active: active.length, size, reclaimable: size - sum(active) };
 }
 
 interface Sized {

@@ -187,7 +187,8 @@ export const runOptions = [
     short: "v",
     argument: "HOST:PATH[:OPTIONS]",
     repeat: true,
-    description: "bind a file or directory of the host; ro makes it read-only",
+    description:
+      "bind a file or directory of the host, or mount a volume by its name; ro: read-only",
     group: "Files",
   },
   {
