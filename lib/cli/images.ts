@@ -44,6 +44,7 @@ export function registryOptions(
   return {
     insecureRegistries: [...config["registries.insecure"].value, ...insecure],
     mirrors: config["registries.mirrors"].value,
+    warn: (sentence) => log("warn", sentence),
   };
 }
 

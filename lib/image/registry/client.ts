@@ -30,12 +30,26 @@ export class RegistryClient {
       domain: place.domain,
       origin: () => this.#origin,
       credentials: () =>
-        this.#credentials ??= given !== undefined
-          ? Promise.resolve(given)
-          : findCredentials(place.domain, place.path, settings),
+        this.#credentials ??= given !== undefined ? Promise.resolve(given) : this.#find(),
     };
     const patient = retrying(connections.send, settings);
     this.#send = following(authorizing(patient, authority, settings));
+  }
+
+  /**
+   * What the files and helpers have. A helper that cannot be asked must not be in the way of what is there for
+   * everybody: Docker Desktop leaves the name of its own on machines that do not have it.
+   */
+  async #find(): Promise<Credentials | undefined> {
+    const { place, settings } = this;
+    try {
+      return await findCredentials(place.domain, place.path, settings);
+    } catch (error) {
+      const isHelper = error instanceof CrateError && error.message.includes("docker-credential-");
+      if (!isHelper) throw error;
+      settings.warn?.(`${error.message}; ${place.domain} is asked as nobody in particular`);
+      return undefined;
+    }
   }
 
   /** Sends to the registry, whatever it takes. @throws {CrateError} */

@@ -17,6 +17,8 @@ export interface RegistryOptions {
   readonly stallTimeout?: number;
   /** How often something is tried before its failure is one: 6. */
   readonly attempts?: number;
+  /** Told what does not end what is under way: a credential helper that fails, where anybody may come in. */
+  readonly warn?: (sentence: string) => void;
   /** Ends everything that is under way. */
   readonly signal?: AbortSignal;
   /** Tells an environment variable. */
