@@ -96,6 +96,10 @@ test("what cannot be is one sentence", async (box) => {
       /^crate: volume "none" does not exist: crate volume ls shows them\n$/,
     ],
     [["volume", "inspect", "none"], /^crate: volume "none" does not exist/],
+    [
+      ["run", "--mount", "type=volume,src=a,dst=/d,volume-nocopy=x", "-r", box.rootfs, "true"],
+      /volume-nocopy is true or false/,
+    ],
     [["run", "-v", ".up/x", "-r", box.rootfs, "true"], /is not HOST:PATH/],
   ];
   for (const [words, sentence] of cases) {
@@ -141,6 +145,7 @@ test("many that begin with one new volume at once find it whole, wherever one is
     const again = ["run", "--rm", "-v", `v${i}:/data`, "test:1", "cat", "/data/first"];
     assert.equal(await box.ok(again), "from the image", `v${i}`);
   }
+  assert.deepEqual(left(box, "locks"), [], "the last to begin was not killed");
   await until("the ends", async () => (await box.ok(["list", "-q"])) === "");
   assert.match(await box.ok(["volume", "prune"]), /^shared\n(v\d+\n){8}/m);
   await box.ok(["prune"]);

@@ -63,7 +63,11 @@ export async function prepareVolumes(call: RunCall, config: Effective): Promise<
     const type = partOf(parts, ["type"]);
     if (parts[type]?.slice(5) !== "volume") return [word];
     const noCopy = partOf(parts, ["volume-nocopy"]);
-    const isFilled = !/^volume-nocopy(=(true|1))?$/.test(parts[noCopy] ?? "");
+    const [, value = "true"] = parts[noCopy]?.split("=") ?? ["", "false"];
+    if (!["true", "1", "false", "0"].includes(value)) {
+      throw new CrateError("INVALID", `--mount ${word}: volume-nocopy is true or false`);
+    }
+    const isFilled = value === "false" || value === "0";
     parts[type] = "type=bind";
     const source = partOf(parts, ["src", "source"]);
     const name = parts[source]?.split("=")[1];

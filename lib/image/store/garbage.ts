@@ -50,7 +50,7 @@ export interface Collected {
 }
 
 /** A tree that is taken from its name and waits for its removal, its lock held. */
-interface Doomed {
+export interface Doomed {
   readonly path: string;
   readonly fd: number;
 }
@@ -115,8 +115,8 @@ function needed(paths: Paths): ReadonlySet<string> {
   return digests;
 }
 
-/** Takes a tree from its name, unless somebody is at work in it. */
-function doom(paths: Paths, path: string): Doomed | undefined {
+/** Takes a tree from its name, unless somebody is at work in it. Under the exclusive lock. */
+export function doom(paths: Paths, path: string): Doomed | undefined {
   const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
   let fd: number;
   try {
@@ -169,7 +169,7 @@ function takeDead(paths: Paths): Doomed[] {
 }
 
 /** Removes the trees, and tells of the first that cannot be: it stays for the next time. */
-function finish(doomed: readonly Doomed[], until = Infinity): void {
+export function finish(doomed: readonly Doomed[], until = Infinity): void {
   let failed: unknown;
   for (const { path, fd } of doomed) {
     try {

@@ -30,6 +30,7 @@ import {
   temporaryPath,
   unlinkIfThere,
 } from "./disk.ts";
+import { doom, finish } from "./garbage.ts";
 import type { Paths } from "./layout.ts";
 import { lock, tryFlock, tryLock, underLock } from "./lock.ts";
 import { removeTree } from "./remove_tree.ts";
@@ -172,7 +173,8 @@ export function takeVolume(
   const directory = directoryOf(paths, name);
   return explainedAsync(paths, `use volume ${quote(name)}`, async () => {
     // One at a time: the next one finds it filled.
-    using _ = await lock(`${paths.locks}/volume-${name}`, LOCK_EX);
+    const turn = `${paths.locks}/volume-${name}`;
+    using _ = await lock(turn, LOCK_EX);
     const { isNew, isFree, use } = await underLock(paths, LOCK_SH, () => {
       const isNew = create(paths, directory, {});
       const isFree = usersOf(directory).length === 0;
@@ -184,6 +186,9 @@ export function takeVolume(
     } catch (error) {
       use.remove();
       throw error;
+    } finally {
+      // Who waits for it sees that it has lost its name, and makes another.
+      unlinkIfThere(turn);
     }
     return use;
   });
@@ -265,30 +270,16 @@ export function removeVolumes(
       const found = names === undefined
         ? listVolumes(paths).filter(({ users }) => users.length === 0)
         : names.map((name) => removable(paths, name));
-      return found.map(({ name }) => {
-        const temporary = temporaryPath(paths);
-        rename(directoryOf(paths, name), temporary);
-        return { name, temporary };
+      return found.flatMap(({ name }) => {
+        const doomed = doom(paths, directoryOf(paths, name));
+        return doomed === undefined ? [] : { name, doomed };
       });
     });
     if (taken.length > 0) syncDirectory(paths.volumes);
-    let freed = 0;
-    for (const { temporary } of taken) {
-      freed += sizeOf(temporary);
-      removeTree(temporary);
-    }
+    const freed = taken.reduce((sum, { doomed }) => sum + treeSize(doomed.path), 0);
+    finish(taken.map(({ doomed }) => doomed));
     return { removed: taken.map(({ name }) => name), freed };
   });
-}
-
-/** 0 when another command removes it at the same time: nobody has locked it. */
-function sizeOf(path: string): number {
-  try {
-    return treeSize(path);
-  } catch (error) {
-    if (isMissing(error)) return 0;
-    throw error;
-  }
 }
 
 function removable(paths: Paths, name: string): VolumeInfo {
