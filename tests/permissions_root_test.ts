@@ -9,6 +9,8 @@ import {
   permissionsOf,
   type Places,
 } from "../lib/cli/permissions.ts";
+import { BUSYBOX, makeImage } from "./support/image.ts";
+import { Registry } from "./support/registry.ts";
 import { assertEnded, type Result, Running, type Sandbox, test, until } from "./support/mod.ts";
 
 const checkout = new URL("..", import.meta.url).pathname;
@@ -255,4 +257,45 @@ test("the sets of deno.json are found by -P, and serve the sources", async (box)
     code: 125,
     stderr: "crate: Requires env access, run again with the --allow-env flag\n",
   });
+});
+
+test("every command on images works under its own flags, and reaches no registry without net", async (box) => {
+  const from = await makeImage(box.path("image"), [BUSYBOX], { cmd: ["/bin/echo", "hello"] });
+  await using registry = await Registry.start();
+  await registry.push(from, "test/image:1");
+  const image = `${registry.host}/test/image:1`;
+  const configFiles = [SYSTEM, configure(box)];
+  const flagsOf = (command: CommandName) => permissionsOf(command, { root: box.root, configFiles });
+  const run = async (command: CommandName, ...words: string[]) => {
+    const { code, stdout, stderr } = await runWith(box, permissionFlags(flagsOf(command)), words);
+    assert.deepEqual([code, stderr], [0, ""], `crate ${words.join(" ")}`);
+    return stdout.trimEnd();
+  };
+  const { net: _, ...offline } = flagsOf("pull");
+  const refused = await runWith(box, permissionFlags(offline), ["pull", "-q", image]);
+  assert.equal(refused.code, 125);
+  assert.match(refused.stderr, /^crate: [^\n]*net access[^\n]*\n$/);
+
+  const digest = await run("pull", "pull", "-q", image);
+  assert.match(digest, /^sha256:/);
+  await run("tag", "tag", image, "one");
+  assert.match(await run("images", "images"), /^one +latest /m);
+  assert.match(await run("history", "history", "one"), /^IMAGE/);
+  assert.equal(await run("run", "run", "--name", "c", "-v", "data:/data", "one"), "hello");
+  assert.equal(JSON.parse(await run("inspect", "inspect", "one", "c")).length, 2);
+  await run("diff", "diff", "c");
+  await run("commit", "commit", "-q", "c", "two");
+  await run("export", "export", "-o", box.path("root.tar"), "c");
+  await run("import", "import", "-q", box.path("root.tar"), "three");
+  await run("save", "save", "-o", box.path("two.tar"), "two");
+  await run("delete", "delete", "c");
+  assert.match(await run("volume", "volume", "ls"), /data/);
+  await run("rmi", "rmi", "two", "three");
+  assert.equal(
+    await run("load", "load", "-q", "-i", box.path("two.tar")),
+    "Loaded image: two:latest",
+  );
+  assert.equal(await run("push", "push", "-q", image, `${registry.host}/other:2`), digest);
+  assert.match(await run("df", "df"), /^Volumes +1 /m);
+  assert.match(await run("prune", "prune", "--all"), /^Reclaimed: /m);
 });
