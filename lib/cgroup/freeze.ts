@@ -1,4 +1,4 @@
-import { readText, writeFile } from "../../ffi/mod.ts";
+import { readText, SyscallError, writeFile } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { CgroupLocation } from "./location.ts";
 
@@ -48,6 +48,15 @@ export async function thaw(location: CgroupLocation): Promise<void> {
     "FAILED",
     `the processes of the cgroup ${freezer.directory} did not go on: is a group above frozen?`,
   );
+}
+
+/** The same without a wait, for who has told its processes to end; groups that are gone are fine. */
+export function release(location: CgroupLocation): void {
+  try {
+    freezerOf(location).write(false);
+  } catch (error) {
+    if (!(error instanceof SyscallError || error instanceof CrateError)) throw error;
+  }
 }
 
 /** Whether a container is frozen, wholly. @throws as {@linkcode thaw}. */

@@ -16,7 +16,7 @@ export { createCgroup, type CreateOptions } from "./create.ts";
 export { removeCgroup, type RemoveOptions } from "./remove.ts";
 export { cgroupProcesses } from "./processes.ts";
 export { killAll } from "./kill.ts";
-export { freeze, isFrozen, thaw } from "./freeze.ts";
+export { freeze, isFrozen, release, thaw } from "./freeze.ts";
 export { type CgroupStats, readStats } from "./stats.ts";
 export type { CpuStats } from "./cpu.ts";
 export type { DeviceIoStats } from "./blkio.ts";

@@ -2,9 +2,11 @@ import { close } from "../../ffi/mod.ts";
 import { detectLayout, joinFiles, locateCgroup } from "../cgroup/mod.ts";
 import { lastCapability } from "../security/mod.ts";
 import type { Process, Spec } from "../spec/mod.ts";
+import { CrateError } from "../errors.ts";
 import { withGroup } from "./container.ts";
 import { openInit } from "./operations.ts";
 import { filterOf } from "./options.ts";
+import { isPaused } from "./pause.ts";
 import { compileExec, EXEC_PIDFD, namespaceFlag } from "./program/mod.ts";
 import { launch, type Launched, type Stdio } from "./start.ts";
 
@@ -38,6 +40,12 @@ export async function execInContainer(options: ExecOptions): Promise<Launched> {
   const { root, id, detached, stdio } = options;
   const { pidfd, state } = openInit(root, id);
   try {
+    if (isPaused(state)) {
+      throw new CrateError(
+        "STATE",
+        `container "${id}" is paused: crate resume ${id} lets it go on`,
+      );
+    }
     const { spec, cgroupsPath } = state.record;
     const pid = state.process!.init.pid;
     const process = options.process(spec, { path: `/proc/${pid}/root` });

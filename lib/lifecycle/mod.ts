@@ -33,7 +33,9 @@ export {
   type StopOptions,
 } from "./operations.ts";
 export { INIT_ANNOTATION } from "./program/mod.ts";
-export { openRootfs, type OverlayDirectories, overlayOf, whilePaused } from "./rootfs.ts";
+export { isPaused, pauseContainer, resumeContainer, shownStatus, whilePaused } from "./pause.ts";
+export { openRootfs, type OverlayDirectories, overlayOf } from "./rootfs.ts";
+export { containerProcesses, type ContainerProcessInfo } from "./top.ts";
 export { parseSignal, signalName } from "./signals.ts";
 export { type Launched, nullStdio, type Stdio } from "./start.ts";
 export {

@@ -1,6 +1,7 @@
 import { close, ESRCH, exists, SIGKILL, SyscallError, trySyscall } from "../../ffi/mod.ts";
 import { detectLayout, locateCgroup, removeCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
+import { letEnd, shownStatus } from "./pause.ts";
 import { isAlive, openProcess, type ProcessId } from "./process_id.ts";
 import { parseSignal } from "./signals.ts";
 import { type Lock, tryLock } from "./claim.ts";
@@ -62,6 +63,7 @@ export function killContainer(root: string, id: string, signal: number): void {
   const { pidfd, state } = openInit(root, id);
   try {
     if (!send(pidfd, signal)) throw notRunning(id, { ...state, status: "stopped" });
+    if (signal === SIGKILL) letEnd(state.record);
   } finally {
     close(pidfd);
   }
@@ -89,6 +91,7 @@ export async function stopContainer(root: string, id: string, o: StopOptions = {
   if (pidfd === undefined) return;
   try {
     send(pidfd, signal);
+    letEnd(record);
     const patience = timeout < 0 ? Infinity : timeout * 1000;
     if (!(await waitForEnd(pidfd, Math.min(patience, 2 ** 31)))) {
       send(pidfd, SIGKILL);
@@ -140,6 +143,7 @@ export async function deleteContainer(root: string, id: string, force = false): 
     if (pidfd !== undefined) {
       try {
         send(pidfd, SIGKILL);
+        letEnd(record);
         if (!(await waitForEnd(pidfd, PATIENCE))) {
           throw new CrateError("FAILED", `container "${id}" does not die: pid ${process.init.pid}`);
         }
@@ -235,12 +239,13 @@ export async function listContainers(root: string): Promise<ContainerState[]> {
     .sort((a, b) => a.record.created < b.record.created ? -1 : 1);
 }
 
-/** A container's state, as the runtime-spec has it. runtime.md, "State" */
-export function ociState({ record, status, process }: ContainerState): Record<string, unknown> {
+/** A container's state, as the runtime-spec has it, and `paused`, as runc. runtime.md, "State" */
+export function ociState(state: ContainerState): Record<string, unknown> {
+  const { record, status, process } = state;
   return {
     ociVersion: record.spec.ociVersion,
     id: record.id,
-    status,
+    status: shownStatus(state),
     ...(status === "running" && process ? { pid: process.init.pid } : {}),
     bundle: record.bundle,
     ...(record.spec.annotations ? { annotations: record.spec.annotations } : {}),

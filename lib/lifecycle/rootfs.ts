@@ -1,5 +1,4 @@
 import { close, O_DIRECTORY, O_PATH, open, SyscallError } from "../../ffi/mod.ts";
-import { detectLayout, freeze, locateCgroup, thaw } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { isAlive } from "./process_id.ts";
 import type { ContainerRecord, ContainerState } from "./state.ts";
@@ -59,24 +58,4 @@ export function openRootfs(
     "STATE",
     `what container "${id}" wrote was in memory, and is gone since it has ended (--keep keeps it)`,
   );
-}
-
-/**
- * Does something while all of a running container's processes stand still.
- *
- * @throws {CrateError} as `freeze`.
- */
-export async function whilePaused<T>(
-  { record, status }: ContainerState,
-  act: () => Promise<T>,
-): Promise<T> {
-  const { cgroupsPath } = record;
-  if (status !== "running" || cgroupsPath === undefined) return await act();
-  const location = locateCgroup(detectLayout(), cgroupsPath);
-  await freeze(location);
-  try {
-    return await act();
-  } finally {
-    await thaw(location);
-  }
 }

@@ -1,10 +1,11 @@
-import { type ContainerState, listContainers, ociState } from "../../lifecycle/mod.ts";
+import { type ContainerState, listContainers, ociState, shownStatus } from "../../lifecycle/mod.ts";
 import { readConfig } from "../globals.ts";
 import type { ListCall } from "../words/mod.ts";
 
 /** `Exited (3)`, as people know it. */
-function statusText({ status, exit }: ContainerState): string {
-  return status === "stopped" && exit !== undefined ? `stopped (${exit.code})` : status;
+function statusText(state: ContainerState): string {
+  const { status, exit } = state;
+  return status === "stopped" && exit !== undefined ? `stopped (${exit.code})` : shownStatus(state);
 }
 
 function commandText({ record }: ContainerState): string {

@@ -11,8 +11,11 @@ import {
   killTable,
   listTable,
   logsTable,
+  pauseTable,
+  resumeTable,
   stateTable,
   stopTable,
+  topTable,
 } from "./tables/containers.ts";
 import {
   commitTable,
@@ -135,6 +138,9 @@ export const commandLine: CommandLine = {
     listTable,
     stateTable,
     logsTable,
+    topTable,
+    pauseTable,
+    resumeTable,
     stopTable,
     killTable,
     deleteTable,
@@ -173,7 +179,10 @@ export const commandLine: CommandLine = {
         ["ls", listTable],
         ["rm", deleteTable],
         ["run", runTable],
+        ["pause", pauseTable],
         ["stop", stopTable],
+        ["top", topTable],
+        ["unpause", resumeTable],
       ],
     },
     {

@@ -28,8 +28,10 @@ export type {
   KillCall,
   ListCall,
   LogsCall,
+  PauseCall,
   StateCall,
   StopCall,
+  TopCall,
 } from "./tables/containers.ts";
 export type {
   CommitCall,

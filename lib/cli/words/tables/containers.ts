@@ -222,6 +222,50 @@ export const killTable: CommandTableOf<typeof killOptions> = {
   load: () => import("../../commands/kill.ts"),
 };
 
+export const pauseOptions = [] as const;
+
+/** What `crate pause` and `crate resume` are called with. */
+export type PauseCall = Call<OptionValues<typeof pauseOptions>>;
+
+export const pauseTable: CommandTableOf<typeof pauseOptions> = {
+  name: "pause",
+  summary: "Stop all processes of containers where they are",
+  usage: "CONTAINER [CONTAINER...]",
+  group: "Containers",
+  options: pauseOptions,
+  positionals: [containers],
+  examples: [{ text: "until crate resume", command: "crate pause web" }],
+  load: () => import("../../commands/pause.ts"),
+};
+
+export const resumeTable: CommandTableOf<typeof pauseOptions> = {
+  name: "resume",
+  aliases: ["unpause"],
+  summary: "Let paused containers go on",
+  usage: "CONTAINER [CONTAINER...]",
+  group: "Containers",
+  options: pauseOptions,
+  positionals: [containers],
+  examples: [{ text: "after crate pause", command: "crate resume web" }],
+  load: () => import("../../commands/resume.ts"),
+};
+
+export const topOptions = [] as const;
+
+/** What `crate top` is called with. */
+export type TopCall = Call<OptionValues<typeof topOptions>>;
+
+export const topTable: CommandTableOf<typeof topOptions> = {
+  name: "top",
+  summary: "List a container's processes",
+  usage: "CONTAINER",
+  group: "Containers",
+  options: topOptions,
+  positionals: [container],
+  examples: [{ text: "as the host sees them", command: "crate top web" }],
+  load: () => import("../../commands/top.ts"),
+};
+
 export const deleteOptions = [
   { long: "force", short: "f", description: "kill those that still run" },
 ] as const;
