@@ -115,6 +115,21 @@ test("what cannot be saved or loaded is one sentence, and nothing is left", asyn
   }
 });
 
+test("what is no file is written to, and stays what it is", (box) =>
+  withImage(box, async (image) => {
+    await execute(["mkfifo", box.path("fifo")]);
+    await execute(["mknod", box.path("null"), "c", "1", "3"]);
+    await box.ok(["save", "-o", box.path("null"), image]);
+    assert.ok(Deno.lstatSync(box.path("null")).isCharDevice);
+    Deno.writeTextFileSync(box.path("real"), "x".repeat(20_000_000));
+    Deno.symlinkSync("real", box.path("link"));
+    await box.ok(["save", "-o", box.path("link"), image]);
+    assert.ok(Deno.lstatSync(box.path("link")).isSymlink);
+    const reading = execute(["sh", "-c", 'tar -t < "$0"', box.path("fifo")]);
+    await box.ok(["save", "-o", box.path("fifo"), image]);
+    assert.equal(await reading, await execute(["tar", "-tf", box.path("real")]));
+  }));
+
 test("an output that cannot be written says so, and one that is cut off is not left", (box) =>
   withImage(box, async (image) => {
     const missing = await box.crate(["save", "-o", box.path("no/such/file"), image]);

@@ -1,6 +1,6 @@
-import { close, S_IFREG, syscall, writeAll } from "../../ffi/mod.ts";
+import { close, S_IFREG, syscall } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import { chunksOf, openFile } from "./archive/mod.ts";
+import { chunksOf, keep, openFile } from "./archive/mod.ts";
 import {
   applyChanges,
   createHasher,
@@ -81,7 +81,7 @@ export async function importImage(
   if (statusOf(input).type !== S_IFREG) {
     fd = stack.adopt(store.temporary(), close);
     for await (const bytes of chunksOf(input, path === undefined, options.signal)) {
-      writeAll(fd, bytes);
+      keep(fd, bytes, path ?? "standard input");
     }
   }
   const layer = await describeLayer(fd, path ?? "standard input", options.signal);

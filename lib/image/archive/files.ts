@@ -6,8 +6,9 @@ import { type TarEntry, TarReader, textOf } from "../tar/mod.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const CHUNK = 1 << 18;
-/** More members than an archive of images has: ten thousand layers. */
-const MAX_MEMBERS = 100_000;
+/** More members than an archive of images has, and bytes of a path there: all are kept in memory. */
+const MAX_MEMBERS = 20_000;
+const MAX_PATH = 4096;
 /** Links to links, as old docker wrote them for layers that are the same. */
 const MAX_LINKS = 10;
 
@@ -108,7 +109,7 @@ function readMembers(fd: number): { members: Map<string, Member>; links: Map<str
     },
     data() {},
     end() {},
-  }, { entries: MAX_MEMBERS });
+  }, { entries: MAX_MEMBERS, path: MAX_PATH });
   const chunk = new Uint8Array(CHUNK);
   for (let at = 0; !reader.ended;) {
     const count = syscall("pread64", fd, chunk, chunk.length, at);

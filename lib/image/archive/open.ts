@@ -48,7 +48,7 @@ export async function openArchive(
     return { files, [Symbol.dispose]: () => kept.dispose() };
   }
   const copy = stack.adopt(temporary(), close);
-  await spool(chunksOf(input, path === undefined, signal), copy);
+  await spool(chunksOf(input, path === undefined, signal), copy, name);
   const files = tarFiles(copy, name);
   const kept = stack.move();
   return { files, [Symbol.dispose]: () => kept.dispose() };
@@ -103,7 +103,19 @@ export async function* chunksOf(
 }
 
 /** Writes a stream, uncompressed, to a file. */
-async function spool(chunks: AsyncIterable<Bytes>, to: number): Promise<void> {
+async function spool(chunks: AsyncIterable<Bytes>, to: number, name: string): Promise<void> {
   const { compression, all } = await sniffed(chunks);
-  for await (const bytes of inflate(all, compression)) writeAll(to, bytes);
+  for await (const bytes of inflate(all, compression)) keep(to, bytes, name);
+}
+
+/** Writes to a temporary file. @throws {CrateError} `FAILED`: the disk is full. */
+export function keep(to: number, bytes: Bytes, name: string): void {
+  try {
+    writeAll(to, bytes);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw new CrateError("FAILED", `${name} cannot be kept in the store: ${error.code}`, {
+      cause: error,
+    });
+  }
 }
