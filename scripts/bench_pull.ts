@@ -12,7 +12,7 @@ import { makePullers, versions } from "./bench/pullers.ts";
 import { type Sample, summarize, type Summary } from "./bench/statistics.ts";
 import { Timer } from "./bench/timer.ts";
 import { profilePull } from "./bench/pull_profile.ts";
-import { Registry } from "../tests/support/registry.ts";
+import { execute, Registry } from "../tests/support/registry.ts";
 
 const HELP = `deno task bench:pull [--rounds N] [--image NAME] [--profile]
 
@@ -82,7 +82,7 @@ async function main(): Promise<void> {
   const registry = ending.use(await Registry.start({ storage: images.storage }));
   // On a disk, as a store is; an overlay's upper directory may lie there.
   const directory = Deno.makeTempDirSync({ dir: "/var/tmp", prefix: "crate-pull-" });
-  ending.defer(() => Deno.removeSync(directory, { recursive: true }));
+  ending.defer(() => execute(["rm", "-rf", "--one-file-system", directory]).then(() => {}));
   const timer = ending.use(new Timer(directory));
   const { pullers, skipped } = await makePullers(directory, ending);
 
@@ -104,7 +104,7 @@ async function main(): Promise<void> {
       for (const [puller, taken] of samples) {
         if (failed.has(puller.name)) continue;
         say(`${image.name}: round ${round + 1} of ${options.rounds}: ${puller.name}`);
-        await puller.clear();
+        await puller.fresh();
         await new Deno.Command("sync").output();
         try {
           const sample = timer.run(puller.command(reference));
@@ -114,7 +114,7 @@ async function main(): Promise<void> {
         }
       }
     }
-    for (const [puller] of samples) await puller.clear();
+    for (const [puller] of samples) await puller.fresh();
     say("");
     const rows = [...samples].flatMap(([puller, taken]) =>
       taken.length === 0 ? [] : [[puller.title, summarize(taken)] as const]

@@ -159,6 +159,64 @@ test("a full disk is one sentence, and leaves a store that works", (box) =>
     assert.equal(stdout, `125\n${small}/crate/l:\n\n${small}/crate/tmp:\n`);
   }));
 
+test("wherever the room ends in a pull, it is one sentence, and the pull goes on when there is more", (box) =>
+  withImage(box, async (image) => {
+    const small = box.mkdir("small");
+    // In steps of 256 KiB, each on the store that the last one has left.
+    const script = `mount -t tmpfs -o size=256k tmpfs ${small} && export CRATE_IMAGE_ROOT=${small};
+      for i in $(seq 1 40); do
+        mount -o remount,size=$((i * 256))k ${small}; "$@" pull -q ${image} 2>&1; code=$?; echo "code $code"
+        [ $code = 0 ] && break; "$@" images -q 2>&1; ls ${small}/crate/l ${small}/crate/tmp 2>/dev/null | grep -v :
+      done; "$@" run --rm ${image} "cat /etc/motd"`;
+    const inner = `unshare --mount --propagation private bash -c '${script}' bash "$@"`;
+    const { stdout, stderr } = await box.host(inner);
+    assert.equal(stderr, "");
+    const lines = stdout.split("\n").filter((line) => line !== "");
+    const failures = lines.filter((line) => line === "code 125").length;
+    assert.ok(failures > 5, stdout);
+    for (const line of lines.slice(0, -3)) {
+      assert.match(line, /^(code 125|crate: [^\n]*(no space left|ENOSPC)[^\n]*)$/i, stdout);
+    }
+    assert.deepEqual(lines.slice(-2), ["code 0", "second"], stdout);
+  }));
+
+test("an image of 128 layers is loaded and runs", async (box) => {
+  Deno.mkdirSync(box.path("layers"));
+  const paths: string[] = [];
+  const diffIds: string[] = [];
+  await execute(["tar", "-C", box.rootfs, "-cf", `${box.path("layers")}/0.tar`, "."]);
+  for (let i = 1; i < 128; i++) {
+    box.mkdir(`in/srv/${i}`);
+    Deno.writeTextFileSync(box.path(`in/srv/${i}/file`), `${i}\n`);
+    await execute([
+      "tar",
+      "-C",
+      box.path("in"),
+      "-cf",
+      `${box.path("layers")}/${i}.tar`,
+      `srv/${i}`,
+    ]);
+  }
+  for (let i = 0; i < 128; i++) {
+    paths.push(`${i}.tar`);
+    const bytes = Deno.readFileSync(`${box.path("layers")}/${i}.tar`);
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    diffIds.push(`sha256:${digest.toHex()}`);
+  }
+  const config = {
+    os: "linux",
+    architecture: "amd64",
+    rootfs: { type: "layers", diff_ids: diffIds },
+  };
+  const list = [{ Config: "config.json", RepoTags: ["many:1"], Layers: paths }];
+  Deno.writeTextFileSync(`${box.path("layers")}/config.json`, JSON.stringify(config));
+  Deno.writeTextFileSync(`${box.path("layers")}/manifest.json`, JSON.stringify(list));
+  await execute(["tar", "-C", box.path("layers"), "-cf", box.path("many.tar"), "."]);
+  assert.equal(await box.ok(["load", "-q", "-i", box.path("many.tar")]), "Loaded image: many:1");
+  const script = "cat /srv/1/file /srv/127/file; ls /srv | wc -l";
+  assert.equal(await box.ok(["run", "--rm", "many:1", "/bin/sh", "-c", script]), "1\n127\n127");
+});
+
 test("what cannot be pulled is one sentence that says why", (box) =>
   withImage(box, async (image, { host }) => {
     const cases: [string[], RegExp][] = [

@@ -1,3 +1,4 @@
+import { makeDebian } from "../../tests/support/debian.ts";
 import { execute, Registry } from "../../tests/support/registry.ts";
 
 /** An image that is pulled. */
@@ -17,7 +18,16 @@ export interface BenchImages {
 /** Made once, and kept. */
 const CACHE = new URL("../../.cache/bench-images", import.meta.url).pathname;
 /** What makes some 30,000 files of a Debian. */
-const PACKAGES = "git,gcc,libc6-dev,perl,python3,man-db,vim-tiny,openssh-client,rsync,iproute2";
+const PACKAGES = [
+  "git",
+  "perl",
+  "python3",
+  "man-db",
+  "vim-tiny",
+  "openssh-client",
+  "iproute2",
+  "libboost1.74-dev",
+];
 
 function count(directory: string): number {
   let files = 0;
@@ -62,13 +72,7 @@ async function make(storage: string, say: (text: string) => void): Promise<Bench
 
     say("making the images: debian, some minutes");
     const debian = `${work}/debian`;
-    await execute([
-      "debootstrap",
-      "--variant=minbase",
-      `--include=${PACKAGES}`,
-      "bookworm",
-      debian,
-    ]);
+    await makeDebian(debian, PACKAGES);
     const files = count(debian);
     await layout(`${work}/large`, [debian]);
     await push(registry, `${work}/large`, "debian");

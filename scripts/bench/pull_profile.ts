@@ -50,7 +50,7 @@ export async function profilePull(
     packed.digest();
     return Promise.resolve();
   });
-  await puller.clear();
+  await puller.fresh();
   const { time, cpu = 0, system = 0 } = timer.run(puller.command(image));
   const share = (ms: number) =>
     `${(ms / 1000).toFixed(2)} s, ${Math.round(100 * ms / time)} % of it`;

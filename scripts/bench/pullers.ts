@@ -10,8 +10,11 @@ export interface Puller {
   /** Whether all of its work is done by what is timed, and not by a daemon. */
   readonly ownsAll: boolean;
   command(image: string): Command;
-  /** Makes its store empty. */
-  clear(): Promise<void>;
+  /**
+   * Gives it an empty store, a new one. What was removed just before would be in the way: ext4 passes over every
+   * inode that was in use within the last half minute, one by one.
+   */
+  fresh(): Promise<void>;
 }
 
 const repository = new URL("../..", import.meta.url).pathname;
@@ -52,9 +55,19 @@ async function remove(path: string): Promise<void> {
   await execute(["rm", "-rf", "--one-file-system", path]);
 }
 
+/** Names of directories that are not there yet. */
+function stores(directory: string, name: string): { path: string; next(): void } {
+  let count = 0;
+  return {
+    get path() {
+      return `${directory}/${name}-${count}`;
+    },
+    next: () => void count++,
+  };
+}
+
 function crate(directory: string): Puller {
-  const root = `${directory}/crate`;
-  const variables = env({ CRATE_IMAGE_ROOT: root, XDG_CONFIG_HOME: `${directory}/none` });
+  const store = stores(directory, "crate");
   return {
     name: "crate",
     title: "`crate pull`",
@@ -62,14 +75,14 @@ function crate(directory: string): Puller {
     command: (image) => ({
       file: `${repository}scripts/crate`,
       args: ["pull", "-q", image],
-      env: variables,
+      env: env({ CRATE_IMAGE_ROOT: store.path, XDG_CONFIG_HOME: `${directory}/none` }),
     }),
-    clear: () => remove(root),
+    fresh: () => Promise.resolve(store.next()),
   };
 }
 
 function podman(directory: string, ending: AsyncDisposableStack): Puller {
-  const root = `${directory}/podman`;
+  const store = stores(directory, "podman");
   // podman wants it to be short.
   const run = Deno.makeTempDirSync({ dir: "/run", prefix: "pod" });
   ending.defer(() => remove(run));
@@ -78,26 +91,28 @@ function podman(directory: string, ending: AsyncDisposableStack): Puller {
     config,
     `[engine]\nevents_logger="file"\nlock_type="file"\ntmp_dir="${run}"\n`,
   );
-  const words = ["--root", root, "--runroot", `${run}/run`, "--storage-driver", "overlay"];
+  const words =
+    () => ["--root", store.path, "--runroot", `${run}/run`, "--storage-driver", "overlay"];
   return {
     name: "podman",
     title: "`podman pull`",
     ownsAll: true,
     command: (image) => ({
       file: "/usr/bin/podman",
-      args: [...words, "pull", "-q", "--tls-verify=false", image],
+      args: [...words(), "pull", "-q", "--tls-verify=false", image],
       env: env({ CONTAINERS_CONF: config }),
     }),
-    async clear() {
-      // It keeps a mount of its own on its directory.
-      await execute(["sh", "-c", 'umount -q "$0/overlay" || true', root]);
-      await remove(root);
+    async fresh() {
+      // It keeps a mount of its own on its directory, and what it knows of it in the other one.
+      await execute(["sh", "-c", 'umount -q "$0/overlay" || true', store.path]);
+      await remove(`${run}/run`);
+      store.next();
     },
   };
 }
 
 function skopeoAndUmoci(directory: string): Puller {
-  const root = `${directory}/umoci`;
+  const store = stores(directory, "umoci");
   const script =
     'mkdir "$0" && skopeo copy --quiet --src-tls-verify=false "docker://$1" "oci:$0/oci:1" && ' +
     'umoci unpack --image "$0/oci:1" "$0/bundle"';
@@ -105,26 +120,29 @@ function skopeoAndUmoci(directory: string): Puller {
     name: "skopeo and umoci",
     title: "`skopeo copy`, `umoci unpack`",
     ownsAll: true,
-    command: (image) => ({ file: "/bin/sh", args: ["-c", script, root, image], env: env({}) }),
-    clear: () => remove(root),
+    command: (image) => ({
+      file: "/bin/sh",
+      args: ["-c", script, store.path, image],
+      env: env({}),
+    }),
+    fresh: () => Promise.resolve(store.next()),
   };
 }
 
 async function containerd(directory: string, ending: AsyncDisposableStack): Promise<Puller> {
-  const root = `${directory}/containerd`;
+  const store = stores(directory, "containerd");
   const run = Deno.makeTempDirSync({ dir: "/run", prefix: "ctd" });
   ending.defer(() => remove(run));
   const socket = `${run}/containerd.sock`;
   const config = `${directory}/containerd.toml`;
-  const lines = [
+  const lines = () => [
     "version = 2",
-    `root = "${root}"`,
+    `root = "${store.path}"`,
     `state = "${run}/state"`,
     'disabled_plugins = ["io.containerd.grpc.v1.cri"]',
     "[grpc]",
     `  address = "${socket}"`,
   ];
-  Deno.writeTextFileSync(config, `${lines.join("\n")}\n`);
   let daemon: Deno.ChildProcess | undefined;
   const stop = async () => {
     daemon?.kill("SIGTERM");
@@ -134,6 +152,7 @@ async function containerd(directory: string, ending: AsyncDisposableStack): Prom
   ending.defer(stop);
   const ctr = ["--address", socket];
   const start = async () => {
+    Deno.writeTextFileSync(config, `${lines().join("\n")}\n`);
     daemon = new Deno.Command("containerd", {
       args: ["--config", config],
       stdout: "null",
@@ -160,9 +179,9 @@ async function containerd(directory: string, ending: AsyncDisposableStack): Prom
       args: [...ctr, "image", "pull", "--plain-http", image],
       env: env({}),
     }),
-    async clear() {
+    async fresh() {
       await stop();
-      await remove(root);
+      store.next();
       await start();
     },
   };

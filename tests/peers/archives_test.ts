@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { BUSYBOX, makeImage, type TestLayer } from "../support/image.ts";
 import { Podman } from "../support/podman.ts";
-import { execute } from "../support/registry.ts";
+import { execute, Registry } from "../support/registry.ts";
 import { test } from "../support/mod.ts";
 
 const CONFIG = { cmd: ["/bin/cat", "/etc/motd"] };
@@ -19,6 +19,7 @@ test("podman loads what crate saves, and crate what podman saves, in both format
   assert.equal(loaded, "Loaded image: example.test/a/b:1");
   const [{ Id: id }] = JSON.parse(await box.ok(["inspect", "example.test/a/b:1"]));
   await using podman = Podman.start();
+  await using registry = await Registry.start();
   for (const format of ["docker-archive", "oci-archive"]) {
     const file = box.path(`${format}.tar`);
     await box.ok(["save", "--format", format, "-o", file, "example.test/a/b:1"]);
@@ -31,6 +32,17 @@ test("podman loads what crate saves, and crate what podman saves, in both format
       "example.test/a/b:1",
     ]);
     assert.equal(`sha256:${theirs.trim()}`, id);
+    // By way of a registry, too.
+    const pushed = `${registry.host}/${format}:1`;
+    await podman.run([
+      "push",
+      "-q",
+      "--tls-verify=false",
+      "example.test/a/b:1",
+      `docker://${pushed}`,
+    ]);
+    await box.ok(["pull", "-q", pushed]);
+    assert.equal(await box.ok(["run", "--rm", pushed]), "carried over");
     const back = box.path(`${format}.back.tar`);
     await podman.run(["save", "-q", "--format", format, "-o", back, "example.test/a/b:1"]);
     await podman.run(["rmi", "example.test/a/b:1"]);

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { openMerged } from "../../lib/overlay/mod.ts";
 import { close } from "../../ffi/mod.ts";
+import { makeDebian } from "../support/debian.ts";
 import { BUSYBOX, makeImage, type TestLayer } from "../support/image.ts";
 import { Podman } from "../support/podman.ts";
 import { execute, Registry } from "../support/registry.ts";
@@ -27,11 +28,7 @@ const withoutRoot = (tree: readonly string[]) => tree.filter((line) => !/^\.? /.
 
 test("a whole Debian is unpacked as umoci unpacks it and podman mounts it, by gzip and by zstd", async (box) => {
   const debian = box.path("debian");
-  await execute(["debootstrap", "--variant=minbase", "bookworm", debian]);
-  // What debootstrap has mounted there is not part of it.
-  for (const folder of ["proc", "sys"]) {
-    await execute(["sh", "-c", 'umount -q "$0" || true', `${debian}/${folder}`]);
-  }
+  await makeDebian(debian);
   const layout = box.path("layout");
   await execute(["umoci", "init", "--layout", layout]);
   await execute(["umoci", "new", "--image", `${layout}:1`]);
