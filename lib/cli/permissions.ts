@@ -99,6 +99,8 @@ const NEEDS = {
   state: onContainers,
   logs: (places) => [...onContainers(places), { read: [places.root] }],
   top: onContainers,
+  stats: onContainers,
+  wait: onContainers,
   pause: onContainers,
   resume: onContainers,
   stop: onContainers,

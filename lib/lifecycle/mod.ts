@@ -31,9 +31,11 @@ export {
   ociState,
   stopContainer,
   type StopOptions,
+  waitForContainer,
 } from "./operations.ts";
 export { INIT_ANNOTATION } from "./program/mod.ts";
 export { isPaused, pauseContainer, resumeContainer, shownStatus, whilePaused } from "./pause.ts";
+export { type ContainerStats, containerStats } from "./stats.ts";
 export { openRootfs, type OverlayDirectories, overlayOf } from "./rootfs.ts";
 export { containerProcesses, type ContainerProcessInfo } from "./top.ts";
 export { parseSignal, signalName } from "./signals.ts";

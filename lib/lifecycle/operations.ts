@@ -114,6 +114,33 @@ async function waitForMonitor(monitor: ProcessId): Promise<void> {
   }
 }
 
+/**
+ * Waits until a container has ended.
+ *
+ * @returns its exit code.
+ * @throws {CrateError} `NOT_FOUND`; `STATE` when nothing is left that tells it.
+ */
+export async function waitForContainer(root: string, id: string): Promise<number> {
+  const state = existing(root, id);
+  const { process } = state;
+  if (process !== undefined && state.status === "running") {
+    const pidfd = openProcess(process.init);
+    if (pidfd !== undefined) {
+      try {
+        await waitForEnd(pidfd, Infinity);
+      } finally {
+        close(pidfd);
+      }
+    }
+    await waitForMonitor(process.monitor);
+  }
+  const after = readState(root, id);
+  const isSame = after?.record.created === state.record.created;
+  if (isSame && after.exit !== undefined) return after.exit.code;
+  const why = state.record.remove ? "it was started with --rm" : "its monitor was killed";
+  throw new CrateError("STATE", `container "${id}" has ended and left no exit code: ${why}`);
+}
+
 async function removeGroups({ cgroupsPath }: ContainerRecord): Promise<void> {
   if (cgroupsPath === undefined) return;
   await removeCgroup(locateCgroup(detectLayout(), cgroupsPath).directories);

@@ -14,8 +14,10 @@ import {
   pauseTable,
   resumeTable,
   stateTable,
+  statsTable,
   stopTable,
   topTable,
+  waitTable,
 } from "./tables/containers.ts";
 import {
   commitTable,
@@ -139,6 +141,8 @@ export const commandLine: CommandLine = {
     stateTable,
     logsTable,
     topTable,
+    statsTable,
+    waitTable,
     pauseTable,
     resumeTable,
     stopTable,
@@ -180,9 +184,11 @@ export const commandLine: CommandLine = {
         ["rm", deleteTable],
         ["run", runTable],
         ["pause", pauseTable],
+        ["stats", statsTable],
         ["stop", stopTable],
         ["top", topTable],
         ["unpause", resumeTable],
+        ["wait", waitTable],
       ],
     },
     {

@@ -30,8 +30,10 @@ export type {
   LogsCall,
   PauseCall,
   StateCall,
+  StatsCall,
   StopCall,
   TopCall,
+  WaitCall,
 } from "./tables/containers.ts";
 export type {
   CommitCall,

@@ -222,6 +222,49 @@ export const killTable: CommandTableOf<typeof killOptions> = {
   load: () => import("../../commands/kill.ts"),
 };
 
+export const statsOptions = [
+  { long: "no-stream", description: "print them once, after a second, and end" },
+  {
+    long: "format",
+    argument: "FORMAT",
+    choices: ["table", "json"],
+    description: "how to print them; json is an object for each container on a line",
+    default: "table",
+  },
+] as const;
+
+/** What `crate stats` is called with. */
+export type StatsCall = Call<OptionValues<typeof statsOptions>>;
+
+export const statsTable: CommandTableOf<typeof statsOptions> = {
+  name: "stats",
+  summary: "Show what containers use: processor, memory, network, disks",
+  usage: "[OPTIONS] [CONTAINER...]",
+  group: "Containers",
+  options: statsOptions,
+  positionals: [
+    { ...containers, required: false, description: "names or ids; without one all that run" },
+  ],
+  examples: [{ text: "for a program to read", command: "crate stats --no-stream --format json" }],
+  load: () => import("../../commands/stats.ts"),
+};
+
+export const waitOptions = [] as const;
+
+/** What `crate wait` is called with. */
+export type WaitCall = Call<OptionValues<typeof waitOptions>>;
+
+export const waitTable: CommandTableOf<typeof waitOptions> = {
+  name: "wait",
+  summary: "Wait until containers have ended, and print their exit codes",
+  usage: "CONTAINER [CONTAINER...]",
+  group: "Containers",
+  options: waitOptions,
+  positionals: [containers],
+  examples: [{ text: "for a job in the background", command: "crate wait job" }],
+  load: () => import("../../commands/wait.ts"),
+};
+
 export const pauseOptions = [] as const;
 
 /** What `crate pause` and `crate resume` are called with. */
