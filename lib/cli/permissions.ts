@@ -124,6 +124,7 @@ const NEEDS = {
   volume: onStore,
   login: onRegistries,
   logout: onRegistries,
+  spec: (places) => [...onContainers(places), security],
   config: start,
   version: () => [],
 } satisfies Record<string, Needs>;

@@ -57,7 +57,11 @@ function hasVolumes({ volume, mount }: RunCall["options"]): boolean {
 export default async function run(given: RunCall): Promise<number> {
   const { options, globals } = given;
   const config = await readConfig(globals);
-  const id = options.name === undefined ? randomHex(6) : validateId(options.name);
+  const bundle = options.bundle === undefined
+    ? undefined
+    : (await import("./run_bundle.ts")).readBundle(given);
+  const name = options.name ?? bundle?.name;
+  const id = name === undefined ? randomHex(6) : validateId(name);
   if (Deno.uid() !== 0) {
     throw new CrateError(
       "PERMISSION",
@@ -65,16 +69,17 @@ export default async function run(given: RunCall): Promise<number> {
     );
   }
   // Without a terminal the three descriptors are the user's own, unless -i=false or -d say otherwise.
-  const { tty, detach, cidfile, pidFile } = options;
+  const { detach, cidfile, pidFile } = options;
+  const tty = bundle?.spec.process?.terminal ?? options.tty;
   const input = options.interactive ?? (!tty && !detach);
   if (input && tty && !detach && terminalSettings(0) === undefined) {
     throw new CrateError("INVALID", "-it needs a terminal as standard input: leave out -t");
   }
-  const volumes = hasVolumes(options)
+  const volumes = bundle === undefined && hasVolumes(options)
     ? await (await import("./run_volumes.ts")).prepareVolumes(given, config)
     : undefined;
   const { call, anonymous } = volumes ?? { call: given, anonymous: [] };
-  const word = imageWord(call);
+  const word = bundle === undefined ? imageWord(call) : undefined;
   if (word === undefined && anonymous[0] !== undefined) {
     const path = anonymous[0];
     throw new CrateError(
@@ -87,7 +92,9 @@ export default async function run(given: RunCall): Promise<number> {
   const image = word === undefined
     ? undefined
     : await (await import("./run_image.ts")).prepareImage(word, call, config, anonymous);
-  const spec = validateSpec(runSpec(call, config, id, image), "crate run");
+  const spec = bundle === undefined
+    ? validateSpec(runSpec(call, config, id, image), "crate run")
+    : (await import("./run_bundle.ts")).withGroup(bundle.spec, config, id);
   const none = detach || tty || !input ? nullStdio() : 0;
   const { keep } = options;
   const written: string[] = [];
@@ -103,7 +110,7 @@ export default async function run(given: RunCall): Promise<number> {
       id,
       root: config.root.value,
       spec,
-      bundle: Deno.cwd(),
+      bundle: bundle?.directory ?? Deno.cwd(),
       detached: detach,
       remove: options.rm,
       stdio: detach || tty ? [none, none, none] : [none, 1, 2],

@@ -80,6 +80,30 @@ export const configTable: CommandTableOf<typeof configOptions> = {
   load: () => import("../commands/config.ts"),
 };
 
+export const specOptions = [
+  {
+    long: "bundle",
+    short: "b",
+    argument: "DIR",
+    description: "where to write it",
+    default: "the working directory",
+  },
+] as const;
+
+/** What `crate spec` is called with. */
+export type SpecCall = Call<OptionValues<typeof specOptions>>;
+
+export const specTable: CommandTableOf<typeof specOptions> = {
+  name: "spec",
+  summary: "Write a config.json to begin an OCI bundle with",
+  usage: "[OPTIONS]",
+  group: "Crate",
+  options: specOptions,
+  positionals: [],
+  examples: [{ text: "then crate run --bundle ./web", command: "crate spec --bundle ./web" }],
+  load: () => import("../commands/spec.ts"),
+};
+
 export const versionOptions = [] as const;
 
 /** What `crate version` is called with. */
@@ -165,6 +189,7 @@ export const commandLine: CommandLine = {
     dfTable,
     loginTable,
     logoutTable,
+    specTable,
     configTable,
     versionTable,
   ],

@@ -4,7 +4,13 @@
  *
  * @module
  */
-export { commandLine, type ConfigCall, type Globals, type VersionCall } from "./commands.ts";
+export {
+  commandLine,
+  type ConfigCall,
+  type Globals,
+  type SpecCall,
+  type VersionCall,
+} from "./commands.ts";
 export type { Explanation } from "./explain.ts";
 export { explainWords, parseWords } from "./parse.ts";
 export type {

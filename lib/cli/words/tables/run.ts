@@ -148,6 +148,13 @@ export const runOptions = [
     group: "Files",
   },
   {
+    long: "bundle",
+    short: "b",
+    argument: "DIR",
+    description: "run what DIR/config.json says: an OCI bundle; the only word is its name",
+    group: "Files",
+  },
+  {
     long: "pull",
     argument: "WHEN",
     choices: ["missing", "always", "never"],
