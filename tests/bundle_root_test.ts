@@ -1,3 +1,4 @@
+// Not in the virtual machine: a bundle is another way to the same config
 import assert from "node:assert/strict";
 import { type Sandbox, test, until } from "./support/mod.ts";
 

@@ -1,3 +1,4 @@
+// Not in the virtual machine: logs are the same on every kernel
 import assert from "node:assert/strict";
 import { assertEnded, delay, type Sandbox, test, until } from "./support/mod.ts";
 

@@ -1,3 +1,4 @@
+// Not in the virtual machine: signals are the same on every kernel
 import assert from "node:assert/strict";
 import { assertEnded, test, until } from "./support/mod.ts";
 

@@ -1,3 +1,4 @@
+// Not in the virtual machine: terminals are the same on every kernel
 import assert from "node:assert/strict";
 import { assertEnded, Terminal, test, until } from "./support/mod.ts";
 

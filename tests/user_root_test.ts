@@ -1,3 +1,4 @@
+// Not in the virtual machine: users are read from files, and set by calls that every kernel has
 import assert from "node:assert/strict";
 import { type Sandbox, test } from "./support/mod.ts";
 

@@ -1,3 +1,4 @@
+// Not in the virtual machine: volumes are mounted by the same calls as all else, which other tests try there
 import assert from "node:assert/strict";
 import { exists } from "../ffi/mod.ts";
 import { type Sandbox, test } from "./support/mod.ts";

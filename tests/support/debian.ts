@@ -15,7 +15,16 @@ export async function makeDebian(
   const mirror = targets.split("\n").find((line) => line.endsWith(` ${release}`))?.split(" ")[0];
   const include = packages.length === 0 ? [] : [`--include=${packages.join(",")}`];
   const words = ["--variant=minbase", ...include, release, directory, ...mirror ? [mirror] : []];
-  await execute(["debootstrap", ...words]);
+  // A mirror may have a bad moment.
+  for (let attempt = 1;; attempt++) {
+    try {
+      await execute(["debootstrap", ...words]);
+      break;
+    } catch (error) {
+      if (attempt === 3) throw error;
+      await execute(["rm", "-rf", "--one-file-system", directory]);
+    }
+  }
   // What it has mounted there, and what it has fetched, is no part of it.
   const script = 'for each in proc sys; do umount -q "$0/$each" || true; done; ' +
     'rm -rf "$0"/var/cache/apt/* "$0"/var/lib/apt/lists/*';
