@@ -52,6 +52,20 @@ test("what a container writes is on disk until it is deleted", async (box) => {
   assert.deepEqual(written(box), []);
 });
 
+test("a container that is started again finds what it has written", async (box) => {
+  await withImage(box);
+  const script = "echo more >> /etc/kept; cat /etc/kept";
+  await box.crate(["run", "--name", "one", "-v", "named:/data", "test:1", ...sh(script)]);
+  for (let i = 0; i < 2; i++) {
+    await box.ok(["start", "one"]);
+    assert.equal(await box.ok(["wait", "one"]), "0");
+  }
+  assert.equal((await box.crate(["logs", "one"])).stdout, "more\n".repeat(2 + 3));
+  await box.ok(["delete", "one"]);
+  await box.ok(["volume", "rm", "named"]);
+  assert.deepEqual(written(box), []);
+});
+
 test("what a container of --rm wrote goes with the next command", async (box) => {
   await withImage(box);
   await box.ok(["run", "--rm", "test:1", ...sh("mkdir -p /a/b; touch /a/b/c")]);

@@ -2,7 +2,7 @@
 // What a pull shows as it goes on, and how it ends when somebody interrupts it.
 import assert from "node:assert/strict";
 import { makeImage } from "./support/image.ts";
-import { Registry } from "./support/registry.ts";
+import { execute, Registry } from "./support/registry.ts";
 import { delay, Terminal, test, until } from "./support/mod.ts";
 
 const MIB = 1 << 20;
@@ -91,4 +91,38 @@ test("Ctrl-C ends a pull cleanly, and the next one goes on where it was", async 
   } finally {
     await server.stop();
   }
+});
+
+test("a large layer takes no more memory than a small one and some", async (box) => {
+  // Four megabytes of noise again and again: further apart than gzip looks back.
+  const noise = new Uint8Array(4 * MIB);
+  for (let at = 0; at < noise.length; at += 65536) {
+    crypto.getRandomValues(noise.subarray(at, at + 65536));
+  }
+  box.mkdir("root");
+  {
+    using file = Deno.openSync(box.path("root/large"), { write: true, create: true });
+    for (let i = 0; i < 50; i++) file.writeSync(noise);
+  }
+  const layout = box.path("layout");
+  await execute(["umoci", "init", "--layout", layout]);
+  await execute(["umoci", "new", "--image", `${layout}:1`]);
+  await execute(["umoci", "insert", "--image", `${layout}:1`, box.path("root"), "/"]);
+  await using registry = await Registry.start();
+  await registry.push(`oci:${layout}:1`, "large:1");
+  const running = box.start(["pull", "-q", `${registry.host}/large:1`]);
+  let most = 0;
+  let ended = false;
+  running.ended.then(() => ended = true);
+  while (!ended) {
+    try {
+      const status = Deno.readTextFileSync(`/proc/${running.pid}/status`);
+      most = Math.max(most, Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0));
+    } catch {
+      // It has ended just now.
+    }
+    await delay(5);
+  }
+  assert.equal((await running.ended).code, 0);
+  assert.ok(most > 40_000 && most < 150_000, `${most} KiB`);
 });

@@ -70,6 +70,8 @@ const start: Needs = ({ configFiles, log }) => [
 
 const onContainers: Needs = (places) => [...start(places), lifecycle, cgroup, spec];
 
+const onContainersToStart: Needs = (places) => [...onContainers(places), security];
+
 const ofProcesses: Needs = (places) => [
   ...onContainers(places),
   security,
@@ -104,6 +106,8 @@ const NEEDS = {
   pause: onContainers,
   resume: onContainers,
   stop: onContainers,
+  start: onContainersToStart,
+  restart: onContainersToStart,
   kill: onContainers,
   delete: onContainers,
   diff: onBoth,

@@ -159,6 +159,11 @@ function clearHalfRemoved(root: string, id: string): boolean {
   return true;
 }
 
+/** Replaces a container's record, whole. @throws {CrateError} when the state directory cannot be written. */
+export function replaceRecord(lock: Lock, root: string, record: ContainerRecord): void {
+  replaceIn(lock, root, record.id, "container.json", formatRecord(record));
+}
+
 /**
  * Records who runs; from now on the container is `running` while they live. One that has ended already
  * and was cleared away by its monitor is not recorded any more.
@@ -166,16 +171,20 @@ function clearHalfRemoved(root: string, id: string): boolean {
  * @throws {CrateError} when the state directory cannot be written.
  */
 export function recordProcess(lock: Lock, root: string, id: string, process: ProcessRecord): void {
+  replaceIn(lock, root, id, "process.json", JSON.stringify(process));
+}
+
+function replaceIn(lock: Lock, root: string, id: string, name: string, text: string): void {
   try {
     // Below the descriptor: the name may be another container's by now.
     const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-    const fd = syscall("openat", lock.fd, "process.json.new", flags, 0o600);
+    const fd = syscall("openat", lock.fd, `${name}.new`, flags, 0o600);
     try {
-      writeAll(fd, JSON.stringify(process), "process.json");
+      writeAll(fd, text, name);
     } finally {
       close(fd);
     }
-    syscall("renameat2", lock.fd, "process.json.new", lock.fd, "process.json", 0);
+    syscall("renameat2", lock.fd, `${name}.new`, lock.fd, name, 0);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     if (error.errno !== ENOENT) throw cannotWrite(root, id, error);

@@ -35,6 +35,7 @@ export {
 } from "./operations.ts";
 export { INIT_ANNOTATION } from "./program/mod.ts";
 export { isPaused, pauseContainer, resumeContainer, shownStatus, whilePaused } from "./pause.ts";
+export { startAgain } from "./restart.ts";
 export { type ContainerStats, containerStats } from "./stats.ts";
 export { openRootfs, type OverlayDirectories, overlayOf } from "./rootfs.ts";
 export { containerProcesses, type ContainerProcessInfo } from "./top.ts";

@@ -7,11 +7,14 @@ import type { StopCall } from "../words/mod.ts";
 /** `crate stop`. */
 export default async function stop({ options, positionals, globals }: StopCall): Promise<number> {
   const root = (await readConfig(globals)).root.value;
-  const timeout = options.time === undefined
-    ? undefined
-    : parseInteger(options.time, "--time", -1, 2 ** 31 - 1);
+  const timeout = timeoutOf(options);
   return await forEachContainer(positionals, async (word) => {
     const id = findId(root, word);
     await stopContainer(root, id, { signal: options.signal, timeout });
   });
+}
+
+/** `--time`, seconds. @throws {CrateError} `INVALID` */
+export function timeoutOf({ time }: StopCall["options"]): number | undefined {
+  return time === undefined ? undefined : parseInteger(time, "--time", -1, 2 ** 31 - 1);
 }

@@ -35,6 +35,7 @@ export type {
   ListCall,
   LogsCall,
   PauseCall,
+  StartCall,
   StateCall,
   StatsCall,
   StopCall,

@@ -9,12 +9,11 @@ export interface UnpackLimits {
    * reach more than 1032, and what of zstd does is no layer but a bomb.
    */
   readonly ratio?: number;
+  /** Bytes that any layer may become, however small it is compressed. Default: 1 GiB. */
+  readonly free?: number;
   /** Directories in each other. Default: 512. */
   readonly depth?: number;
 }
-
-/** So much any layer may grow to, however small it is compressed. */
-export const FREE_BYTES = 2 ** 30;
 
 /** The limits with their defaults. */
 export function withDefaults(limits: UnpackLimits = {}): Required<UnpackLimits> {
@@ -22,6 +21,7 @@ export function withDefaults(limits: UnpackLimits = {}): Required<UnpackLimits> 
     entries: limits.entries ?? 1 << 20,
     bytes: limits.bytes ?? 256 * 2 ** 30,
     ratio: limits.ratio ?? 1100,
+    free: limits.free ?? 2 ** 30,
     depth: limits.depth ?? 512,
   };
 }

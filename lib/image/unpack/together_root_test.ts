@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { CrateError } from "../../errors.ts";
 import { archive, inside, type Member, output, unpack } from "./_layers.ts";
+import type { UnpackLimits } from "./mod.ts";
 
 // Layers on layers, and unpacking that does not get to its end.
 
@@ -63,6 +64,27 @@ Deno.test("a mark counts for its whole layer, wherever it stands", () =>
       "INVALID",
       /entry "hard" is a hard link to "dir\/sub\/nothing", which does not exist/,
     );
+  }));
+
+Deno.test("a layer that grows beyond its bounds is refused, and the entry named", () =>
+  inside(async (home) => {
+    const zeros = archive([
+      { path: "small", data: "x" },
+      { path: "zeros", data: "\0".repeat(3_000_000) },
+    ]);
+    const bounds: [UnpackLimits, RegExp][] = [
+      [{ bytes: 1_000_000 }, /it has more than 1000000 bytes uncompressed, behind entry "zeros"$/],
+      [
+        { ratio: 100, free: 1_000_000 },
+        /: \d+ compressed bytes become more than 100 times as many, behind entry "zeros"$/,
+      ],
+      [{ entries: 1 }, /member "zeros": more than 1 members$/],
+    ];
+    for (const [i, [limits, reason]] of bounds.entries()) {
+      await refused(unpack(zeros, `${home}/${i}`, { limits }), "INVALID", reason);
+    }
+    await unpack(zeros, `${home}/free`, { limits: { ratio: 100 } });
+    assert.equal(Deno.statSync(`${home}/free/zeros`).size, 3_000_000);
   }));
 
 Deno.test("an abort ends the unpacking at once, even of a source that is silent", () =>

@@ -3,10 +3,10 @@ import { CrateError } from "../../errors.ts";
 import { releaseBuffer } from "../buffers.ts";
 import { createHasher } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
-import { TarReader } from "../tar/mod.ts";
+import { quoted, TarReader } from "../tar/mod.ts";
 import type { Descriptor, Digest } from "../types.ts";
 import { type Compression, inflate, sniff } from "./inflate.ts";
-import { FREE_BYTES, type UnpackLimits, withDefaults } from "./limits.ts";
+import { type UnpackLimits, withDefaults } from "./limits.ts";
 import { LayerWriter } from "./writer.ts";
 import type { OverlayXattrs } from "./xattrs.ts";
 
@@ -67,12 +67,18 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
     for await (const chunk of inflate(input.chunks(), compression)) {
       size += chunk.length;
       if (size > limits.bytes) {
-        throw new CrateError("INVALID", `it has more than ${limits.bytes} bytes uncompressed`);
-      }
-      if (size > FREE_BYTES && size > input.size * limits.ratio) {
         throw new CrateError(
           "INVALID",
-          `${input.size} compressed bytes become more than ${limits.ratio} times as many`,
+          `it has more than ${limits.bytes} bytes uncompressed, behind entry ${
+            quoted(made.latest)
+          }`,
+        );
+      }
+      if (size > limits.free && size > input.size * limits.ratio) {
+        throw new CrateError(
+          "INVALID",
+          `${input.size} compressed bytes become more than ${limits.ratio} times as many, ` +
+            `behind entry ${quoted(made.latest)}`,
         );
       }
       hash.update(chunk);

@@ -52,6 +52,8 @@ export class LayerWriter implements TarHandler {
   readonly directories: Directories;
   readonly lowers: Lowers;
   readonly queue: CallQueue<Subject>;
+  /** The entry that was read last. */
+  latest: ByteString = "";
   readonly #overlay: OverlayXattrs;
   readonly #limits: Required<UnpackLimits>;
   readonly #uid = syscall("geteuid");
@@ -121,6 +123,7 @@ export class LayerWriter implements TarHandler {
   }
 
   entry(entry: TarEntry): void {
+    this.latest = entry.path;
     if (++this.#entries > this.#limits.entries) {
       throw invalid(entry.path, `is one more than the ${this.#limits.entries} entries allowed`);
     }

@@ -159,6 +159,22 @@ export const logsTable: CommandTableOf<typeof logsOptions> = {
   load: () => import("../../commands/logs.ts"),
 };
 
+export const startOptions = [] as const;
+
+/** What `crate start` is called with. */
+export type StartCall = Call<OptionValues<typeof startOptions>>;
+
+export const startTable: CommandTableOf<typeof startOptions> = {
+  name: "start",
+  summary: "Start containers that have ended once more, in the background",
+  usage: "CONTAINER [CONTAINER...]",
+  group: "Containers",
+  options: startOptions,
+  positionals: [containers],
+  examples: [{ text: "on what it has written", command: "crate start web" }],
+  load: () => import("../../commands/start.ts"),
+};
+
 export const stopOptions = [
   {
     long: "time",
@@ -188,6 +204,17 @@ export const stopTable: CommandTableOf<typeof stopOptions> = {
   positionals: [containers],
   examples: [{ text: "with three seconds of patience", command: "crate stop -t 3 web" }],
   load: () => import("../../commands/stop.ts"),
+};
+
+export const restartTable: CommandTableOf<typeof stopOptions> = {
+  name: "restart",
+  summary: "Stop containers that run, and start them again",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  group: "Containers",
+  options: stopOptions,
+  positionals: [containers],
+  examples: [{ text: "with three seconds of patience", command: "crate restart -t 3 web" }],
+  load: () => import("../../commands/restart.ts"),
 };
 
 export const killOptions = [

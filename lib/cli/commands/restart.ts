@@ -1,0 +1,17 @@
+import { findId, startAgain, stopContainer } from "../../lifecycle/mod.ts";
+import { forEachContainer } from "../each.ts";
+import { readConfig } from "../globals.ts";
+import type { StopCall } from "../words/mod.ts";
+import { timeoutOf } from "./stop.ts";
+
+/** `crate restart`. */
+export default async function restart(call: StopCall): Promise<number> {
+  const { options, positionals, globals } = call;
+  const root = (await readConfig(globals)).root.value;
+  const timeout = timeoutOf(options);
+  return await forEachContainer(positionals, async (word) => {
+    const id = findId(root, word);
+    await stopContainer(root, id, { signal: options.signal, timeout });
+    await startAgain(root, id);
+  });
+}

@@ -1,0 +1,118 @@
+import { AT_FDCWD, AT_REMOVEDIR, ENOENT, SyscallError, trySyscall } from "../../ffi/mod.ts";
+import { createCgroup, removeCgroup } from "../cgroup/mod.ts";
+import { CrateError } from "../errors.ts";
+import { recordProcess, replaceRecord, tryLock } from "./claim.ts";
+import { prepareContainer, withGroup } from "./container.ts";
+import { isAlive } from "./process_id.ts";
+import { launch, type Launched, nullStdio } from "./start.ts";
+import { type ContainerRecord, type ContainerState, readState, statePaths } from "./state.ts";
+
+/** Where the last end is kept until the container runs again. */
+const BEFORE = "exit.before";
+
+/**
+ * Starts a container that has ended once more, in the background: with the config that it had, on what it has written.
+ * Its log goes on.
+ *
+ * @throws {CrateError} `NOT_FOUND`; `STATE` when it has not ended, or another is at it; `START` and the rest
+ *   as `startContainer`: it stays as it was then.
+ */
+export async function startAgain(root: string, id: string): Promise<void> {
+  const { directory } = statePaths(root, id);
+  using lock = tryLock(directory);
+  const state = readState(root, id);
+  if (state === undefined) {
+    throw new CrateError("NOT_FOUND", `container "${id}" does not exist: crate list shows them`);
+  }
+  if (lock === undefined) {
+    throw new CrateError("STATE", `container "${id}" is being started or deleted by another crate`);
+  }
+  requireEnded(state);
+  const { record } = state;
+  const none = nullStdio();
+  const { program, cgroup } = await prepareContainer({
+    ...record,
+    root,
+    spec: record.cgroupsPath === undefined ? record.spec : {
+      ...record.spec,
+      linux: { ...record.spec.linux, cgroupsPath: record.cgroupsPath },
+    },
+    detached: true,
+    stdio: [none, none, none],
+  });
+  allowMount(record);
+  const before = `${directory}/${BEFORE}`;
+  const kept = move(`${directory}/exit`, before);
+  let grouped = false;
+  let launched: Launched | undefined;
+  try {
+    // Of a start that was killed before it had recorded anything.
+    await removeCgroup(cgroup.directories);
+    createCgroup(cgroup);
+    grouped = true;
+    const stdio = [none, none, none] as const;
+    launched = withGroup(
+      cgroup,
+      (extra) => launch(program, { name: "crate-monitor", stdio, extra, directory }),
+    );
+    if (!record.detached) replaceRecord(lock, root, { ...record, detached: true });
+    recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });
+    launched.go();
+  } catch (error) {
+    launched?.abandon();
+    if (grouped) await removeCgroup(cgroup.directories).catch(() => {});
+    if (kept) move(before, `${directory}/exit`);
+    throw error;
+  }
+  trySyscall("unlinkat", AT_FDCWD, before, 0);
+}
+
+/** Its monitor may still be clearing away, which takes a moment. @throws {CrateError} `STATE` */
+function requireEnded({ record: { id }, status, process }: ContainerState): void {
+  if (status !== "stopped") {
+    throw new CrateError(
+      "STATE",
+      `container "${id}" is ${status}: only one that has ended can be started`,
+    );
+  }
+  for (const end = performance.now() + 10_000; process !== undefined && isAlive(process.monitor);) {
+    if (performance.now() > end) {
+      throw new CrateError(
+        "STATE",
+        `the monitor of container "${id}" is still at work: pid ${process.monitor.pid}`,
+      );
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+  }
+}
+
+/** @returns whether there was something. */
+function move(from: string, to: string): boolean {
+  const result = trySyscall("renameat2", AT_FDCWD, from, AT_FDCWD, to, 0);
+  if (result < 0 && result !== -ENOENT) throw new SyscallError("renameat2", -result, from);
+  return result === 0;
+}
+
+/**
+ * An overlay that was mounted as `volatile` leaves a mark that it may not be mounted again: after a crash of the
+ * machine it might not be whole. This one's state would not have outlived that crash.
+ *
+ * @see https://docs.kernel.org/filesystems/overlayfs.html, "Volatile mount"
+ */
+function allowMount({ spec }: ContainerRecord): void {
+  const root = spec.mounts?.find(({ destination, type }) =>
+    destination === "/" && type === "overlay"
+  );
+  const option = root?.options?.find((each) => each.startsWith("workdir="));
+  if (option === undefined || !root!.options!.includes("volatile")) return;
+  const incompatible = `${option.slice("workdir=".length)}/work/incompat`;
+  const volatile = `${incompatible}/volatile`;
+  const marks = [[`${volatile}/dirty`, 0], [volatile, AT_REMOVEDIR], [
+    incompatible,
+    AT_REMOVEDIR,
+  ]] as const;
+  for (const [path, flags] of marks) {
+    const result = trySyscall("unlinkat", AT_FDCWD, path, flags);
+    if (result < 0 && result !== -ENOENT) throw new SyscallError("unlinkat", -result, path);
+  }
+}

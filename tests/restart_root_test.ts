@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test, until } from "./support/mod.ts";
+
+// crate start and restart: containers that have ended, once more.
+
+test("a container that has ended is started again, with its config and its log", async (box) => {
+  const script =
+    "echo $GREETING $(cat /proc/1/comm); trap 'exit 4' TERM; while :; do sleep 0.02; done";
+  const id = await box.detached(script, ["-e", "GREETING=hello", "-m", "64m", "--name", "one"]);
+  await box.logged(id, "hello sh");
+  const running = await box.crate(["start", id]);
+  assert.deepEqual(running.code, 125);
+  assert.match(
+    running.stderr,
+    /^crate: container "one" is running: only one that has ended can be started\n$/,
+  );
+  await box.ok(["stop", id]);
+  assert.equal(await box.ok(["start", id]), id);
+  assert.equal((await box.state(id)).status, "running");
+  await until(
+    "its greeting",
+    async () => (await box.crate(["logs", id])).stdout === "hello sh\nhello sh\n",
+  );
+  assert.equal(await box.ok(["exec", id, "echo", "in"]), "in");
+  const first = await box.running(id);
+  assert.equal(await box.ok(["restart", id]), id);
+  assert.notEqual(await box.running(id), first);
+  await box.ok(["stop", id]);
+  assert.equal(JSON.parse(await box.ok(["list", "--format", "json"]))[0].exitCode, 4);
+  assert.match(
+    (await box.crate(["start", "none"])).stderr,
+    /^crate: container "none" does not exist/,
+  );
+  await box.ok(["delete", id]);
+});
+
+test("one that was in the foreground goes on in the background, with a log", async (box) => {
+  assert.equal(
+    (await box.crate(["run", "--name", "one", "-r", box.rootfs, "sh", "-c", "echo up; exit 3"]))
+      .code,
+    3,
+  );
+  await box.ok(["start", "one"]);
+  assert.equal(await box.ok(["wait", "one"]), "3");
+  assert.equal((await box.crate(["logs", "one"])).stdout, "up\n");
+  await box.ok(["delete", "one"]);
+});
+
+test("a container that cannot be started again stays as it was", async (box) => {
+  const volume = box.mkdir("volume");
+  await box.crate([
+    "run",
+    "--name",
+    "one",
+    "-r",
+    box.rootfs,
+    "-v",
+    `${volume}:/v`,
+    "sh",
+    "-c",
+    "exit 5",
+  ]);
+  Deno.removeSync(volume);
+  const { code, stderr } = await box.crate(["start", "one"]);
+  assert.equal(code, 125);
+  assert.match(stderr, /^crate: [^\n]*volume[^\n]*\n$/);
+  const [listed] = JSON.parse(await box.ok(["list", "--format", "json"]));
+  assert.deepEqual([listed.status, listed.exitCode], ["stopped", 5]);
+  Deno.mkdirSync(volume);
+  await box.ok(["start", "one"]);
+  assert.equal(await box.ok(["wait", "one"]), "5");
+  await box.ok(["delete", "one"]);
+});
+
+test("crate start, killed at whatever moment, leaves a container that can be started and deleted", async (box) => {
+  await box.crate(["run", "--name", "one", "-r", box.rootfs, "sh", "-c", "sleep 0.05; exit 6"]);
+  for (let i = 0; i < 8; i++) {
+    const script = `"$@" & sleep ${(0.01 + 0.006 * i).toFixed(3)}; kill -9 $!; wait`;
+    await box.host(script, ["start", "one"]);
+    await until("its end", async () => (await box.state("one")).status === "stopped");
+  }
+  await box.ok(["start", "one"]);
+  assert.equal(await box.ok(["wait", "one"]), "6");
+  const both = await Promise.all([box.crate(["start", "one"]), box.crate(["start", "one"])]);
+  assert.ok(both.some(({ code }) => code === 0), both.map(({ stderr }) => stderr).join());
+  await box.ok(["wait", "one"]);
+  await box.ok(["delete", "one"]);
+});
