@@ -100,15 +100,17 @@ async function main(): Promise<void> {
     const reference = `${registry.host}/bench/${image.name}:1`;
     const samples = new Map(pullers.map((puller): [typeof puller, Sample[]] => [puller, []]));
     const failed = new Map<string, string>();
-    for (let round = 0; round < options.rounds; round++) {
+    // The first one does not count: the disk has whatever was before to do.
+    for (let round = -1; round < options.rounds; round++) {
       for (const [puller, taken] of samples) {
         if (failed.has(puller.name)) continue;
-        say(`${image.name}: round ${round + 1} of ${options.rounds}: ${puller.name}`);
+        const which = round < 0 ? "warming up" : `round ${round + 1} of ${options.rounds}`;
+        say(`${image.name}: ${which}: ${puller.name}`);
         await puller.fresh();
         await new Deno.Command("sync").output();
         try {
           const sample = timer.run(puller.command(reference));
-          taken.push(puller.ownsAll ? sample : { time: sample.time });
+          if (round >= 0) taken.push(puller.ownsAll ? sample : { time: sample.time });
         } catch (error) {
           failed.set(puller.name, (error as Error).message.trim().split("\n").at(-1)!);
         }
