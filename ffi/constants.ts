@@ -18,6 +18,9 @@ export const O_PATH = 0o10000000;
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
+/** The same bit, for faccessat2(2). */
+export const AT_EACCESS = 0x200;
+export const X_OK = 1;
 export const AT_EMPTY_PATH = 0x1000;
 export const AT_RECURSIVE = 0x8000;
 export const RESOLVE_NO_XDEV = 0x01;
@@ -84,6 +87,7 @@ export const MOUNT_ATTR_RELATIME = 0x00;
 export const MOUNT_ATTR_NOATIME = 0x10;
 export const MOUNT_ATTR_STRICTATIME = 0x20;
 export const MOUNT_ATTR_NODIRATIME = 0x80;
+export const MOUNT_ATTR_IDMAP = 0x100000;
 export const MOUNT_ATTR_NOSYMFOLLOW = 0x200000;
 export const MOUNT_ATTR_SIZE_VER0 = 32;
 
@@ -142,6 +146,7 @@ export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_SEQPACKET = 5;
 export const SOCK_CLOEXEC = O_CLOEXEC;
+export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOL_SOCKET = 1;
 export const SCM_RIGHTS = 1;
 export const MSG_DONTWAIT = 0x40;
@@ -178,6 +183,9 @@ export const TIOCGPTPEER = 0x5441;
 export const SIOCGIFFLAGS = 0x8913;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
+
+// linux/keyctl.h
+export const KEYCTL_JOIN_SESSION_KEYRING = 1;
 
 export const CLOSE_RANGE_CLOEXEC = 4;
 export const CLOCK_REALTIME = 0;

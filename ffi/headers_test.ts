@@ -11,8 +11,8 @@ const LIBC = [
   "sys/socket.h sys/stat.h sys/uio.h sys/wait.h stddef.h",
 ].join(" ").split(" ");
 const KERNEL = [
-  "linux/capability.h linux/close_range.h linux/fcntl.h linux/filter.h linux/magic.h",
-  "linux/memfd.h linux/mount.h linux/openat2.h linux/prctl.h linux/sched.h linux/seccomp.h",
+  "linux/capability.h linux/close_range.h linux/fcntl.h linux/filter.h linux/keyctl.h linux/magic.h",
+  "linux/memfd.h linux/mount.h linux/openat2.h linux/prctl.h linux/sched.h linux/sched/types.h linux/seccomp.h",
   "linux/sockios.h linux/types.h linux/wait.h stddef.h stdio.h",
 ].join(" ").split(" ");
 
@@ -113,6 +113,7 @@ const TYPES: Record<string, { type: string; kernel?: true; fields?: Record<strin
       inheritable_hi: "hi.inheritable",
     },
   },
+  sched_attr: { type: "struct sched_attr", kernel: true },
   sock_fprog: { type: "struct sock_fprog", kernel: true },
   pollfd: { type: "struct pollfd" },
   iovec: { type: "struct iovec" },

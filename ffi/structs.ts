@@ -44,6 +44,20 @@ export const cap_user_data = new Layout("cap_user_data", {
   inheritable_hi: "u32",
 });
 
+/** linux/sched/types.h, sched_setattr(2). */
+export const sched_attr = new Layout("sched_attr", {
+  size: "u32",
+  sched_policy: "u32",
+  sched_flags: "u64",
+  sched_nice: "i32",
+  sched_priority: "u32",
+  sched_runtime: "u64",
+  sched_deadline: "u64",
+  sched_period: "u64",
+  sched_util_min: "u32",
+  sched_util_max: "u32",
+});
+
 /** linux/filter.h, seccomp(2). */
 export const sock_fprog = new Layout("sock_fprog", { len: "u16", filter: "u64" });
 

@@ -115,6 +115,13 @@ const TABLE = {
   fgetxattr: [193, 10, "fd path address dec"],
   newfstatat: [262, 79, "dirfd path address AT"],
   keyctl: [250, 219, "dec path dec dec dec"],
+  accept4: [288, 242, "fd address address hex"],
+  listen: [50, 201, "fd dec"],
+  faccessat2: [439, 439, "dirfd path dec AT"],
+  sched_setattr: [314, 274, "dec address dec"],
+  sched_setaffinity: [203, 122, "dec dec address"],
+  ioprio_set: [251, 30, "dec dec hex"],
+  set_mempolicy: [238, 237, "dec address dec"],
 } as const satisfies Record<string, readonly [number, number, string]>;
 
 /** A system call that crate makes. */

@@ -28,9 +28,12 @@ test("exec of a command that is not there, or cannot be executed: 127 and 126", 
   const id = await running(box);
   const missing = await box.crate(["exec", id, "/none"]);
   assert.deepEqual([missing.code, missing.stdout], [127, ""]);
-  assert.match(missing.stderr, /^crate: \/none: not found in the container .*\n$/);
+  assert.match(missing.stderr, /^crate: \/none: no such file or directory in the container .*\n$/);
   const refused = await box.crate(["exec", id, "/etc/passwd"]);
-  assertEnded(refused, { code: 126, stderr: "crate: /etc/passwd: is not an executable file\n" });
+  assertEnded(refused, {
+    code: 126,
+    stderr: "crate: /etc/passwd: permission denied: it is not an executable file\n",
+  });
   await box.ok(["delete", "--force", id]);
 });
 
@@ -40,7 +43,7 @@ test("exec in a container that does not run, or does not exist, is an error", as
   const over = await box.crate(["exec", id, "true"]);
   assertEnded(over, {
     code: 125,
-    stderr: 'crate: container "over" is not running, it is stopped\n',
+    stderr: 'crate: container not running: "over" is stopped\n',
   });
   const none = await box.crate(["exec", "no-such", "true"]);
   assert.equal(none.code, 125);

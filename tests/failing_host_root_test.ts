@@ -38,7 +38,7 @@ function prepare(
 /** A container's exit code, when its monitor has cleared away. */
 async function codeOf({ launched }: Started): Promise<number> {
   const { code } = await waitForExit(launched);
-  trySyscall("waitid", P_PID, launched.monitor.pid, null, WEXITED, null);
+  trySyscall("waitid", P_PID, launched.monitor!.pid, null, WEXITED, null);
   return code;
 }
 

@@ -71,7 +71,7 @@ async function finish({ launched }: Started, handsOutConsole: boolean): Promise<
     return {};
   }
   const exit = await within("the container", waitForExit(launched));
-  trySyscall("waitid", P_PID, launched.monitor.pid, null, WEXITED, null);
+  trySyscall("waitid", P_PID, launched.monitor!.pid, null, WEXITED, null);
   return { exit };
 }
 

@@ -152,7 +152,7 @@ killed(
 
 /** The monitor of a running container. */
 function monitorOf(box: Sandbox, id: string): number {
-  return readState(box.root, id)!.process!.monitor.pid;
+  return readState(box.root, id)!.process!.monitor!.pid;
 }
 
 test("a detached container dies with its monitor, and the list shows it", async (box) => {

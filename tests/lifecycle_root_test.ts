@@ -83,7 +83,7 @@ test("kill of a signal that there is not, or of a container that has ended, is a
     const [words, sentence] of [
       [["kill", id, "NOPE"], /^crate: "NOPE" is not a signal: .*\n$/],
       [["kill", id, "65"], /^crate: "65" is not a signal: .*\n$/],
-      [["kill", id], new RegExp(`^crate: container "${id}" is not running, it is stopped\n$`)],
+      [["kill", id], new RegExp(`^crate: container not running: "${id}" is stopped\n$`)],
       [["kill", "no-such"], /^crate: container "no-such" does not exist: .*\n$/],
     ] as const
   ) {
@@ -146,7 +146,7 @@ test("list prints a table, ids, or JSON", async (box) => {
   await box.ok(["delete", "--force", "one", "two"]);
 });
 
-test("state prints what the runtime-spec says, and no more", async (box) => {
+test("state prints what the runtime-spec says, and the two things that runc adds", async (box) => {
   const id = await box.detached("sleep 100", ["--annotation", "org.example.key=value"]);
   const pid = await box.running(id);
   const state = {
@@ -156,8 +156,11 @@ test("state prints what the runtime-spec says, and no more", async (box) => {
     pid,
     bundle: Deno.cwd(),
     annotations: { "org.example.key": "value" },
+    rootfs: `${box.directory}/rootfs`,
+    created: (await box.state(id)).created,
   };
   assert.deepEqual(await box.state(id), state);
+  assert(Math.abs(Date.parse(String(state.created)) - Date.now()) < 60_000);
   assert.equal(Deno.readTextFileSync(`/proc/${pid}/comm`), "sleep\n");
   await box.ok(["kill", id]);
   const { pid: _, ...rest } = state;
@@ -174,7 +177,7 @@ test("a container is meant by its id or by the beginning of it, when that is one
   assert.equal(code, 125);
   assert.match(stderr, /^crate: "a" begins 3 ids: .*\n$/);
   for (const word of ["", "..", ".mount", "/", "../state/apple", "apple/"]) {
-    const { code, stderr } = await box.crate(["delete", "--force", word]);
+    const { code, stderr } = await box.crate(["delete", word]);
     assert.equal(code, 125, word);
     assert.match(stderr, /^crate: container ".*" does not exist: .*\n$/);
   }

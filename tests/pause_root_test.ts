@@ -64,7 +64,7 @@ test("top lists a container's processes as the host and as the container see the
   await box.ok(["run", "--name", "ended", "-r", box.rootfs, "true"]);
   assert.match(
     (await box.crate(["top", "ended"])).stderr,
-    /^crate: container "ended" is not running, it is stopped\n$/,
+    /^crate: container not running: "ended" is stopped\n$/,
   );
   await box.ok(["delete", "ended"]);
 });

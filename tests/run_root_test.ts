@@ -47,11 +47,17 @@ test("a command that is not there: 127 and a sentence that names it", async (box
   for (const command of ["/bin/no-such-command", "/etc/passwd/x"]) {
     const { code, stdout, stderr } = await box.crate(["run", "--rm", "-r", box.rootfs, command]);
     assert.deepEqual([code, stdout], [127, ""]);
-    assert.match(stderr, new RegExp(`^crate: ${command}: not found in the container .*\n$`));
+    assert.match(
+      stderr,
+      new RegExp(`^crate: ${command}: no such file or directory in the container .*\n$`),
+    );
   }
   const { code, stderr } = await box.crate(["run", "--rm", "-r", box.rootfs, "no-such-command"]);
   assert.equal(code, 127);
-  assert.match(stderr, /^crate: no-such-command: not found in the container's PATH .*\n$/);
+  assert.match(
+    stderr,
+    /^crate: no-such-command: executable file not found in \$PATH of the container\n$/,
+  );
 });
 
 test("a file that cannot be executed: 126 and a sentence that names it", async (box) => {
@@ -59,7 +65,7 @@ test("a file that cannot be executed: 126 and a sentence that names it", async (
   for (const command of ["/bin/data", "data", "/etc"]) {
     const { code, stdout, stderr } = await box.crate(["run", "--rm", "-r", box.rootfs, command]);
     assert.deepEqual([code, stdout], [126, ""]);
-    assert.equal(stderr, `crate: ${command}: is not an executable file\n`);
+    assert.equal(stderr, `crate: ${command}: permission denied: it is not an executable file\n`);
   }
   Deno.chmodSync(`${box.rootfs}/bin/data`, 0o755);
   const { code, stderr } = await box.crate(["run", "--rm", "-r", box.rootfs, "data"]);

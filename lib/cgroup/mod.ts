@@ -13,6 +13,7 @@ export { type CgroupJoin, type CgroupLocation, joinFiles, locateCgroup } from ".
 export { type CgroupEnable, type CgroupPlan, planCgroup, type PlanOptions } from "./plan.ts";
 export type { CgroupWrite } from "./write.ts";
 export { createCgroup, type CreateOptions } from "./create.ts";
+export { updateCgroup } from "./update.ts";
 export { removeCgroup, type RemoveOptions } from "./remove.ts";
 export { cgroupProcesses } from "./processes.ts";
 export { killAll } from "./kill.ts";

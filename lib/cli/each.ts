@@ -4,19 +4,22 @@ import { log } from "./log.ts";
 
 /**
  * Does something with each container that was named, prints the word when it is done, and goes on
- * after one that fails, as docker does.
+ * after one that fails, as docker does. For an engine's containers nothing is printed, as runc.
  *
  * @returns the exit code: the last failure's.
  */
 export async function forEachContainer(
+  root: string,
   words: readonly string[],
-  act: (word: string) => Promise<void>,
+  act: (id: string) => Promise<void>,
 ): Promise<number> {
   let code = 0;
   for (const word of words) {
     try {
-      await act(word);
-      console.log(word);
+      const id = findId(root, word);
+      const isEngines = readState(root, id)?.record.engine === true;
+      await act(id);
+      if (!isEngines) console.log(word);
     } catch (error) {
       if (!(error instanceof CrateError)) throw error;
       log("error", error.message);

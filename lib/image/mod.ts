@@ -1,5 +1,6 @@
 // Images: what they are called, where they come from, the store they are kept in. What only a command of
 // images needs: nothing of this loads for a container without one.
+export { copyTree } from "./pack/mod.ts";
 export {
   familiarReference,
   formatPlatform,

@@ -1,7 +1,8 @@
 import { close, randomHex } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type RunOptions, type Spec, validateId, validateSpec } from "../spec/mod.ts";
-import { prepareContainer, startContainer, waitForExit } from "./container.ts";
+import { prepareContainer, startContainer } from "./container.ts";
+import { waitForExit } from "./ended.ts";
 import { killContainer } from "./operations.ts";
 import { hostView, makeSpec } from "./options.ts";
 import { makePipe, readStream, writeStream } from "./pipe.ts";

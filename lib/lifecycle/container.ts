@@ -1,16 +1,4 @@
-import {
-  close,
-  EAGAIN,
-  EINTR,
-  MSG_DONTWAIT,
-  P_PID,
-  POLLIN,
-  siginfo,
-  SyscallError,
-  trySyscall,
-  WEXITED,
-  WNOHANG,
-} from "../../ffi/mod.ts";
+import { close, SyscallError } from "../../ffi/mod.ts";
 import {
   type CgroupPlan,
   createCgroup,
@@ -22,12 +10,12 @@ import { CrateError } from "../errors.ts";
 import { requireSupported, type Spec } from "../spec/mod.ts";
 import { gatherFacts } from "./facts.ts";
 import { filterOf } from "./options.ts";
-import { untilReady } from "./ready.ts";
 import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
+import { equip } from "./equip.ts";
+import { reapEnded } from "./ended.ts";
+import { early } from "./stages.ts";
 import { claim, type Lock, ownDirectory, recordProcess } from "./claim.ts";
 import {
-  decodeExit,
-  type Exit,
   mountPoint,
   prepareRoot,
   removeDirectory,
@@ -37,7 +25,7 @@ import {
   unique,
 } from "./state.ts";
 import { formatTime } from "./time.ts";
-import { CGROUP, compileContainer, type MonitorOptions, SIGINFO_SIZE } from "./program/mod.ts";
+import { CGROUP, compileContainer, type CompileInput, type MonitorOptions } from "./program/mod.ts";
 import type { Program } from "../../ffi/mod.ts";
 
 /** What a container is started from. */
@@ -92,18 +80,24 @@ function defaultGroup({ id, remove }: StartOptions): string {
   return `/crate/${remove ? `${id}.${unique()}` : id}`;
 }
 
+/** What of a program's input does not come from the config. */
+export type ProgramOptions = Pick<CompileInput, "parent" | "noPivot" | "preserved" | "keyring">;
+
 /**
- * Compiles a container's config for this host. Makes nothing.
+ * Compiles a config for this host. Makes nothing.
  *
+ * @param group the control group's path, when the config has none.
  * @throws {CrateError} for a config that this version or this host cannot carry out.
  */
-export async function prepareContainer(options: StartOptions): Promise<Prepared> {
-  const { spec, root } = options;
+export async function compileSpec(
+  { root, spec }: { readonly root: string; readonly spec: Spec },
+  group: string,
+  optionsFor: (cgroup: CgroupPlan) => ProgramOptions,
+): Promise<{ program: Program; cgroup: CgroupPlan }> {
   requireSupported(spec);
   const layout = detectLayout();
   const { linux } = spec;
-  const path = linux?.cgroupsPath ?? defaultGroup(options);
-  const cgroup = planCgroup(layout, path, linux?.resources ?? {});
+  const cgroup = planCgroup(layout, linux?.cgroupsPath || group, linux?.resources ?? {});
   const seccomp = linux?.seccomp && await filterOf(linux.seccomp);
   const program = compileContainer({
     spec,
@@ -111,12 +105,32 @@ export async function prepareContainer(options: StartOptions): Promise<Prepared>
     attachPoint: mountPoint(root),
     cgroup: {
       files: cgroup.join,
+      path: cgroup.path,
       descriptor: cgroup.joinDirectory === undefined ? undefined : CGROUP,
     },
     seccomp,
-    monitor: monitorOptions(options, cgroup),
+    ...optionsFor(cgroup),
   });
-  return { options, program, cgroup };
+  return { program, cgroup };
+}
+
+/**
+ * Compiles a container's config for this host. Makes nothing.
+ *
+ * @throws {CrateError} for a config that this version or this host cannot carry out.
+ */
+export async function prepareContainer(options: StartOptions): Promise<Prepared> {
+  const compiled = await compileSpec(
+    options,
+    defaultGroup(options),
+    (cgroup) => ({ parent: monitorOptions(options, cgroup), keyring: keyringOf(options.id) }),
+  );
+  return { options, ...compiled };
+}
+
+/** runc's name for it. */
+export function keyringOf(id: string): string {
+  return `_ses.${id}`;
 }
 
 /**
@@ -153,19 +167,21 @@ export async function startContainer(
       cgroup,
       (extra) => launch(program, { name: "crate-monitor", stdio: options.stdio, extra, directory }),
     );
-    recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });
+    const { init } = launched;
+    equip(spec, init);
+    recordProcess(lock, root, id, { init, monitor: launched.monitor });
     beforeStart?.(launched);
-    launched.go();
+    await launched.go(early({ id, spec, bundle, directory }, init));
     return { id, launched };
   } catch (error) {
-    launched?.abandon();
+    await launched?.abandon();
     await giveUp(lock, grouped ? cgroup.directories : []);
     throw error;
   }
 }
 
 /** Removes what a failed start has made; what cannot be removed keeps its record, for `delete`. */
-async function giveUp(lock: Lock, groups: readonly string[]): Promise<void> {
+export async function giveUp(lock: Lock, groups: readonly string[]): Promise<void> {
   try {
     await removeCgroup(groups);
     // The monitor may have given the name away already, and another container may have it now.
@@ -187,33 +203,5 @@ export function withGroup<T>(
     return use([fd]);
   } finally {
     close(fd);
-  }
-}
-
-// Monitors of this process's containers that have told the end and may still be clearing away.
-const ending = new Set<number>();
-
-function reapEnded(): void {
-  const info = new Uint8Array(128);
-  for (const pid of ending) {
-    info.fill(0);
-    const result = trySyscall("waitid", P_PID, pid, info, WEXITED | WNOHANG, null);
-    // Zero and no pid: it is still at it. waitid(2)
-    if (result < 0 || siginfo.get(info, "si_pid") === pid) ending.delete(pid);
-  }
-}
-
-/** Waits for a started container's end. */
-export async function waitForExit({ control, monitor }: Launched): Promise<Exit> {
-  const info = new Uint8Array(SIGINFO_SIZE);
-  for (;;) {
-    const got = trySyscall("recvfrom", control, info, SIGINFO_SIZE, MSG_DONTWAIT, null, 0);
-    if (got === -EAGAIN) await untilReady(control, POLLIN);
-    else if (got !== -EINTR) {
-      close(control);
-      reapEnded();
-      ending.add(monitor.pid);
-      return got < SIGINFO_SIZE ? { code: 137, signal: 9 } : decodeExit(info);
-    }
   }
 }

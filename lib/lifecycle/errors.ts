@@ -14,12 +14,14 @@ export function startError(label: string, errno: number): CrateError {
   }
   const command = label.slice(EXECUTE.length);
   if (errno === ENOENT || errno === ENOTDIR) {
-    const where = command.includes("/") ? "in the container" : "in the container's PATH";
-    return new CrateError(
-      "COMMAND_NOT_FOUND",
-      `${command}: not found ${where} (nor, if it is a script, its interpreter)`,
-    );
+    // In the words that podman and docker look for, to exit as a shell would.
+    const missing = command.includes("/")
+      ? "no such file or directory in the container (nor, if it is a script, its interpreter)"
+      : "executable file not found in $PATH of the container";
+    return new CrateError("COMMAND_NOT_FOUND", `${command}: ${missing}`);
   }
-  const why = errno === EACCES ? "is not an executable file" : `cannot be executed: ${code}`;
+  const why = errno === EACCES
+    ? "permission denied: it is not an executable file"
+    : `cannot be executed: ${code}`;
   return new CrateError("COMMAND_NOT_EXECUTABLE", `${command}: ${why}`);
 }

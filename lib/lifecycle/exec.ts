@@ -1,14 +1,19 @@
-import { close } from "../../ffi/mod.ts";
-import { detectLayout, joinFiles, locateCgroup } from "../cgroup/mod.ts";
+import { close, exists, MFD_CLOEXEC, syscall, trySyscall, writeAll } from "../../ffi/mod.ts";
+import { type CgroupJoin, detectLayout, joinFiles, locateCgroup } from "../cgroup/mod.ts";
 import { lastCapability } from "../security/mod.ts";
-import type { Process, Spec } from "../spec/mod.ts";
+import type { Hook, Process, Spec } from "../spec/mod.ts";
 import { CrateError } from "../errors.ts";
 import { withGroup } from "./container.ts";
+import { connectConsole, FIRST_PRESERVED, requireConsole } from "./create.ts";
+import { waitForExit } from "./ended.ts";
+import { equipProcess } from "./equip.ts";
 import { openInit } from "./operations.ts";
 import { filterOf } from "./options.ts";
 import { isPaused } from "./pause.ts";
-import { compileExec, EXEC_PIDFD, namespaceFlag } from "./program/mod.ts";
-import { launch, type Launched, type Stdio } from "./start.ts";
+import { openProcess } from "./process_id.ts";
+import { compileExec, EXEC_PIDFD, hasUserNamespace, namespaceFlag } from "./program/mod.ts";
+import { launch, type Launched, nullStdio, type Stdio } from "./start.ts";
+import type { ContainerState } from "./state.ts";
 
 /** Another process for a running container. */
 export interface ExecOptions {
@@ -19,9 +24,19 @@ export interface ExecOptions {
   readonly detached: boolean;
   readonly stdio: Stdio;
   /** Called right before the program may start. */
-  readonly beforeStart?: () => void;
+  readonly beforeStart?: (launched: Launched) => void;
   /** Without the container's seccomp filter. */
   readonly unfiltered?: boolean;
+  /** Its parent is whoever called crate, which stays no longer than until the program runs. */
+  readonly engine?: boolean;
+  /** A path on which somebody waits for the console's descriptor; for an engine's process only. */
+  readonly consoleSocket?: string;
+  /** How many of the caller's descriptors from 3 on it gets. */
+  readonly preserveFds?: number;
+  /** Into a paused container, too: it runs when that goes on. */
+  readonly ignorePaused?: boolean;
+  /** The group below the container's that it joins, `/sub`; absent: the init's. */
+  readonly cgroup?: string;
 }
 
 /** The container's root as the host reaches it. */
@@ -37,50 +52,138 @@ export interface ContainerRoot {
  *   as {@linkcode startContainer}.
  */
 export async function execInContainer(options: ExecOptions): Promise<Launched> {
-  const { root, id, detached, stdio } = options;
+  const { root, id } = options;
   const { pidfd, state } = openInit(root, id);
   try {
-    if (isPaused(state)) {
+    if (!options.ignorePaused && isPaused(state)) {
       throw new CrateError(
         "STATE",
         `container "${id}" is paused: crate resume ${id} lets it go on`,
       );
     }
-    const { spec, cgroupsPath } = state.record;
-    const pid = state.process!.init.pid;
-    const process = options.process(spec, { path: `/proc/${pid}/root` });
-    const group = cgroupsPath === undefined
-      ? { join: [] }
-      : joinFiles(locateCgroup(detectLayout(), cgroupsPath), pid);
-    const profile = options.unfiltered ? undefined : spec.linux?.seccomp;
-    const program = compileExec({
-      process,
-      namespaces: (spec.linux?.namespaces ?? []).reduce((all, ns) => all | namespaceFlag(ns), 0) >>>
-        0,
-      cgroup: {
-        files: group.join,
-        descriptor: group.joinDirectory === undefined ? undefined : EXEC_PIDFD + 1,
-      },
-      seccomp: profile && await filterOf(profile),
-      lastCapability: lastCapability(),
-      detached,
-    });
-    const launched = withGroup(group, (fds) =>
+    return await execInState(state, pidfd, options);
+  } finally {
+    close(pidfd);
+  }
+}
+
+/** The group that a process joins. @throws {CrateError} `INVALID` when it is not there. */
+function groupOf(
+  { record, process }: ContainerState,
+  below: string | undefined,
+): Omit<CgroupJoin, "join"> & { readonly join: readonly string[] } {
+  const { cgroupsPath } = record;
+  if (cgroupsPath === undefined) return { join: [] };
+  if (below === undefined || below === "" || below === "/") {
+    return joinFiles(locateCgroup(detectLayout(), cgroupsPath), process!.init.pid);
+  }
+  const location = locateCgroup(detectLayout(), `${cgroupsPath}/${below}`);
+  const missing = location.directories.find((directory) => !exists(directory));
+  if (missing === undefined) return joinFiles(location);
+  throw new CrateError("INVALID", `--cgroup ${below}: there is no group ${missing}`);
+}
+
+async function execInState(
+  state: ContainerState,
+  pidfd: number,
+  options: Omit<ExecOptions, "id">,
+): Promise<Launched> {
+  const { root, detached, stdio, engine = false, consoleSocket, preserveFds = 0 } = options;
+  const { spec } = state.record;
+  const { pid } = state.process!.init;
+  const process = options.process(spec, { path: `/proc/${pid}/root` });
+  if (engine) requireConsole(process.terminal ?? false, consoleSocket);
+  const group = groupOf(state, options.cgroup);
+  const profile = options.unfiltered ? undefined : spec.linux?.seccomp;
+  // From 5 on: the init's pidfd, the v2 group where there is one, the console's socket, what is handed on.
+  let next = EXEC_PIDFD + 1;
+  const descriptor = group.joinDirectory === undefined ? undefined : next++;
+  const console = consoleSocket === undefined ? undefined : next++;
+  const program = compileExec({
+    process,
+    spec,
+    namespaces: namespacesOf(spec),
+    cgroup: { files: group.join, descriptor },
+    seccomp: profile && await filterOf(profile),
+    lastCapability: lastCapability(),
+    detached,
+    ...engine && { engine: { ...console !== undefined && { console } } },
+    preserved: { first: next, count: preserveFds },
+  });
+  const socket = consoleSocket === undefined ? undefined : connectConsole(consoleSocket);
+  let launched: Launched;
+  try {
+    launched = withGroup(group, (fds) =>
       launch(program, {
         name: "crate-exec",
         stdio,
-        extra: [pidfd, ...fds],
+        extra: [
+          pidfd,
+          ...fds,
+          ...socket === undefined ? [] : [socket],
+          ...Array.from({ length: preserveFds }, (_, i) => FIRST_PRESERVED + i),
+        ],
         directory: root,
+        released: engine,
       }));
-    try {
-      options.beforeStart?.();
-      launched.go();
-    } catch (error) {
-      launched.abandon();
-      throw error;
-    }
-    return launched;
   } finally {
-    close(pidfd);
+    if (socket !== undefined) close(socket);
+  }
+  try {
+    if (hasUserNamespace(spec)) equipProcess(process, launched.init.pid);
+    options.beforeStart?.(launched);
+    await launched.go();
+  } catch (error) {
+    await launched.abandon();
+    throw error;
+  }
+  return launched;
+}
+
+function namespacesOf({ linux }: Spec): number {
+  return (linux?.namespaces ?? []).reduce((all, ns) => all | namespaceFlag(ns), 0) >>> 0;
+}
+
+/**
+ * Runs a startContainer hook: a program of the container's, with the rights that the container has.
+ *
+ * @throws {CrateError}
+ */
+export async function runInside(
+  state: ContainerState,
+  root: string,
+  { path, args, env, timeout }: Hook,
+  input: string,
+): Promise<void> {
+  const pidfd = openProcess(state.process!.init);
+  if (pidfd === undefined) throw new CrateError("START", "the container's init has ended");
+  const stdin = syscall("memfd_create", "state", MFD_CLOEXEC);
+  const none = nullStdio();
+  try {
+    writeAll(stdin, input);
+    syscall("lseek", stdin, 0, 0);
+    const launched = await execInState(state, pidfd, {
+      root,
+      detached: false,
+      stdio: [stdin, none, none],
+      process: ({ process }) => ({
+        ...process!,
+        terminal: false,
+        args: [path, ...args?.slice(1) ?? []],
+        env: env ?? [],
+        cwd: "/",
+      }),
+    });
+    let late = false;
+    const timer = timeout === undefined ? undefined : setTimeout(() => {
+      late = true;
+      trySyscall("shutdown", launched.control, 2);
+    }, Math.min(timeout * 1000, 2 ** 31 - 1));
+    const { code } = await waitForExit(launched);
+    clearTimeout(timer);
+    if (late) throw new CrateError("START", `did not end within its timeout of ${timeout} s`);
+    if (code !== 0) throw new CrateError("START", `exited with ${code}`);
+  } finally {
+    for (const fd of [stdin, none, pidfd]) close(fd);
   }
 }

@@ -5,6 +5,7 @@ import {
   ENOTDIR,
   FSCONFIG_SET_STRING,
   FSOPEN_CLOEXEC,
+  readText,
   S_IFCHR,
   S_IFDIR,
   S_IFMT,
@@ -17,7 +18,13 @@ import type { CgroupLayout } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { lastCapability } from "../security/mod.ts";
 import type { Spec } from "../spec/mod.ts";
-import { type CgroupHierarchy, type HostFacts, isBind, needsLayers } from "./program/mod.ts";
+import {
+  type CgroupHierarchy,
+  hasUserNamespace,
+  type HostFacts,
+  isBind,
+  needsLayers,
+} from "./program/mod.ts";
 
 function statx(path: string): Uint8Array | undefined {
   const buffer = new Uint8Array(256);
@@ -57,11 +64,14 @@ function hierarchies(layout: CgroupLayout): CgroupHierarchy[] {
   const found: CgroupHierarchy[] = [...byMount].map(([mount, controllers]) => ({
     name: mount.slice(mount.lastIndexOf("/") + 1),
     type: "cgroup",
+    mount,
     options: controllers.flatMap((controller): [string, string?][] =>
       controller.startsWith("name=") ? [["none"], ["name", controller.slice(5)]] : [[controller]]
     ),
   }));
-  if (layout.v2) found.push({ name: "unified", type: "cgroup2", options: [] });
+  if (layout.v2) {
+    found.push({ name: "unified", type: "cgroup2", options: [], mount: layout.v2.mount });
+  }
   return found;
 }
 
@@ -76,6 +86,27 @@ function appendsLayers(): boolean {
   const result = trySyscall("fsconfig", context, FSCONFIG_SET_STRING, "lowerdir+", missing, 0);
   close(context);
   return result === -ENOENT;
+}
+
+/** All ids of the machine are ids here. user_namespaces(7) */
+function isInitialUserNamespace(): boolean {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"));
+}
+
+/** Refuses labels of security modules that this host does not run. @throws {CrateError} `UNSUPPORTED` */
+function requireModules({ process }: Spec): void {
+  if (!process?.apparmorProfile) return;
+  let enabled = "";
+  try {
+    enabled = readText("/sys/module/apparmor/parameters/enabled");
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+  }
+  if (enabled.startsWith("Y")) return;
+  throw new CrateError(
+    "UNSUPPORTED",
+    `process.apparmorProfile is "${process.apparmorProfile}", and this host has no AppArmor`,
+  );
 }
 
 /**
@@ -103,11 +134,13 @@ export function gatherFacts(spec: Spec, layout: CgroupLayout): HostFacts {
     throw new CrateError("INVALID", `the root filesystem ${root} ${wrong}`);
   }
   if (spec.linux?.maskedPaths?.length) checkNull();
+  requireModules(spec);
   const wantsCgroups = (spec.mounts ?? []).some(({ type }) => type === "cgroup");
   return {
     sourceKinds,
     cgroupHierarchies: wantsCgroups ? hierarchies(layout) : [],
     lastCapability: lastCapability(),
+    ...(hasUserNamespace(spec) || !isInitialUserNamespace() ? { bindsDevices: true } : {}),
     ...(needsLayers(spec.mounts ?? []) ? { overlayAppends: appendsLayers() } : {}),
   };
 }

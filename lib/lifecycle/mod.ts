@@ -10,8 +10,15 @@ export {
   startContainer,
   type Started,
   type StartOptions,
-  waitForExit,
 } from "./container.ts";
+export {
+  createContainer,
+  type CreateOptions,
+  FIRST_PRESERVED,
+  requireConsole,
+  writePidFile,
+} from "./create.ts";
+export { waitForExit } from "./ended.ts";
 export { type ContainerRoot, execInContainer, type ExecOptions } from "./exec.ts";
 export {
   type Foreground,
@@ -26,6 +33,8 @@ export { type LogFrame, readFrames, tailFrames } from "./logs.ts";
 export {
   collectGarbage,
   deleteContainer,
+  type DeleteOptions,
+  killAllOf,
   killContainer,
   listContainers,
   ociState,
@@ -36,9 +45,12 @@ export {
 export { INIT_ANNOTATION } from "./program/mod.ts";
 export { isPaused, pauseContainer, resumeContainer, shownStatus, whilePaused } from "./pause.ts";
 export { startAgain } from "./restart.ts";
+export { startCreated } from "./start_created.ts";
 export { type ContainerStats, containerStats } from "./stats.ts";
 export { openRootfs, type OverlayDirectories, overlayOf } from "./rootfs.ts";
-export { containerProcesses, type ContainerProcessInfo } from "./top.ts";
+export { ociFeatures } from "./features.ts";
+export { updateContainer } from "./update.ts";
+export { containerPids, containerProcesses, type ContainerProcessInfo } from "./top.ts";
 export { parseSignal, signalName } from "./signals.ts";
 export { type Launched, nullStdio, type Stdio } from "./start.ts";
 export {

@@ -1,5 +1,5 @@
 import { close, ESRCH, exists, SIGKILL, SyscallError, trySyscall } from "../../ffi/mod.ts";
-import { detectLayout, locateCgroup, removeCgroup } from "../cgroup/mod.ts";
+import { detectLayout, killAll, locateCgroup, removeCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { letEnd, shownStatus } from "./pause.ts";
 import { isAlive, openProcess, type ProcessId } from "./process_id.ts";
@@ -16,11 +16,12 @@ import {
   readState,
   removeDirectory,
   statePaths,
+  type Status,
 } from "./state.ts";
 import { waitForEnd } from "./wait.ts";
 
 /** How long an end by SIGKILL, and the clearing after it, may take. */
-const PATIENCE = 10_000;
+export const PATIENCE = 10_000;
 /** How long another crate may take to make a container, or to let go of it when it was killed. */
 const MAKING_PATIENCE = 2_000;
 const DEFAULT_STOP_SIGNAL = "SIGTERM";
@@ -35,17 +36,21 @@ function existing(root: string, id: string): ContainerState {
 }
 
 function notRunning(id: string, { status }: ContainerState): CrateError {
-  return new CrateError("STATE", `container "${id}" is not running, it is ${status}`);
+  // containerd looks for these words, to know an end from a failure.
+  return new CrateError("STATE", `container not running: "${id}" is ${status}`);
 }
 
 /** A running container's init, as a pidfd. @throws {CrateError} `STATE` when it is not running. */
 export function openInit(root: string, id: string): { pidfd: number; state: ContainerState } {
   const state = existing(root, id);
-  const pidfd = state.process && state.status === "running"
-    ? openProcess(state.process.init)
-    : undefined;
+  const pidfd = state.process && isLive(state.status) ? openProcess(state.process.init) : undefined;
   if (pidfd === undefined) throw notRunning(id, { ...state, status: "stopped" });
   return { pidfd, state };
+}
+
+/** Whether it has a process. */
+function isLive(status: Status): boolean {
+  return status === "running" || status === "created";
 }
 
 function send(pidfd: number, signal: number): boolean {
@@ -69,6 +74,23 @@ export function killContainer(root: string, id: string, signal: number): void {
   }
 }
 
+/**
+ * Sends a signal to every process of a container, whatever its first one has come to.
+ *
+ * @throws {CrateError} `NOT_FOUND`; `UNSUPPORTED` for a container without a cgroup of its own.
+ */
+export function killAllOf(root: string, id: string, signal: number): void {
+  const { record } = existing(root, id);
+  if (record.cgroupsPath === undefined) {
+    throw new CrateError(
+      "UNSUPPORTED",
+      `container "${id}" has no cgroup of its own to find all by`,
+    );
+  }
+  killAll(locateCgroup(detectLayout(), record.cgroupsPath), signal);
+  if (signal === SIGKILL) letEnd(record);
+}
+
 /** How to stop a container; what is left out is as the container was started with. */
 export interface StopOptions {
   readonly signal?: string;
@@ -86,7 +108,7 @@ export async function stopContainer(root: string, id: string, o: StopOptions = {
   const { record, process } = state;
   const signal = parseSignal(o.signal ?? record.stopSignal ?? DEFAULT_STOP_SIGNAL);
   const timeout = o.timeout ?? record.stopTimeout ?? DEFAULT_STOP_TIMEOUT;
-  if (state.status !== "running" || process === undefined) return;
+  if (!isLive(state.status) || process === undefined) return;
   const pidfd = openProcess(process.init);
   if (pidfd === undefined) return;
   try {
@@ -104,7 +126,8 @@ export async function stopContainer(root: string, id: string, o: StopOptions = {
 }
 
 /** Until the monitor has recorded the end and cleared away. */
-async function waitForMonitor(monitor: ProcessId): Promise<void> {
+async function waitForMonitor(monitor: ProcessId | undefined): Promise<void> {
+  if (monitor === undefined) return;
   const pidfd = openProcess(monitor);
   if (pidfd === undefined) return;
   try {
@@ -123,7 +146,7 @@ async function waitForMonitor(monitor: ProcessId): Promise<void> {
 export async function waitForContainer(root: string, id: string): Promise<number> {
   const state = existing(root, id);
   const { process } = state;
-  if (process !== undefined && state.status === "running") {
+  if (process !== undefined && isLive(state.status)) {
     const pidfd = openProcess(process.init);
     if (pidfd !== undefined) {
       try {
@@ -146,16 +169,29 @@ async function removeGroups({ cgroupsPath }: ContainerRecord): Promise<void> {
   await removeCgroup(locateCgroup(detectLayout(), cgroupsPath).directories);
 }
 
+/** How to delete a container. */
+export interface DeleteOptions {
+  /** Kill it first when it runs. */
+  readonly force?: boolean;
+  /** Told what a poststop hook that fails says, which changes nothing. */
+  readonly warn?: (message: string) => void;
+}
+
 /**
  * Deletes a container, and with `force` kills it first.
  *
  * @throws {CrateError} `NOT_FOUND`; `STATE` when it runs, or is being made, and `force` is not given.
  */
-export async function deleteContainer(root: string, id: string, force = false): Promise<void> {
+export async function deleteContainer(
+  root: string,
+  id: string,
+  { force = false, warn = () => {} }: DeleteOptions = {},
+): Promise<void> {
   if (existing(root, id).status === "creating") {
     if (await clearUnfinished(root, id, force ? MAKING_PATIENCE : 0)) return;
   }
-  const { record, process, status } = existing(root, id);
+  const state = existing(root, id);
+  const { record, process, status } = state;
   if (status === "creating") {
     throw new CrateError("STATE", `container "${id}" is being made by another crate right now`);
   }
@@ -185,12 +221,36 @@ export async function deleteContainer(root: string, id: string, force = false): 
   const { directory } = statePaths(root, id);
   using lock = await lockWithin(directory, MAKING_PATIENCE);
   if (lock !== undefined && readState(root, id)?.record.created === record.created) {
+    await runPoststop(state, directory, warn);
     removeDirectory(directory);
   }
 }
 
+/** runtime.md, "Lifecycle": one that fails changes nothing. */
+async function runPoststop(
+  { record }: ContainerState,
+  directory: string,
+  warn: (message: string) => void,
+): Promise<void> {
+  const hooks = record.spec.hooks?.poststop;
+  if (!hooks?.length) return;
+  const { hookState, runHooks } = await import("./hooks.ts");
+  const container = { ...record, directory };
+  for (const hook of hooks) {
+    try {
+      await runHooks([hook], "poststop", container, hookState(container, "stopped"));
+    } catch (error) {
+      if (!(error instanceof CrateError)) throw error;
+      warn(error.message);
+    }
+  }
+}
+
 /** Takes a container's lock; undefined when there is no such directory, or when it stays held. */
-async function lockWithin(directory: string, milliseconds: number): Promise<Lock | undefined> {
+export async function lockWithin(
+  directory: string,
+  milliseconds: number,
+): Promise<Lock | undefined> {
   for (const end = performance.now() + milliseconds;;) {
     const lock = tryLock(directory);
     if (lock !== undefined || !exists(directory) || performance.now() >= end) return lock;
@@ -242,8 +302,8 @@ export async function collectGarbage(root: string): Promise<void> {
       if (state === undefined || state.status === "creating") await clearUnfinished(root, id);
       else if (
         state.record.remove && state.status === "stopped" &&
-        !(state.process && isAlive(state.process.monitor))
-      ) await deleteContainer(root, id, true);
+        !(state.process?.monitor && isAlive(state.process.monitor))
+      ) await deleteContainer(root, id, { force: true });
     });
   }
 }
@@ -273,8 +333,10 @@ export function ociState(state: ContainerState): Record<string, unknown> {
     ociVersion: record.spec.ociVersion,
     id: record.id,
     status: shownStatus(state),
-    ...(status === "running" && process ? { pid: process.init.pid } : {}),
+    ...(isLive(status) && process ? { pid: process.init.pid } : {}),
     bundle: record.bundle,
+    rootfs: record.spec.root?.path ?? "",
+    created: record.created,
     ...(record.spec.annotations ? { annotations: record.spec.annotations } : {}),
   };
 }

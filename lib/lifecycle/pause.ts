@@ -21,13 +21,15 @@ function running(root: string, id: string): ContainerState {
   if (state === undefined) {
     throw new CrateError("NOT_FOUND", `container "${id}" does not exist: crate list shows them`);
   }
-  if (state.status === "running") return state;
-  throw new CrateError("STATE", `container "${id}" is not running, it is ${state.status}`);
+  if (state.status === "running" || state.status === "created") return state;
+  throw new CrateError("STATE", `container not running: "${id}" is ${state.status}`);
 }
 
 /** Whether all of a container's processes stand still. */
 export function isPaused({ record, status }: ContainerState): boolean {
-  if (status !== "running" || record.cgroupsPath === undefined) return false;
+  if (status !== "running" && status !== "created" || record.cgroupsPath === undefined) {
+    return false;
+  }
   try {
     return isFrozen(locationOf(record));
   } catch (error) {

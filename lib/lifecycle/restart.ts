@@ -57,9 +57,9 @@ export async function startAgain(root: string, id: string): Promise<void> {
     );
     if (!record.detached) replaceRecord(lock, root, { ...record, detached: true });
     recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });
-    launched.go();
+    await launched.go();
   } catch (error) {
-    launched?.abandon();
+    await launched?.abandon();
     if (grouped) await removeCgroup(cgroup.directories).catch(() => {});
     if (kept) move(before, `${directory}/exit`);
     throw error;
@@ -75,7 +75,10 @@ function requireEnded({ record: { id }, status, process }: ContainerState): void
       `container "${id}" is ${status}: only one that has ended can be started`,
     );
   }
-  for (const end = performance.now() + 10_000; process !== undefined && isAlive(process.monitor);) {
+  for (
+    const end = performance.now() + 10_000;
+    process?.monitor !== undefined && isAlive(process.monitor);
+  ) {
     if (performance.now() > end) {
       throw new CrateError(
         "STATE",

@@ -33,24 +33,33 @@ import { CrateError } from "../errors.ts";
 import { startError } from "./errors.ts";
 import { identify, openProcess, type ProcessId } from "./process_id.ts";
 import { RECORD_SIZE } from "./program/mod.ts";
+import { waitForEnd } from "./wait.ts";
 
 /** The three descriptors that the user's program starts with. */
 export type Stdio = readonly [stdin: number, stdout: number, stderr: number];
 
-/** A program on its way: its monitor runs, its init waits for "go on". */
+/** What the starter does while the init waits for it. */
+export type AtStage = (stage: number, next: () => number) => Promise<void>;
+
+/** A program on its way: its init waits for "go on". */
 export interface Launched {
   readonly init: ProcessId;
-  readonly monitor: ProcessId;
+  /** Absent: the init's parent is an engine. */
+  readonly monitor?: ProcessId;
   /** Our end of the control socket. */
   readonly control: number;
   /**
-   * Lets the init go on, and returns when it has executed the user's program.
+   * Lets the init go on, and returns when it has executed the user's program, or is created.
    *
+   * @param atStage called when the init waits in the middle, with the stage, and what reads the numbers
+   *   that follow it.
    * @throws {CrateError} naming the step that failed.
    */
-  go(): void;
-  /** Gives it up: without a starter the container ends. Returns when its monitor has cleared away. */
-  abandon(): void;
+  go(atStage?: AtStage): Promise<void>;
+  /** The last stage that the init has told. */
+  state(): number | undefined;
+  /** Gives it up: without a starter the container ends. Returns when it has been cleared away. */
+  abandon(): Promise<void>;
 }
 
 /** What `launch` needs beside the program. */
@@ -61,6 +70,8 @@ export interface LaunchOptions {
   readonly extra?: readonly number[];
   /** Where an unlinked file may stand. */
   readonly directory: string;
+  /** The first process only clones the init, and ends. */
+  readonly released?: boolean;
 }
 
 const END = Symbol("end of the report");
@@ -98,33 +109,66 @@ export function launch(program: Program, options: LaunchOptions): Launched {
   }
 
   let reporting = true;
+  const { released = false } = options;
   const next = () => readRecord(report, program);
-  const abandon = () => {
+  let init: ProcessId | undefined;
+  let reached: number | undefined;
+  const abandon = async () => {
     close(control);
     if (reporting) close(report);
-    reap(monitorPid);
+    reporting = false;
+    if (!released) reap(monitorPid);
+    else if (init !== undefined) await end(init);
   };
   try {
     const pid = reports(report, monitorPid) ? next() : END;
     if (pid === END) throw monitorKilled();
-    const init = identify(pid) ?? { pid, startTime: 0 };
-    const monitor = identify(monitorPid) ?? { pid: monitorPid, startTime: 0 };
-    const go = () => {
+    // Its child by now is the engine's.
+    if (released) reap(monitorPid);
+    const own: ProcessId = identify(pid) ?? { pid, startTime: 0 };
+    init = own;
+    const monitor = released
+      ? undefined
+      : identify(monitorPid) ?? { pid: monitorPid, startTime: 0 };
+    const send = () => {
       const sent = trySyscall("sendto", control, new Uint8Array([1]), 1, MSG_NOSIGNAL, null, 0);
       // A monitor or init that is gone tells why in the report.
       if (sent < 0 && sent !== -EPIPE && sent !== -ECONNRESET) {
         throw new SyscallError("sendto", -sent);
       }
-      while (next() !== END);
+    };
+    const numbers = () => {
+      const number = next();
+      if (number === END) throw monitorKilled();
+      return number;
+    };
+    const go = async (atStage?: AtStage) => {
+      send();
+      for (let stage = next(); stage !== END; stage = next()) {
+        reached = stage;
+        await atStage?.(stage, numbers);
+        send();
+      }
       close(report);
       reporting = false;
-      if (hasEnded(monitorPid)) killSurvivor(init);
+      if (!released && hasEnded(monitorPid)) killSurvivor(own);
     };
-    return { init, monitor, control, go, abandon };
+    return { init, monitor, control, go, state: () => reached, abandon };
   } catch (error) {
-    abandon();
+    close(control);
+    close(report);
+    reap(monitorPid);
     throw error;
   }
+}
+
+/** Ends a process that is not our child. */
+async function end(process: ProcessId): Promise<void> {
+  const pidfd = openProcess(process);
+  if (pidfd === undefined) return;
+  trySyscall("pidfd_send_signal", pidfd, SIGKILL, null, 0);
+  await waitForEnd(pidfd, 10_000);
+  close(pidfd);
 }
 
 /** Whether a child has ended; it is not reaped. waitid(2) */
@@ -189,9 +233,19 @@ function readRecord(report: number, program: Program): number | typeof END {
   const failed = Number(view.getBigUint64(0, true));
   const result = Number(view.getBigInt64(8, true));
   if (failed === 0) return result;
-  const { steps } = encodeElf(program, arch).addresses;
-  const step = program.steps[(failed - steps) / STEP_SIZE];
+  const step = program.steps[stepAt(program, failed)];
   throw startError(step?.label ?? "an unknown step", -result);
+}
+
+/** The number of the step that a failure's record names by its address. */
+function stepAt(program: Program, address: number): number {
+  const { steps } = encodeElf(program, arch).addresses;
+  return (address - steps) / STEP_SIZE;
+}
+
+/** The address by which a failure's record names a step. */
+export function stepAddress(program: Program, step: number): number {
+  return encodeElf(program, arch).addresses.steps + step * STEP_SIZE;
 }
 
 /** Descriptors for a process that has no one to talk to. */

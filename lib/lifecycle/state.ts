@@ -19,11 +19,13 @@ import { CrateError } from "../errors.ts";
 import { parseJson, type Spec } from "../spec/mod.ts";
 import { isAlive, type ProcessId } from "./process_id.ts";
 import { EXIT_RECORD_SIZE } from "./program/mod.ts";
+import { isAwaited } from "./sockets.ts";
 
 // State on disk: one directory a container, `<root>/<id>/`, with
 //   container.json   what was asked for, written before anything else is made;
 //   process.json     who runs, written before the user's program may start;
 //   exit             how it ended, written by the monitor;
+//   start            the socket on which a created container waits for its start;
 //   log              the output of a detached container.
 // Each file is written once and whole, and the directory gets its name when container.json is in it;
 // see claim.ts. State lives where a reboot clears it, so it is not fsynced.
@@ -48,6 +50,8 @@ export interface ContainerRecord {
   /** Its groups' path below every hierarchy; absent: it has none of its own. */
   readonly cgroupsPath?: string;
   readonly detached: boolean;
+  /** Made by `create`: its parent is whoever called crate, and crate has no monitor beside it. */
+  readonly engine?: boolean;
   /** Nothing is kept when it ends. */
   readonly remove: boolean;
   readonly stopSignal?: string;
@@ -58,11 +62,13 @@ export interface ContainerRecord {
 /** `process.json`: the processes of a running container, as the host sees them. */
 export interface ProcessRecord {
   readonly init: ProcessId;
-  readonly monitor: ProcessId;
+  readonly monitor?: ProcessId;
+  /** What the steps between `start` and the user's program are called, by their addresses. */
+  readonly startSteps?: Readonly<Record<string, string>>;
 }
 
 const RECORD = ["version", "id", "created", "spec"] as const;
-const PROCESS = ["init", "monitor"] as const;
+const PROCESS = ["init"] as const;
 
 /** How a container ended. */
 export interface Exit {
@@ -74,7 +80,7 @@ export interface Exit {
 }
 
 /** The states of the runtime-spec, runtime.md. */
-export type Status = "creating" | "running" | "stopped";
+export type Status = "creating" | "created" | "running" | "stopped";
 
 /** A container as its files tell it. */
 export interface ContainerState {
@@ -90,6 +96,7 @@ export interface Paths {
   readonly container: string;
   readonly process: string;
   readonly exit: string;
+  readonly start: string;
   readonly log: string;
 }
 
@@ -101,6 +108,7 @@ export function statePaths(root: string, id: string): Paths {
     container: `${directory}/container.json`,
     process: `${directory}/process.json`,
     exit: `${directory}/exit`,
+    start: `${directory}/start`,
     log: `${directory}/log`,
   };
 }
@@ -195,7 +203,10 @@ export function readState(root: string, id: string): ContainerState | undefined 
   const exit = readExit(paths.exit);
   if (exit !== undefined) return { record, status: "stopped", process, exit };
   if (process === undefined) return { record, status: "creating" };
-  if (isAlive(process.init)) return { record, status: "running", process };
+  if (isAlive(process.init)) {
+    const waits = record.engine === true && isAwaited(paths.start);
+    return { record, status: waits ? "created" : "running", process };
+  }
   // The end may have been written between the two looks.
   return { record, status: "stopped", process, exit: readExit(paths.exit) };
 }
@@ -250,6 +261,7 @@ export function makingPath(root: string): string {
 export const STATE_FILES = [
   "exit",
   "exit.new",
+  "start",
   "log",
   "process.json",
   "process.json.new",

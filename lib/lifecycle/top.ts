@@ -26,6 +26,12 @@ export function containerProcesses({ cgroupsPath }: ContainerRecord): ContainerP
   return pids.sort((a, b) => a - b).flatMap((pid) => readProcess(pid) ?? []);
 }
 
+/** The pids of a container's processes, as the host sees them. @throws {SyscallError} */
+export function containerPids({ cgroupsPath }: ContainerRecord): number[] {
+  if (cgroupsPath === undefined) return [];
+  return cgroupProcesses(locateCgroup(detectLayout(), cgroupsPath)).sort((a, b) => a - b);
+}
+
 function readProcess(pid: number): ContainerProcessInfo | undefined {
   try {
     const status = readText(`/proc/${pid}/status`, 65536);

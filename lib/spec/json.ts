@@ -4,9 +4,12 @@
  * @module
  */
 import { CrateError } from "../errors.ts";
-import type { Spec } from "./types.ts";
+import type { Process, Spec } from "./types.ts";
+import type { LinuxResources } from "./types_resources.ts";
 import { findJsonError } from "./json_position.ts";
 import { validateSpec } from "./validate.ts";
+import { validateProcess } from "./validate_process.ts";
+import { validateResources } from "./validate_resources.ts";
 
 /** The fields of type {@linkcode Uint64}: the only ones whose every bit counts. */
 const EXACT = new Set(["soft", "hard", "value", "valueTwo"]);
@@ -31,6 +34,28 @@ const EXACT = new Set(["soft", "hard", "value", "valueTwo"]);
  */
 export function parseSpec(text: string, file: string): Spec {
   return validateSpec(parseJson(text, file), file);
+}
+
+/**
+ * A process in a JSON text, as `process` of a config: what `exec --process` names.
+ *
+ * @throws {CrateError} `INVALID`, as {@linkcode parseSpec}.
+ */
+export function parseProcess(text: string, file: string): Process {
+  const value = parseJson(text, file);
+  validateProcess(value, `${file}: `);
+  return value as Process;
+}
+
+/**
+ * Resources in a JSON text, as `linux.resources` of a config: what `update --resources` names.
+ *
+ * @throws {CrateError} `INVALID`, as {@linkcode parseSpec}.
+ */
+export function parseResources(text: string, file: string): LinuxResources {
+  const value = parseJson(text, file);
+  validateResources(value, `${file}: `);
+  return value as LinuxResources;
 }
 
 /**

@@ -7,8 +7,9 @@
 export type * from "./types.ts";
 export type * from "./types_resources.ts";
 export { validateSpec } from "./validate.ts";
-export { formatSpec, parseJson, parseSpec } from "./json.ts";
-export { requireSupported } from "./supported.ts";
+export { formatSpec, parseJson, parseProcess, parseResources, parseSpec } from "./json.ts";
+export { MOUNT_OPTIONS, requireSupported } from "./supported.ts";
+export { NAMESPACES as NAMESPACE_TYPES } from "./validate_linux.ts";
 export { sysctlNamespace, sysctlPath } from "./sysctl.ts";
 export {
   type RunDefaults,

@@ -5,7 +5,6 @@
  */
 import { CrateError } from "../errors.ts";
 import type { Linux, LinuxSeccomp, Mount, Process, Spec } from "./types.ts";
-import type { LinuxBlockIO, LinuxResources } from "./types_resources.ts";
 
 /**
  * Refuses a valid config that asks for something this version does not do: nothing is ever left
@@ -29,9 +28,6 @@ export function requireSupported(spec: Spec): void {
     );
   }
   requireProcess(spec.process);
-  for (const [point, hooks] of Object.entries(spec.hooks ?? {})) {
-    if (Array.isArray(hooks)) refuseEach(hooks, `hooks.${point}`);
-  }
   spec.mounts?.forEach(requireMount);
   requireLinux(spec.linux ?? {});
 }
@@ -55,11 +51,7 @@ function refuseKeys(value: object | undefined, field: string): void {
 }
 
 function requireProcess(process: Process): void {
-  refuseField(process.apparmorProfile, "process.apparmorProfile");
   refuseField(process.selinuxLabel, "process.selinuxLabel");
-  refuseField(process.scheduler, "process.scheduler");
-  refuseField(process.ioPriority, "process.ioPriority");
-  refuseKeys(process.execCPUAffinity, "process.execCPUAffinity");
 }
 
 const FILESYSTEMS = new Set([
@@ -108,8 +100,19 @@ const NOT_YET = new Set([
   "copy-symlink",
   "dest-nofollow",
   "src-nofollow",
-  "tmpcopyup",
 ]);
+
+/** The options that are not a filesystem's own. */
+export const MOUNT_OPTIONS: readonly string[] = [
+  "bind",
+  "rbind",
+  "defaults",
+  "async",
+  ...ATTRIBUTES,
+  ...ATTRIBUTES.map((name) => `r${name}`),
+  ...PROPAGATIONS,
+  ...PROPAGATIONS.map((name) => `r${name}`),
+];
 
 function requireMount(mount: Mount, index: number): void {
   const field = `mounts[${index}]`;
@@ -120,6 +123,9 @@ function requireMount(mount: Mount, index: number): void {
   refuseEach(mount.gidMappings, `${field}.gidMappings`);
   for (const option of options) {
     if (NOT_YET.has(option)) unsupported(`${field}.options "${option}"`);
+    if (option === "tmpcopyup" && mount.type !== "tmpfs") {
+      unsupported(`${field}.options "${option}"`, "it is for a tmpfs");
+    }
     if (bind && !isBindOption(option)) {
       unsupported(`${field}.options "${option}"`, "a bind has no filesystem to hand it to");
     }
@@ -134,31 +140,22 @@ function isBindOption(option: string): boolean {
     PROPAGATIONS.includes(option) || PROPAGATIONS.includes(plain);
 }
 
-/** The namespaces that may be another container's, or an engine's pod's. */
-const JOINABLE = new Set(["network", "ipc", "uts"]);
-
 function requireLinux(linux: Linux): void {
-  const namespaces = linux.namespaces ?? [];
-  namespaces.forEach(({ type, path }, index) => {
-    const field = `linux.namespaces[${index}]`;
-    if (type === "user" || type === "time") unsupported(`${field}: a ${type} namespace`);
-    if (path !== undefined && path !== "" && !JOINABLE.has(type)) {
-      unsupported(`${field}.path: joining a ${type} namespace`);
-    }
+  linux.namespaces?.forEach(({ type, path }, index) => {
+    if (type !== "mount" || path === undefined || path === "") return;
+    unsupported(
+      `linux.namespaces[${index}].path: joining a mount namespace`,
+      "its root would be changed",
+    );
   });
-  if (!namespaces.some(({ type }) => type === "mount")) {
+  if (!(linux.namespaces ?? []).some(({ type }) => type === "mount")) {
     unsupported("linux.namespaces without mount", 'add {"type": "mount"}');
   }
-  refuseEach(linux.uidMappings, "linux.uidMappings");
-  refuseEach(linux.gidMappings, "linux.gidMappings");
-  refuseKeys(linux.timeOffsets, "linux.timeOffsets");
   refuseKeys(linux.netDevices, "linux.netDevices");
   refuseField(linux.mountLabel, "linux.mountLabel");
   refuseField(linux.intelRdt, "linux.intelRdt");
-  refuseKeys(linux.memoryPolicy, "linux.memoryPolicy");
-  refuseField(linux.personality, "linux.personality");
+  refuseEach(linux.personality?.flags, "linux.personality.flags");
   if (linux.seccomp !== undefined) requireSeccomp(linux.seccomp);
-  if (linux.resources !== undefined) requireResources(linux.resources);
 }
 
 function requireSeccomp(seccomp: LinuxSeccomp): void {
@@ -169,20 +166,4 @@ function requireSeccomp(seccomp: LinuxSeccomp): void {
   seccomp.syscalls?.forEach(({ action }, index) => {
     if (action === notify) unsupported(`${where}.syscalls[${index}].action ${notify}`);
   });
-}
-
-function requireResources(resources: LinuxResources): void {
-  const where = "linux.resources";
-  refuseKeys(resources.rdma, `${where}.rdma`);
-  refuseField(resources.network?.classID, `${where}.network.classID`);
-  refuseEach(resources.network?.priorities, `${where}.network.priorities`);
-  if (resources.blockIO !== undefined) requireBlockIO(resources.blockIO);
-}
-
-function requireBlockIO({ weight: _, leafWeight, ...devices }: LinuxBlockIO): void {
-  const where = "linux.resources.blockIO";
-  if (leafWeight) unsupported(`${where}.leafWeight`);
-  for (const [key, items] of Object.entries(devices)) {
-    if (Array.isArray(items)) refuseEach(items, `${where}.${key}`);
-  }
 }

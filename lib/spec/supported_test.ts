@@ -3,12 +3,7 @@ import { CrateError } from "../errors.ts";
 import { requireSupported } from "./supported.ts";
 import { FULL_SPEC } from "./testing.ts";
 import type { Linux, Mount, Process, Spec } from "./types.ts";
-import type { LinuxResources } from "./types_resources.ts";
 import { validateSpec } from "./validate.ts";
-
-const namespaces = [{ type: "pid" }, { type: "mount" }, { type: "uts" }, {
-  type: "network",
-}] as const;
 
 /** What this version does, all of it. */
 const DONE = {
@@ -24,6 +19,10 @@ const DONE = {
     rlimits: FULL_SPEC.process.rlimits,
     noNewPrivileges: true,
     oomScoreAdj: 0,
+    apparmorProfile: "x",
+    scheduler: FULL_SPEC.process.scheduler,
+    ioPriority: FULL_SPEC.process.ioPriority,
+    execCPUAffinity: { initial: "0" },
   },
   mounts: [
     {
@@ -32,7 +31,7 @@ const DONE = {
       source: "/a",
       options: ["rbind", "rro", "rslave", "nodev", "rnoatime"],
     },
-    { destination: "/b", type: "tmpfs", options: ["size=1m", "noatime", "sync"] },
+    { destination: "/b", type: "tmpfs", options: ["size=1m", "noatime", "sync", "tmpcopyup"] },
     ...["proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2"].map((type) => ({
       destination: "/c",
       type,
@@ -40,7 +39,7 @@ const DONE = {
     })),
     { destination: "/d", type: "overlay", options: ["lowerdir=/x", "volatile"] },
   ],
-  hooks: {},
+  hooks: FULL_SPEC.hooks,
   linux: {
     namespaces: [
       { type: "pid" },
@@ -49,6 +48,8 @@ const DONE = {
       { type: "network", path: "/ns/net" },
       { type: "ipc", path: "/ns/ipc" },
       { type: "uts", path: "/ns/uts" },
+      { type: "user" },
+      { type: "time" },
     ],
     devices: FULL_SPEC.linux.devices,
     cgroupsPath: "/crate/x",
@@ -57,11 +58,11 @@ const DONE = {
       memory: FULL_SPEC.linux.resources.memory,
       cpu: FULL_SPEC.linux.resources.cpu,
       pids: { limit: 5 },
-      blockIO: { weight: 500, leafWeight: 0, weightDevice: [] },
+      blockIO: FULL_SPEC.linux.resources.blockIO,
       hugepageLimits: FULL_SPEC.linux.resources.hugepageLimits,
       unified: { "memory.high": "1" },
-      rdma: {},
-      network: {},
+      rdma: FULL_SPEC.linux.resources.rdma,
+      network: FULL_SPEC.linux.resources.network,
     },
     rootfsPropagation: "slave",
     seccomp: {
@@ -72,7 +73,11 @@ const DONE = {
     sysctl: FULL_SPEC.linux.sysctl,
     maskedPaths: ["/proc/kcore"],
     readonlyPaths: ["/proc/sys"],
-    uidMappings: [],
+    uidMappings: FULL_SPEC.linux.uidMappings,
+    gidMappings: FULL_SPEC.linux.gidMappings,
+    timeOffsets: FULL_SPEC.linux.timeOffsets,
+    memoryPolicy: FULL_SPEC.linux.memoryPolicy,
+    personality: { domain: "LINUX32" },
     mountLabel: "",
   },
 } as const satisfies Spec;
@@ -86,23 +91,16 @@ const process = (fields: Partial<Process>): Spec => ({
   process: { ...DONE.process, ...fields },
 });
 const linux = (fields: Partial<Linux>): Spec => ({ ...DONE, linux: { ...DONE.linux, ...fields } });
-const resources = (fields: LinuxResources): Spec => linux({ resources: fields });
 const mount = (fields: Partial<Mount>): Spec => ({
   ...DONE,
   mounts: [{ destination: "/a", type: "tmpfs", ...fields }],
 });
 const map = [{ containerID: 0, hostID: 0, size: 1 }];
-const { process: full, linux: fullLinux } = FULL_SPEC;
+const { linux: fullLinux } = FULL_SPEC;
 
 const NOT_YET: [spec: Spec, message: string][] = [
   [{ ...DONE, process: undefined }, "process is missing"],
-  [process({ apparmorProfile: "x" }), "process.apparmorProfile is not supported yet"],
   [process({ selinuxLabel: "x" }), "process.selinuxLabel is not supported yet"],
-  [process({ scheduler: full.scheduler }), "process.scheduler is not supported yet"],
-  [process({ ioPriority: full.ioPriority }), "process.ioPriority is not supported yet"],
-  [process({ execCPUAffinity: { initial: "0" } }), "process.execCPUAffinity is not supported yet"],
-  [{ ...DONE, hooks: FULL_SPEC.hooks }, "hooks.prestart is not supported yet"],
-  [{ ...DONE, hooks: { poststop: [{ path: "/x" }] } }, "hooks.poststop is not supported yet"],
   [mount({ type: "ext4" }), 'mounts[0].type "ext4" is not supported yet'],
   [mount({ uidMappings: map }), "mounts[0].uidMappings is not supported yet"],
   [mount({ gidMappings: map }), "mounts[0].gidMappings is not supported yet"],
@@ -121,31 +119,14 @@ const NOT_YET: [spec: Spec, message: string][] = [
     'mounts[0].options "tmpcopyup" is not supported yet',
   ],
   [
-    linux({ namespaces: [...namespaces, { type: "user" }] }),
-    "linux.namespaces[4]: a user namespace is not supported yet",
-  ],
-  [
-    linux({ namespaces: [...namespaces, { type: "time" }] }),
-    "linux.namespaces[4]: a time namespace is not supported yet",
-  ],
-  [
-    linux({ namespaces: [{ type: "mount" }, { type: "pid", path: "/ns/pid" }] }),
-    "linux.namespaces[1].path: joining a pid namespace is not supported yet",
-  ],
-  [
     linux({ namespaces: [{ type: "mount", path: "/ns/mnt" }] }),
     "linux.namespaces[0].path: joining a mount namespace is not supported yet",
   ],
   [linux({ namespaces: [{ type: "pid" }] }), "linux.namespaces without mount is not supported yet"],
   [{ ...DONE, linux: undefined }, "linux.namespaces without mount is not supported yet"],
-  [linux({ uidMappings: map }), "linux.uidMappings is not supported yet"],
-  [linux({ gidMappings: map }), "linux.gidMappings is not supported yet"],
-  [linux({ timeOffsets: fullLinux.timeOffsets }), "linux.timeOffsets is not supported yet"],
   [linux({ netDevices: fullLinux.netDevices }), "linux.netDevices is not supported yet"],
   [linux({ mountLabel: "x" }), "linux.mountLabel is not supported yet"],
   [linux({ intelRdt: {} }), "linux.intelRdt is not supported yet"],
-  [linux({ memoryPolicy: fullLinux.memoryPolicy }), "linux.memoryPolicy is not supported yet"],
-  [linux({ personality: { domain: "LINUX32" } }), "linux.personality is not supported yet"],
   [linux({ seccomp: fullLinux.seccomp }), "linux.seccomp.listenerPath is not supported yet"],
   [
     linux({ seccomp: { defaultAction: "SCMP_ACT_NOTIFY" } }),
@@ -159,20 +140,6 @@ const NOT_YET: [spec: Spec, message: string][] = [
       },
     }),
     "linux.seccomp.syscalls[0].action SCMP_ACT_NOTIFY is not supported yet",
-  ],
-  [resources({ rdma: { a: {} } }), "linux.resources.rdma is not supported yet"],
-  [resources({ network: { classID: 1 } }), "linux.resources.network.classID is not supported yet"],
-  [
-    resources({ network: { priorities: [{ name: "a", priority: 1 }] } }),
-    "linux.resources.network.priorities is not supported yet",
-  ],
-  [
-    resources({ blockIO: { leafWeight: 10 } }),
-    "linux.resources.blockIO.leafWeight is not supported yet",
-  ],
-  [
-    resources({ blockIO: { throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 1 }] } }),
-    "linux.resources.blockIO.throttleReadBpsDevice is not supported yet",
   ],
 ];
 

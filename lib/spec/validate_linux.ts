@@ -35,7 +35,8 @@ import { sysctlNamespace, sysctlPath } from "./sysctl.ts";
 /** Which namespaces a config asks for, with the path of each that is joined. */
 export type Namespaces = ReadonlyMap<LinuxNamespaceType, string | undefined>;
 
-const NAMESPACES = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
+/** The types of namespaces. */
+export const NAMESPACES = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
 
 /** `linux.namespaces`, checked: each type once. */
 export function readNamespaces(linux: Fields | undefined, where: string): Namespaces {

@@ -132,13 +132,13 @@ export async function measureResident(
   peers: readonly Runtime[],
 ): Promise<Resident[]> {
   const processes = (id: string) => readState(place.mkdir("state-crate"), id)?.process;
-  const found = [memoryOf("`crate run -d`: its monitor", [processes(background)!.monitor.pid])];
+  const found = [memoryOf("`crate run -d`: its monitor", [processes(background)!.monitor!.pid])];
   const relay = "`crate run`: itself and its monitor";
   found.push(
     await inForeground(relay, place, crate, async (pid) => {
       await until("crate run", () => commandOf(pid) === "crate-run" || undefined);
       const { init, monitor } = await until("crate run", () => processes(foreground));
-      return { init: init.pid, beside: [pid, monitor.pid] };
+      return { init: init.pid, beside: [pid, monitor!.pid] };
     }),
   );
   for (const peer of peers) {

@@ -58,6 +58,11 @@ function reap(pid: number): void {
   trySyscall("waitid", P_PID, pid, null, WEXITED | WNOHANG, null);
 }
 
+/** Reaps the orphans that have ended: a test is in the place of an engine, whose children they are. */
+export function reapOrphans(): void {
+  for (const { pid, state } of children()) if (state === "Z") reap(pid);
+}
+
 /** Processes that run; those that have ended are reaped, as nobody else will. */
 function processes(): string[] {
   return children().flatMap(({ pid, name, state }) => {

@@ -1,19 +1,33 @@
-import { blockSignals, close, O_DIRECTORY, O_PATH, open } from "../../../ffi/mod.ts";
+import {
+  blockSignals,
+  close,
+  O_DIRECTORY,
+  O_PATH,
+  open,
+  readText,
+  SyscallError,
+} from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
   type ContainerRoot,
   execInContainer,
   findId,
   type Foreground,
+  type Launched,
   nullStdio,
   prepareForeground,
+  readState,
   runInForeground,
   terminalSettings,
   windowSize,
+  writePidFile,
 } from "../../lifecycle/mod.ts";
 import { availableCapabilities, readInRoot, resolveUser } from "../../security/mod.ts";
 import {
   type LinuxCapabilities,
+  parseCapability,
+  parseInteger,
+  parseProcess,
   parseUserWord,
   type Process,
   type Spec,
@@ -24,6 +38,7 @@ import type { ExecCall } from "../words/mod.ts";
 import { environment } from "./environment.ts";
 
 const MAX_USER_FILE = 1 << 20;
+const MAX_PROCESS_FILE = 1 << 20;
 
 function userOf(word: string | undefined, spec: Spec, { path }: ContainerRoot): User | undefined {
   if (word === undefined) return spec.process?.user;
@@ -54,53 +69,161 @@ function mergeEnv(base: readonly string[], over: readonly string[]): string[] {
   return [...base.filter((variable) => !replaced.has(name(variable))), ...over];
 }
 
+/** The process that the words ask for, on top of the container's own. */
+function processOf(call: ExecCall, spec: Spec, containerRoot: ContainerRoot): Process {
+  const { options, positionals } = call;
+  const { tty, privileged } = options;
+  const own = spec.process!;
+  const asked = userOf(options.user, spec, containerRoot);
+  const more = options.additionalGids.map((gid) =>
+    parseInteger(gid, "--additional-gids", 0, 2 ** 32 - 2)
+  );
+  const user = more.length === 0
+    ? asked
+    : { ...asked, additionalGids: [...asked?.additionalGids ?? [], ...more] };
+  const terminal = tty ? ["TERM=xterm"] : [];
+  const capabilities = privileged
+    ? capabilitiesOf(availableCapabilities(), user)
+    : options.user === undefined
+    ? own.capabilities
+    : capabilitiesOf(own.capabilities?.bounding ?? [], user);
+  return {
+    ...own,
+    args: positionals.slice(1),
+    env: mergeEnv(mergeEnv(own.env ?? [], terminal), environment(options)),
+    cwd: options.workdir ?? options.cwd ?? own.cwd,
+    terminal: tty,
+    consoleSize: tty && !options.detach ? windowSize() : undefined,
+    user,
+    capabilities: withCapabilities(capabilities, options.cap),
+    noNewPrivileges: options.noNewPrivs || (privileged ? false : own.noNewPrivileges),
+    apparmorProfile: options.apparmor ?? own.apparmorProfile,
+  };
+}
+
+/** As runc: an added one goes into every set. */
+function withCapabilities(
+  sets: LinuxCapabilities | undefined,
+  words: readonly string[],
+): LinuxCapabilities | undefined {
+  if (words.length === 0) return sets;
+  const names = words.map((word) => parseCapability(word, "--cap"));
+  const add = (set: readonly string[] = []) => [...new Set([...set, ...names])];
+  return {
+    bounding: add(sets?.bounding),
+    effective: add(sets?.effective),
+    inheritable: add(sets?.inheritable),
+    permitted: add(sets?.permitted),
+    ambient: add(sets?.ambient),
+  };
+}
+
+/** The process of a file; what it leaves out is the container's. @throws {CrateError} `INVALID` */
+function processFrom(file: string): (spec: Spec) => Process {
+  let text: string;
+  try {
+    text = readText(file, MAX_PROCESS_FILE);
+  } catch (cause) {
+    if (!(cause instanceof SyscallError)) throw cause;
+    throw new CrateError("INVALID", `--process ${file} cannot be read: ${cause.code}`, { cause });
+  }
+  const process = parseProcess(text, file);
+  return ({ process: own }) => ({
+    ...process,
+    capabilities: process.capabilities ?? own?.capabilities,
+    apparmorProfile: process.apparmorProfile || own?.apparmorProfile,
+  });
+}
+
+/** What a process file says already. */
+function refuseBeside(call: ExecCall): void {
+  const { options, positionals } = call;
+  const [, command] = positionals;
+  if (command !== undefined) {
+    throw new CrateError("USAGE", `crate exec --process takes no command, got "${command}"`);
+  }
+  const given =
+    (["user", "workdir", "cwd", "apparmor"] as const).find((name) => options[name] !== undefined) ??
+      (["env", "envFile", "cap", "additionalGids"] as const).find((name) =>
+        options[name].length > 0
+      );
+  if (given !== undefined) {
+    throw new CrateError(
+      "USAGE",
+      `crate exec: --process says what --${given} would: leave one out`,
+    );
+  }
+}
+
 /** `crate exec`. */
 export default async function exec(call: ExecCall): Promise<number> {
   const { options, positionals, globals } = call;
   const root = (await readConfig(globals)).root.value;
   const id = findId(root, positionals[0]!);
-  const { tty, detach, privileged } = options;
+  const { detach, consoleSocket, pidFile } = options;
+  const fromFile = options.process === undefined ? undefined : processFrom(options.process);
+  if (fromFile !== undefined) refuseBeside(call);
+  else if (positionals[1] === undefined) {
+    throw new CrateError(
+      "USAGE",
+      "crate exec: COMMAND is missing (usage: crate exec [OPTIONS] CONTAINER COMMAND [ARG...])",
+    );
+  }
+  for (const name of ["workdir", "cwd"] as const) {
+    if (options[name]?.startsWith("/") === false) {
+      throw new CrateError("INVALID", `--${name} must be absolute, got "${options[name]}"`);
+    }
+  }
+  const common = {
+    root,
+    id,
+    unfiltered: options.privileged,
+    preserveFds: parseInteger(options.preserveFds ?? "0", "--preserve-fds", 0, 1000),
+    ignorePaused: options.ignorePaused,
+    cgroup: options.cgroup,
+    process: (spec: Spec, containerRoot: ContainerRoot): Process =>
+      fromFile === undefined ? processOf(call, spec, containerRoot) : fromFile(spec),
+  };
+  const tellPid = ({ init }: Launched) => {
+    if (pidFile !== undefined) writePidFile(pidFile, init.pid);
+  };
+  // A process of an engine's, which is its parent and has its descriptors.
+  const isEngines = detach && (fromFile !== undefined || consoleSocket !== undefined);
+  if (isEngines) {
+    await execInContainer({
+      ...common,
+      detached: true,
+      engine: true,
+      stdio: [0, 1, 2],
+      consoleSocket,
+      beforeStart: tellPid,
+    });
+    return 0;
+  }
+  if (consoleSocket !== undefined) {
+    throw new CrateError("USAGE", "crate exec: --console-socket is for --detach");
+  }
+  const spec = readState(root, id)?.record.spec;
+  const tty = fromFile === undefined
+    ? options.tty
+    : spec !== undefined && fromFile(spec).terminal === true;
   const input = options.interactive ?? (!tty && !detach);
   if (input && tty && !detach && terminalSettings(0) === undefined) {
     throw new CrateError("INVALID", "-it needs a terminal as standard input: leave out -t");
   }
-  if (options.workdir !== undefined && !options.workdir.startsWith("/")) {
-    throw new CrateError("INVALID", `--workdir must be absolute, got "${options.workdir}"`);
-  }
   const none = detach || tty || !input ? nullStdio() : 0;
   let foreground = undefined as Foreground | undefined;
   const launched = await execInContainer({
-    beforeStart: () => {
+    ...common,
+    beforeStart: (launched) => {
+      tellPid(launched);
       if (detach) return;
       foreground = prepareForeground({ tty, input });
       // From here on they are the container's.
       blockSignals();
     },
-    root,
-    id,
     detached: detach,
     stdio: detach || tty ? [none, none, none] : [none, 1, 2],
-    unfiltered: privileged,
-    process: (spec, containerRoot): Process => {
-      const own = spec.process!;
-      const user = userOf(options.user, spec, containerRoot);
-      const terminal = tty ? ["TERM=xterm"] : [];
-      return {
-        ...own,
-        args: positionals.slice(1),
-        env: mergeEnv(mergeEnv(own.env ?? [], terminal), environment(options)),
-        cwd: options.workdir ?? own.cwd,
-        terminal: tty,
-        consoleSize: tty && !detach ? windowSize() : undefined,
-        user,
-        capabilities: privileged
-          ? capabilitiesOf(availableCapabilities(), user)
-          : options.user === undefined
-          ? own.capabilities
-          : capabilitiesOf(own.capabilities?.bounding ?? [], user),
-        noNewPrivileges: privileged ? false : own.noNewPrivileges,
-      };
-    },
   });
   if (foreground === undefined) return 0;
   runInForeground(launched, foreground);

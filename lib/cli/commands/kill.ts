@@ -1,5 +1,5 @@
 import { CrateError } from "../../errors.ts";
-import { findId, killContainer, parseSignal } from "../../lifecycle/mod.ts";
+import { findId, killAllOf, killContainer, parseSignal } from "../../lifecycle/mod.ts";
 import { readConfig } from "../globals.ts";
 import type { KillCall } from "../words/mod.ts";
 
@@ -11,6 +11,8 @@ export default async function kill({ options, positionals, globals }: KillCall):
     throw new CrateError("USAGE", "crate kill: the signal is given twice");
   }
   const signal = parseSignal(options.signal ?? positional ?? "KILL");
-  killContainer(root, findId(root, word), signal);
+  const id = findId(root, word);
+  if (options.all) killAllOf(root, id, signal);
+  else killContainer(root, id, signal);
   return 0;
 }

@@ -1,4 +1,4 @@
-import { findId, pauseContainer } from "../../lifecycle/mod.ts";
+import { pauseContainer } from "../../lifecycle/mod.ts";
 import { forEachContainer } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import type { PauseCall } from "../words/mod.ts";
@@ -6,5 +6,5 @@ import type { PauseCall } from "../words/mod.ts";
 /** `crate pause`. */
 export default async function pause({ positionals, globals }: PauseCall): Promise<number> {
   const root = (await readConfig(globals)).root.value;
-  return await forEachContainer(positionals, (word) => pauseContainer(root, findId(root, word)));
+  return await forEachContainer(root, positionals, (id) => pauseContainer(root, id));
 }

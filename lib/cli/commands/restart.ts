@@ -1,4 +1,4 @@
-import { findId, startAgain, stopContainer } from "../../lifecycle/mod.ts";
+import { startAgain, stopContainer } from "../../lifecycle/mod.ts";
 import { forEachContainer } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import type { StopCall } from "../words/mod.ts";
@@ -9,8 +9,7 @@ export default async function restart(call: StopCall): Promise<number> {
   const { options, positionals, globals } = call;
   const root = (await readConfig(globals)).root.value;
   const timeout = timeoutOf(options);
-  return await forEachContainer(positionals, async (word) => {
-    const id = findId(root, word);
+  return await forEachContainer(root, positionals, async (id) => {
     await stopContainer(root, id, { signal: options.signal, timeout });
     await startAgain(root, id);
   });

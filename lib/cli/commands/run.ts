@@ -59,7 +59,7 @@ export default async function run(given: RunCall): Promise<number> {
   const config = await readConfig(globals);
   const bundle = options.bundle === undefined
     ? undefined
-    : (await import("./run_bundle.ts")).readBundle(given);
+    : (await import("./run_bundle.ts")).bundleOf(given);
   const name = options.name ?? bundle?.name;
   const id = name === undefined ? randomHex(6) : validateId(name);
   if (Deno.uid() !== 0) {

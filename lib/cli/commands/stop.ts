@@ -1,4 +1,4 @@
-import { findId, stopContainer } from "../../lifecycle/mod.ts";
+import { stopContainer } from "../../lifecycle/mod.ts";
 import { parseInteger } from "../../spec/mod.ts";
 import { forEachContainer } from "../each.ts";
 import { readConfig } from "../globals.ts";
@@ -8,10 +8,11 @@ import type { StopCall } from "../words/mod.ts";
 export default async function stop({ options, positionals, globals }: StopCall): Promise<number> {
   const root = (await readConfig(globals)).root.value;
   const timeout = timeoutOf(options);
-  return await forEachContainer(positionals, async (word) => {
-    const id = findId(root, word);
-    await stopContainer(root, id, { signal: options.signal, timeout });
-  });
+  return await forEachContainer(
+    root,
+    positionals,
+    (id) => stopContainer(root, id, { signal: options.signal, timeout }),
+  );
 }
 
 /** `--time`, seconds. @throws {CrateError} `INVALID` */

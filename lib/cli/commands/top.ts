@@ -16,7 +16,7 @@ export default async function top({ positionals, globals }: TopCall): Promise<nu
   const config = await readConfig(globals);
   const { record, status } = stateOf(config.root.value, positionals[0]!);
   if (status !== "running") {
-    throw new CrateError("STATE", `container "${record.id}" is not running, it is ${status}`);
+    throw new CrateError("STATE", `container not running: "${record.id}" is ${status}`);
   }
   console.log(formatTable([
     ["PID", "IN CONTAINER", "PARENT", "UID", "TIME", "COMMAND"],

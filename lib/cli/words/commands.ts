@@ -7,7 +7,6 @@
 import type { Call, CommandLine, CommandTableOf, OptionValues } from "./table.ts";
 import {
   deleteTable,
-  execTable,
   killTable,
   listTable,
   logsTable,
@@ -44,6 +43,8 @@ import {
   rmiTable,
   tagTable,
 } from "./tables/images.ts";
+import { createTable, eventsTable, featuresTable, psTable, updateTable } from "./tables/engine.ts";
+import { execTable } from "./tables/exec.ts";
 import { runTable } from "./tables/run.ts";
 import {
   volumeCreateTable,
@@ -148,6 +149,10 @@ const globalOptions = [
     default: "text",
   },
   { long: "debug", description: "write messages about every step" },
+  {
+    long: "systemd-cgroup",
+    description: "cgroupsPath is SLICE:PREFIX:NAME, for systemd to make",
+  },
   { long: "version", description: "the same as crate version" },
 ] as const;
 
@@ -175,6 +180,7 @@ export const commandLine: CommandLine = {
     startTable,
     restartTable,
     killTable,
+    updateTable,
     deleteTable,
     diffTable,
     commitTable,
@@ -193,6 +199,10 @@ export const commandLine: CommandLine = {
     dfTable,
     loginTable,
     logoutTable,
+    createTable,
+    psTable,
+    eventsTable,
+    featuresTable,
     specTable,
     configTable,
     versionTable,
@@ -219,6 +229,7 @@ export const commandLine: CommandLine = {
         ["stop", stopTable],
         ["top", topTable],
         ["unpause", resumeTable],
+        ["update", updateTable],
         ["wait", waitTable],
       ],
     },

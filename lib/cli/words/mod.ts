@@ -30,7 +30,6 @@ export type {
 } from "./table.ts";
 export type {
   DeleteCall,
-  ExecCall,
   KillCall,
   ListCall,
   LogsCall,
@@ -65,6 +64,8 @@ export type {
   RmiCall,
   TagCall,
 } from "./tables/images.ts";
+export type { CreateCall, EventsCall, FeaturesCall, PsCall, UpdateCall } from "./tables/engine.ts";
+export type { ExecCall } from "./tables/exec.ts";
 export type { RunCall } from "./tables/run.ts";
 export type {
   VolumeCreateCall,

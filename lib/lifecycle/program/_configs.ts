@@ -10,6 +10,7 @@ import type {
 } from "../../spec/mod.ts";
 import { type CompileInput, INIT_ANNOTATION } from "./mod.ts";
 import type { MonitorOptions } from "./input.ts";
+import { REPORT } from "./protocol.ts";
 
 export const ATTACH_POINT = "/run/crate/.mount";
 /** The highest capability of the generated hosts, CAP_CHECKPOINT_RESTORE. */
@@ -229,15 +230,18 @@ const joins = fc.constantFrom(
   { files: [`${groups[0]}/tasks`], descriptor: 5 },
 );
 
+/** Everything that becomes the program of a container that has a monitor. */
+export type MonitoredInput = CompileInput & { readonly parent: MonitorOptions };
+
 /** Everything that becomes a container's program. */
-export const inputs: fc.Arbitrary<CompileInput> = fc.record({
+export const inputs: fc.Arbitrary<MonitoredInput> = fc.record({
   spec: specs,
   files: fc.boolean(),
   hybrid: fc.boolean(),
   cgroup: joins,
   seccomp: some(filters),
-  monitor: monitors,
-}).map(({ spec, files, hybrid, cgroup, seccomp, monitor }) => ({
+  parent: monitors,
+}).map(({ spec, files, hybrid, cgroup, seccomp, parent }) => ({
   spec,
   facts: {
     sourceKinds: new Map(
@@ -245,9 +249,19 @@ export const inputs: fc.Arbitrary<CompileInput> = fc.record({
     ),
     cgroupHierarchies: hybrid
       ? [
-        { name: "cpu,cpuacct", type: "cgroup", options: [["cpu"], ["cpuacct"]] },
-        { name: "systemd", type: "cgroup", options: [["none"], ["name", "systemd"]] },
-        { name: "unified", type: "cgroup2", options: [] },
+        {
+          name: "cpu,cpuacct",
+          mount: "/sys/fs/cgroup/cpu,cpuacct",
+          type: "cgroup",
+          options: [["cpu"], ["cpuacct"]],
+        },
+        {
+          name: "systemd",
+          mount: "/sys/fs/cgroup/systemd",
+          type: "cgroup",
+          options: [["none"], ["name", "systemd"]],
+        },
+        { name: "unified", mount: "/sys/fs/cgroup/unified", type: "cgroup2", options: [] },
       ]
       : [],
     lastCapability: LAST_CAPABILITY,
@@ -255,10 +269,37 @@ export const inputs: fc.Arbitrary<CompileInput> = fc.record({
   attachPoint: ATTACH_POINT,
   cgroup,
   seccomp,
-  monitor,
+  parent,
 }));
 
+/** The same for containers that an engine creates. */
+export const createdInputs: fc.Arbitrary<CompileInput> = fc.record({
+  input: inputs,
+  keyring: some(fc.constant("_ses.x")),
+  noPivot: fc.boolean(),
+  count: fc.integer({ min: 0, max: 3 }),
+}).map(({ input, keyring, noPivot, count }) => {
+  const start = (input.cgroup.descriptor ?? REPORT) + 1;
+  const hasConsole = input.spec.process!.terminal === true;
+  return {
+    ...input,
+    keyring,
+    noPivot,
+    parent: { start, ...hasConsole && { console: start + 1 } },
+    preserved: { first: start + (hasConsole ? 2 : 1), count },
+  };
+});
+
 /** The descriptors that the program of a container starts with. */
-export function startingDescriptors({ cgroup }: { cgroup: CompileInput["cgroup"] }): string[] {
-  return ["control", "report", ...cgroup.descriptor === undefined ? [] : ["group"]];
+export function startingDescriptors(
+  { cgroup, parent, preserved }: Pick<CompileInput, "cgroup" | "parent" | "preserved">,
+): string[] {
+  return [
+    "control",
+    "report",
+    ...cgroup.descriptor === undefined ? [] : ["group"],
+    ...parent.start === undefined ? [] : ["start"],
+    ...parent.start === undefined || parent.console === undefined ? [] : ["console socket"],
+    ...Array.from({ length: preserved?.count ?? 0 }, (_, i) => `handed on ${i}`),
+  ];
 }

@@ -101,6 +101,15 @@ export class Model {
         return this.open(`fsopen ${strings[0]}`, (b & ffi.FSOPEN_CLOEXEC) !== 0);
       case "fsmount":
         return this.open(`fsmount of ${on[0]!.what}`, (b & ffi.FSMOUNT_CLOEXEC) !== 0);
+      case "accept4":
+        return this.open("starter", (d & ffi.SOCK_CLOEXEC) !== 0);
+      case "fcntl": {
+        if (b !== ffi.F_DUPFD_CLOEXEC) return 0;
+        let fd = c;
+        while (this.descriptors.has(fd)) fd++;
+        this.descriptors.set(fd, { ...on[0]!, cloexec: true });
+        return fd;
+      }
       case "socket":
         return this.open("socket", (b & ffi.SOCK_CLOEXEC) !== 0);
       case "signalfd4":

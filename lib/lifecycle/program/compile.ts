@@ -2,12 +2,11 @@ import {
   AT_FDCWD,
   type Cell,
   CLONE_NEWCGROUP,
+  ENOSYS,
+  KEYCTL_JOIN_SESSION_KEYRING,
   O_CLOEXEC,
   O_WRONLY,
   type Program,
-  RESOLVE_BENEATH,
-  RESOLVE_NO_MAGICLINKS,
-  RESOLVE_NO_XDEV,
   valueOf,
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
@@ -15,16 +14,19 @@ import type { Mount, Spec } from "../../spec/mod.ts";
 import { consolePair, openConsole, takeConsole } from "./console.ts";
 import { makeDevices } from "./devices.ts";
 import { prepareExecution } from "./execute.ts";
-import { setRlimits } from "./identity.ts";
+import { becomeRoot, hasUserNamespace, setRlimits } from "./identity.ts";
 import { finishProcess } from "./init.ts";
 import type { CompileInput } from "./input.ts";
+import { apparmorWrite, writeBelow } from "./labels.ts";
 import { makeReadonly, mask, openMasks } from "./masks.ts";
 import { type Output, supervise } from "./monitor.ts";
-import { isBind, isShared, makeFilesystem, mountOne, openBind } from "./mounts.ts";
-import { cloneFlags, isNew, joinNamespaces, raiseLoopback } from "./namespaces.ts";
-import { CONTROL, REPORT } from "./protocol.ts";
-import { attachRoot, enterRoot, isolateMounts, rootMount, sealRoot } from "./root.ts";
-import { openBelow, openOrMake, Scope } from "./scope.ts";
+import { isBind, isShared, leaveHost, makeFilesystem, mountOne, openBind } from "./mounts.ts";
+import { cloneFlags, isNew, joinFirst, joinNamespaces, raiseLoopback } from "./namespaces.ts";
+import { CONTROL, REPORT, STAGE_HOOKS } from "./protocol.ts";
+import { awaitByte, awaitStage, release } from "./release.ts";
+import { attachRoot, enterRoot, isolateMounts, openRoot, rootMount, sealRoot } from "./root.ts";
+import { setMemory, setSchedule } from "./schedule.ts";
+import { openOrMake, Scope } from "./scope.ts";
 
 /** The annotation by which `crate run --init` asks for a first process that reaps. */
 export const INIT_ANNOTATION = "dev.crate.init";
@@ -37,7 +39,7 @@ export const INIT_ANNOTATION = "dev.crate.init";
  * @throws {CrateError} `UNSUPPORTED` for a config this version cannot carry out.
  */
 export function compileContainer(input: CompileInput): Program {
-  const { spec, monitor } = input;
+  const { spec, parent } = input;
   if (!isNew(spec, "mount")) {
     throw new CrateError(
       "UNSUPPORTED",
@@ -45,40 +47,90 @@ export function compileContainer(input: CompileInput): Program {
     );
   }
   const s = new Scope();
-  const console = spec.process?.terminal ?? false;
-  supervise(
-    s,
-    {
-      ...monitor,
-      name: "crate-monitor",
-      namespaces: cloneFlags(spec),
-      cgroup: input.cgroup.descriptor,
-      lastDescriptor: input.cgroup.descriptor ?? REPORT,
-      console: console && monitor.detached ? { pair: consolePair, take: takeConsole } : undefined,
-    },
-    (output) => init(s, input, output),
-  );
+  const namespaces = cloneFlags(spec);
+  const cgroup = input.cgroup.descriptor;
+  const foreign: Foreign = { binds: new Map() };
+  const before = () => {
+    if (hasUserNamespace(spec)) openForeign(s, input, foreign);
+    joinFirst(s, spec);
+  };
+  if (parent.start !== undefined) {
+    release(s, { name: "crate-create", namespaces, cgroup, before }, () => init(s, input, foreign));
+  } else {
+    const console = spec.process?.terminal ?? false;
+    supervise(
+      s,
+      {
+        ...parent,
+        name: "crate-monitor",
+        namespaces,
+        cgroup,
+        lastDescriptor: cgroup ?? REPORT,
+        console: console && parent.detached ? { pair: consolePair, take: takeConsole } : undefined,
+        before,
+      },
+      (output) => init(s, input, foreign, output),
+    );
+  }
   s.writeAsides();
   return s.p.build();
 }
 
-function init(s: Scope, input: CompileInput, output: Output): void {
+/** What only the host's root may open, for a container in a user namespace: opened before it is made. */
+interface Foreign {
+  readonly binds: Map<Mount, Cell>;
+  root?: Cell;
+}
+
+function openForeign(s: Scope, { spec }: CompileInput, foreign: Foreign): void {
+  for (const mount of spec.mounts ?? []) {
+    if (!isBind(mount)) continue;
+    const tree = openBind(s, mount);
+    if (!isShared(mount)) leaveHost(s, tree, `mount ${mount.source} on ${mount.destination}`);
+    foreign.binds.set(mount, tree);
+  }
+  if (rootMount(spec.mounts ?? []) !== undefined) return;
+  foreign.root = openRoot(s, spec);
+  leaveHost(s, foreign.root, `mount ${spec.root!.path} as the root`);
+}
+
+/** Whether the init must wait for its starter before it does anything. */
+export function isSynchronised({ spec, parent }: Pick<CompileInput, "spec" | "parent">): boolean {
+  return parent.start !== undefined || isNew(spec, "user") || hasEarlyHooks(spec) || copiesUp(spec);
+}
+
+function copiesUp({ mounts }: Spec): boolean {
+  return mounts?.some(({ options }) => options?.includes("tmpcopyup")) ?? false;
+}
+
+/** Whether hooks run before the container's root is its root. runtime.md, "Lifecycle" */
+export function hasEarlyHooks({ hooks }: Spec): boolean {
+  const { prestart, createRuntime, createContainer } = hooks ?? {};
+  return [prestart, createRuntime, createContainer].some((each) =>
+    each !== undefined && each.length > 0
+  );
+}
+
+function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output): void {
   const { p } = s;
-  const { spec } = input;
+  const { spec, parent } = input;
   const process = spec.process!;
   p.call("umask", [0]);
+  if (isSynchronised(input)) awaitByte(s, "wait for the starter");
   enterCgroups(s, input);
   joinNamespaces(s, spec);
+  if (hasUserNamespace(spec)) becomeRoot(s, spec);
   p.call("setsid", [], { label: "begin a session" });
-  for (const { number, writeEnd } of output.streams) {
+  if (input.keyring !== undefined) joinKeyring(s, input.keyring);
+  for (const { number, writeEnd } of output?.streams ?? []) {
     p.call("dup3", [valueOf(writeEnd), number, 0], { label: "write to the log" });
   }
 
   const mounts = (spec.mounts ?? []).filter((mount) => mount !== rootMount(spec.mounts!));
-  const binds = new Map<Mount, Cell>();
+  const binds = foreign.binds;
   const openBinds = (those: (mount: Mount) => boolean) => {
     for (const mount of mounts) {
-      if (isBind(mount) && those(mount)) binds.set(mount, openBind(s, mount));
+      if (isBind(mount) && !binds.has(mount) && those(mount)) binds.set(mount, openBind(s, mount));
     }
   };
   // What shares its mounts with the host is cloned while it still does.
@@ -86,21 +138,23 @@ function init(s: Scope, input: CompileInput, output: Output): void {
   isolateMounts(s, input);
   const masks = openMasks(s, input);
   openBinds((mount) => !isShared(mount));
-  const root = attachRoot(s, input);
+  const hooked = hasEarlyHooks(spec);
+  const root = attachRoot(s, input, foreign.root, hooked);
   let proc: Cell | undefined;
   for (const mount of mounts) {
     proc = mountOne(s, input, root, mount, binds.get(mount)).proc ?? proc;
   }
   makeDevices(s, input, root);
   if (process.terminal) {
-    openConsole(
-      s,
-      valueOf(root),
-      process,
-      output.console === undefined ? CONTROL : valueOf(output.console),
-      root,
-    );
+    const socket = parent.start === undefined
+      ? output?.console === undefined ? CONTROL : valueOf(output.console)
+      : parent.console ?? CONTROL;
+    openConsole(s, valueOf(root), process, socket, root);
+    if (parent.start !== undefined && parent.console !== undefined) {
+      p.call("close", [parent.console]);
+    }
   }
+  if (hooked) awaitStage(s, STAGE_HOOKS, "wait for the hooks");
   const cwd = openOrMake(s, root, process.cwd, "directory");
   if (isNew(spec, "network")) raiseLoopback(s);
   writeProc(s, spec, proc);
@@ -110,7 +164,10 @@ function init(s: Scope, input: CompileInput, output: Output): void {
   enterRoot(s, input, root);
   if (spec.hostname) setName(s, "sethostname", spec.hostname);
   if (spec.domainname) setName(s, "setdomainname", spec.domainname);
-  setRlimits(s, process);
+  // Those of a process in a user namespace are for the host to set.
+  if (!hasUserNamespace(spec)) setRlimits(s, process);
+  setSchedule(s, process);
+  setMemory(s, spec.linux ?? {});
   finishProcess(s, {
     process,
     execution: prepareExecution(s, process),
@@ -118,6 +175,31 @@ function init(s: Scope, input: CompileInput, output: Output): void {
     seccomp: input.seccomp,
     lastCapability: input.facts.lastCapability,
     init: spec.annotations?.[INIT_ANNOTATION] === "true",
+    parent: parent.start === undefined ? "monitor" : "engine",
+    start: parent.start,
+    synchronised: isSynchronised(input),
+    preserved: input.preserved,
+    mayKeepGroups: hasUserNamespace(spec),
+  });
+}
+
+/** A session keyring of the container's own; a kernel may have been built without. keyctl(2) */
+function joinKeyring(s: Scope, name: string): void {
+  const { p } = s;
+  const result = s.descriptor("keyring");
+  const failed = s.label("keyring");
+  const next = s.label("next");
+  const label = "join a session keyring";
+  p.call("keyctl", [KEYCTL_JOIN_SESSION_KEYRING, p.string(name), 0, 0, 0], {
+    label,
+    result,
+    negative: failed,
+  });
+  p.place(next);
+  s.aside(() => {
+    p.place(failed);
+    p.jumpIfEqual(valueOf(result), -ENOSYS, next);
+    s.fail(label, result);
   });
 }
 
@@ -141,33 +223,27 @@ function setName(s: Scope, call: "sethostname" | "setdomainname", name: string):
   s.p.call(call, [text, text.size - 1], { label: `${call} ${name}` });
 }
 
-const IN_PROC = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
-
 /**
  * Sysctls and the oom score, through a procfs of our own making: the container's, before anything is
  * mounted over parts of it, or one that is mounted nowhere.
  */
-function writeProc(s: Scope, { linux, process }: Spec, mounted: Cell | undefined): void {
+function writeProc(s: Scope, spec: Spec, mounted: Cell | undefined): void {
+  const { linux, process } = spec;
   const writes = Object.entries(linux?.sysctl ?? {}).map(([name, value]) => ({
     path: `sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`,
     value,
     label: `set ${name} to ${value}`,
   }));
   const score = process?.oomScoreAdj;
-  if (score !== undefined) {
+  if (score !== undefined && !hasUserNamespace(spec)) {
     writes.push({
       path: "self/oom_score_adj",
       value: String(score),
       label: `set oomScoreAdj to ${score}`,
     });
   }
+  if (process?.apparmorProfile) writes.push(apparmorWrite(process.apparmorProfile));
   if (writes.length === 0) return;
   const proc = mounted ?? makeFilesystem(s, "proc", "proc", [], 0, "mount proc for settings");
-  const fd = s.descriptor("setting");
-  for (const { path, value, label } of writes) {
-    openBelow(s, valueOf(proc), path, O_WRONLY, { label, result: fd, resolve: IN_PROC });
-    const text = s.p.string(value);
-    s.p.call("write", [valueOf(fd), text, text.size - 1], { label });
-    s.p.call("close", [valueOf(fd)]);
-  }
+  for (const write of writes) writeBelow(s, valueOf(proc), write);
 }

@@ -3,12 +3,11 @@ import fc from "fast-check";
 import * as ffi from "../../../ffi/mod.ts";
 import { encodeElf, printProgram } from "../../../ffi/mod.ts";
 import { reachable } from "../../../ffi/testing.ts";
-import type { Mount } from "../../spec/mod.ts";
 import { capabilityBit, capabilityMask } from "../../security/mod.ts";
-import { ATTACH_POINT, inputs, LAST_CAPABILITY, startingDescriptors } from "./_configs.ts";
+import { ATTACH_POINT, inputs, LAST_CAPABILITY } from "./_configs.ts";
+import { everyInit, indexes, isOneName, only } from "./_every.ts";
 import { type Made, Model } from "./_model.ts";
 import { compileContainer } from "./compile.ts";
-import type { CompileInput } from "./input.ts";
 import { isBind, isShared } from "./mounts.ts";
 import { CONTROL } from "./protocol.ts";
 
@@ -17,34 +16,6 @@ const MOUNT_FAMILY = [
   ["mount_setattr", "setns", "unshare"],
 ].flat();
 const SECCOMP_SET_MODE_FILTER = 1;
-
-interface Walked {
-  readonly input: CompileInput;
-  readonly init: Model;
-}
-
-/** Checks the walk of the init of any config, from its clone to its execve. */
-function everyInit(check: (walked: Walked) => void, numRuns = 150): void {
-  fc.assert(
-    fc.property(inputs, (input) => {
-      const program = compileContainer(input);
-      const init = new Model(program, { descriptors: startingDescriptors(input) });
-      assert.equal(init.last.name, "execve");
-      check({ input, init });
-    }),
-    { numRuns },
-  );
-}
-
-function indexes(init: Model, is: (call: Made) => boolean): number[] {
-  return init.calls.flatMap((call, i) => is(call) ? [i] : []);
-}
-
-function only(init: Model, is: (call: Made) => boolean): number {
-  const found = indexes(init, is);
-  assert.equal(found.length, 1);
-  return found[0]!;
-}
 
 const isPrctl = (option: number) => ({ name, args }: Made) =>
   name === "prctl" && args[0] === option;
@@ -116,14 +87,16 @@ Deno.test("the capability sets are the config's, and the bounding set loses all 
     const bounding = [...new Set((capabilities?.bounding ?? []).map(capabilityBit))];
     assert.deepEqual(left, bounding.sort((a, b) => a - b));
     assert.equal(dropped.length, LAST_CAPABILITY + 1 - left.length);
+    const { permitted = [], inheritable = [] } = capabilities ?? {};
+    const raised = (capabilities?.ambient ?? []).filter((name) =>
+      permitted.includes(name) && inheritable.includes(name)
+    );
     const ambient = init.calls.filter(isPrctl(ffi.PR_CAP_AMBIENT)).map(({ args }) =>
       args.slice(1, 3)
     );
     assert.deepEqual(ambient, [
       [ffi.PR_CAP_AMBIENT_CLEAR_ALL, 0],
-      ...(capabilities?.ambient ?? []).map((
-        name,
-      ) => [ffi.PR_CAP_AMBIENT_RAISE, capabilityBit(name)]),
+      ...raised.map((name) => [ffi.PR_CAP_AMBIENT_RAISE, capabilityBit(name)]),
     ]);
   });
 });
@@ -152,10 +125,12 @@ Deno.test("groups, group, user and capabilities change in this order, and keep w
   });
 });
 
-Deno.test("execve leaves the standard three descriptors and nothing else", () => {
-  everyInit(({ init }) => {
-    const left = [...init.descriptors].filter(([, { cloexec }]) => !cloexec).map(([fd]) => fd);
-    assert.deepEqual(left.sort(), [0, 1, 2]);
+Deno.test("execve leaves the standard three descriptors, what is handed on, and nothing else", () => {
+  everyInit(({ input, init }) => {
+    const left = [...init.descriptors].filter(([, { cloexec }]) => !cloexec);
+    const { count = 0 } = input.preserved ?? {};
+    assert.deepEqual(left.map(([fd]) => fd).sort(), [0, 1, 2, 3, 4, 5].slice(0, 3 + count));
+    for (const [fd, { what }] of left) if (fd > 2) assert.equal(what, `handed on ${fd - 3}`);
     const closing = init.calls.findLastIndex(named("close_range"));
     assert.deepEqual(init.calls[closing]!.args.slice(0, 3), [
       3,
@@ -163,15 +138,20 @@ Deno.test("execve leaves the standard three descriptors and nothing else", () =>
       ffi.CLOSE_RANGE_CLOEXEC,
     ]);
     const after = init.calls.slice(closing + 1).map(({ name }) => name);
-    for (const name of after) assert(["rt_sigprocmask", "seccomp", "execve"].includes(name), name);
+    const last = ["rt_sigprocmask", "seccomp", "execve", ...count > 0 ? ["fcntl", "dup3"] : []];
+    for (const name of after) assert(last.includes(name), name);
   });
 });
 
 Deno.test("no signal is blocked when the user's program begins, and its parent's death is told", () => {
-  everyInit(({ init }) => {
+  everyInit(({ input, init }) => {
     const { args, machine } = init.calls.findLast(named("rt_sigprocmask"))!;
     assert.equal(args[0], ffi.SIG_SETMASK);
     assert.equal(machine.u64(args[1]!), 0n);
+    if (input.parent.start !== undefined) {
+      assert.deepEqual(indexes(init, isPrctl(ffi.PR_SET_PDEATHSIG)), [], "its parent is not crate");
+      return;
+    }
     const death = only(init, isPrctl(ffi.PR_SET_PDEATHSIG));
     const start = only(init, (call) => call.name === "read" && call.args[0] === CONTROL);
     assert.equal(init.calls[death]!.args[1], ffi.SIGKILL);
@@ -186,6 +166,14 @@ Deno.test("no signal is blocked when the user's program begins, and its parent's
 
 Deno.test("the root is entered by pivot_root, and the host's tree is let go right after", () => {
   everyInit(({ input, init }) => {
+    if (input.noPivot) {
+      const root = only(init, named("chroot"));
+      const [moved, , chdir] = init.calls.slice(root - 1);
+      assert.deepEqual([moved!.name, moved!.strings[3]], ["move_mount", "/"]);
+      assert.equal(init.calls[root]!.strings[0], ".");
+      assert.deepEqual([chdir!.name, chdir!.strings[0]], ["chdir", "/"]);
+      return;
+    }
     const pivot = only(init, named("pivot_root"));
     const [, umount, chdir] = init.calls.slice(pivot) as [Made, Made, Made];
     assert.deepEqual(init.calls[pivot]!.strings.slice(0, 2), [".", "."]);
@@ -221,11 +209,6 @@ Deno.test("the working directory is entered by descriptor after the ids, and has
   }, 40);
 });
 
-/** The last part of a path in the container, that its parent's descriptor names. */
-function isOneName(path: string): boolean {
-  return path !== "" && !path.includes("/") && path !== "." && path !== "..";
-}
-
 Deno.test("every path of the container is resolved by the kernel inside its root", () => {
   everyInit(({ input, init }) => {
     const { spec } = input;
@@ -233,8 +216,7 @@ Deno.test("every path of the container is resolved by the kernel inside its root
       ...input.cgroup.files,
       ...(spec.linux!.namespaces!).flatMap(({ path }) => path ?? []),
       "/dev/null",
-      input.monitor.log,
-      `${input.monitor.exitFile}.new`,
+      ...input.parent.start === undefined ? [input.parent.log, `${input.parent.exitFile}.new`] : [],
     ]);
     const sources = new Set([spec.root!.path, ...(spec.mounts ?? []).map(({ source }) => source)]);
     const inRoot = ffi.RESOLVE_IN_ROOT | ffi.RESOLVE_NO_MAGICLINKS;
@@ -271,8 +253,10 @@ Deno.test("every path of the container is resolved by the kernel inside its root
         case "move_mount": {
           const [, , to, , flags] = args as [number, number, number, number, number];
           assert(flags & ffi.MOVE_MOUNT_F_EMPTY_PATH);
-          if (to === ffi.AT_FDCWD) assert(strings[3]!.startsWith(ATTACH_POINT), what);
-          else assert(flags & ffi.MOVE_MOUNT_T_EMPTY_PATH && strings[3] === "", what);
+          if (to === ffi.AT_FDCWD) {
+            const isMoved = input.noPivot === true && strings[3] === "/";
+            assert(isMoved || strings[3]!.startsWith(ATTACH_POINT), what);
+          } else assert(flags & ffi.MOVE_MOUNT_T_EMPTY_PATH && strings[3] === "", what);
           break;
         }
         case "mount":
@@ -283,80 +267,6 @@ Deno.test("every path of the container is resolved by the kernel inside its root
       }
     }
   });
-});
-
-Deno.test("proc and sysfs go where no link of the image leads them", () => {
-  everyInit(({ input, init }) => {
-    for (const { destination, type } of input.spec.mounts ?? []) {
-      if (type !== "proc" && type !== "sysfs") continue;
-      const opens = init.named("openat2").filter(({ step }) =>
-        step.label === `open ${destination}`
-      );
-      assert(opens.length > 0);
-      for (const { args, machine } of opens) {
-        const resolve = machine.u32(args[2]! + ffi.open_how.offset("resolve"));
-        assert(resolve & ffi.RESOLVE_NO_SYMLINKS);
-      }
-    }
-  }, 60);
-});
-
-/** Path components, `.` and `..` resolved as for a path from the root. */
-function parts(path: string): string[] {
-  return new URL(path.split("/").map(encodeURIComponent).join("/"), "file:///").pathname
-    .split("/").filter((part) => part !== "");
-}
-
-/** The last of the deepest mounts that cover a path. */
-function covering(mounts: readonly Mount[], path: string): Mount | undefined {
-  const all = parts(path);
-  const covers = mounts.filter(({ destination }) =>
-    parts(destination).every((part, i) => part === all[i])
-  );
-  const depth = Math.max(...covers.map(({ destination }) => parts(destination).length));
-  return covers.findLast(({ destination }) => parts(destination).length === depth);
-}
-
-function isBound(mounts: readonly Mount[], path: string): boolean {
-  const { options = [], type } = covering(mounts, path) ?? {};
-  return type === "bind" || options.includes("bind") || options.includes("rbind");
-}
-
-Deno.test("what the host has in a directory that is bound is never made anew or removed", () => {
-  let found = 0;
-  everyInit(({ input, init }) => {
-    const mounts = input.spec.mounts ?? [];
-    for (const { name, on, step, strings } of init.calls) {
-      if (!["mknodat", "unlinkat", "symlinkat", "fchownat"].includes(name)) continue;
-      const last = strings[name === "symlinkat" ? 2 : 1]!;
-      if (!isOneName(last)) continue;
-      const path = `${on[0]!.what.replace("openat2 ", "/")}/${last}`;
-      assert(!isBound(mounts, path), step.label);
-      found++;
-    }
-  });
-  assert(found > 100);
-});
-
-Deno.test("every /dev that is not the host's has the default devices and links", () => {
-  everyInit(({ input, init }) => {
-    const mounts = input.spec.mounts ?? [];
-    if (isBound(mounts, "/dev")) return;
-    const made = new Set(init.named("mknodat").map(({ strings }) => strings[1]));
-    for (const name of ["null", "zero", "full", "random", "urandom", "tty"]) {
-      assert(made.has(name) || isBound(mounts, `/dev/${name}`), name);
-    }
-    const links = init.named("symlinkat").map(({ strings: [target, , name] }) =>
-      `${name} ${target}`
-    );
-    assert.deepEqual(links, [
-      "fd /proc/self/fd",
-      "stdin /proc/self/fd/0",
-      "stdout /proc/self/fd/1",
-      "stderr /proc/self/fd/2",
-      "ptmx pts/ptmx",
-    ]);
-  }, 60);
 });
 
 Deno.test("every step has a label and can be reached, and the program can be encoded and printed", () => {

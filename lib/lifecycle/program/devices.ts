@@ -1,4 +1,5 @@
 import {
+  AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
   type Cell,
   EEXIST,
@@ -9,8 +10,8 @@ import {
 } from "../../../ffi/mod.ts";
 import type { LinuxDevice, Mount } from "../../spec/mod.ts";
 import type { CompileInput } from "./input.ts";
-import { isBind } from "./mounts.ts";
-import { below, openOrMake, type Scope } from "./scope.ts";
+import { cloneTree, isBind } from "./mounts.ts";
+import { attach, below, openOrMake, type Scope } from "./scope.ts";
 
 /** config-linux.md, "Default Devices": every container has them. */
 const DEFAULTS: readonly LinuxDevice[] = ([
@@ -66,7 +67,7 @@ function isForeign(mounts: readonly Mount[], path: string): boolean {
 }
 
 /** Makes the default devices and links, and those of `linux.devices`. The umask is 0 here. */
-export function makeDevices(s: Scope, { spec }: CompileInput, root: Cell): void {
+export function makeDevices(s: Scope, { spec, facts }: CompileInput, root: Cell): void {
   const { p } = s;
   const mounts = spec.mounts ?? [];
   const devices = new Map<string, LinuxDevice>();
@@ -82,7 +83,8 @@ export function makeDevices(s: Scope, { spec }: CompileInput, root: Cell): void 
       parent = openOrMake(s, root, directory, "directory");
       parents.set(directory, parent);
     }
-    makeDevice(s, parent, name, device);
+    if (facts.bindsDevices && device.type !== "p") bindDevice(s, root, device);
+    else makeDevice(s, parent, name, device);
   }
   if (isForeign(mounts, "dev")) return;
   const dev = parents.get("dev") ?? openOrMake(s, root, "dev", "directory");
@@ -103,6 +105,13 @@ export function makeDevices(s: Scope, { spec }: CompileInput, root: Cell): void 
       s.fail(label, failed);
     });
   }
+}
+
+/** In a user namespace there are no device nodes but the host's own. user_namespaces(7) */
+function bindDevice(s: Scope, root: Cell, { path }: LinuxDevice): void {
+  const label = `bind device ${path}`;
+  const tree = cloneTree(s, AT_FDCWD, `/${below(path)}`, false, label);
+  attach(s, valueOf(tree), valueOf(openOrMake(s, root, path, "file")), label);
 }
 
 function makeDevice(s: Scope, parent: Cell, name: string, device: LinuxDevice): void {

@@ -2,6 +2,7 @@ import {
   AT_FDCWD,
   type Cell,
   CLONE_NEWCGROUP,
+  CLONE_NEWUSER,
   O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
@@ -10,14 +11,18 @@ import {
   type Program,
   valueOf,
 } from "../../../ffi/mod.ts";
-import type { Process } from "../../spec/mod.ts";
+import type { Process, Spec } from "../../spec/mod.ts";
 import { consolePair, openConsole, takeConsole } from "./console.ts";
 import { prepareExecution } from "./execute.ts";
-import { setRlimits } from "./identity.ts";
+import { becomeRoot, setRlimits } from "./identity.ts";
 import { finishProcess } from "./init.ts";
-import type { CgroupJoin } from "./input.ts";
+import type { CgroupJoin, Preserved } from "./input.ts";
+import { apparmorWrite, writeBelow } from "./labels.ts";
 import { supervise } from "./monitor.ts";
+import { makeFilesystem } from "./mounts.ts";
 import { CONTROL } from "./protocol.ts";
+import { release } from "./release.ts";
+import { bitsOf, setSchedule } from "./schedule.ts";
 import { below, openBelow, Scope } from "./scope.ts";
 
 /** The descriptor of the container's init, a pidfd, that an exec's program starts with. */
@@ -32,82 +37,133 @@ export interface ExecInput {
   readonly seccomp?: { readonly filter: Uint8Array; readonly flags: number };
   readonly lastCapability: number;
   readonly detached: boolean;
+  /** Its parent is whoever called crate; absent: a monitor of crate's. */
+  readonly engine?: ExecEngine;
+  readonly preserved?: Preserved;
+  /** The container's config, for the user namespace that it has. */
+  readonly spec: Spec;
+}
+
+/** A process of an engine's. */
+export interface ExecEngine {
+  /** The descriptor of the engine's socket for the console. */
+  readonly console?: number;
 }
 
 /**
- * The program of `exec`: a monitor that joins all of the container's namespaces at once through its
- * init's pidfd (setns(2)), and in them the process, made as the container's own is.
+ * The program of `exec`: a process that joins all of the container's namespaces at once through its
+ * init's pidfd (setns(2)), and in them the user's, made as the container's own is. The first one is its
+ * monitor, or ends at once when an engine is the parent.
  */
 export function compileExec(input: ExecInput): Program {
   const s = new Scope();
   const { p } = s;
-  const { process, detached } = input;
+  const { process, detached, engine } = input;
   const groups: Cell[] = [];
-  const root = s.descriptor("root");
   const join = (flags: number) => {
     if (flags === 0) return;
     p.call("setns", [EXEC_PIDFD, flags], { label: "join the container's namespaces" });
   };
-  supervise(s, {
-    name: "crate-exec",
-    namespaces: 0,
-    cgroup: input.cgroup.descriptor,
-    lastDescriptor: input.cgroup.descriptor ?? EXEC_PIDFD,
-    detached,
-    // A detached process's terminal is read, so that it does not stop, and not kept.
-    log: detached && process.terminal ? "/dev/null" : undefined,
-    console: detached && process.terminal ? { pair: consolePair, take: takeConsole } : undefined,
-    removeFiles: [],
-    removeDirectories: [],
-    cgroupDirectories: [],
-    before: () => {
-      // Opened while the host's paths are there; written by the process itself.
-      for (const file of input.cgroup.files) {
-        const group = s.descriptor("tasks");
-        p.call("openat", [AT_FDCWD, p.string(file), O_WRONLY | O_CLOEXEC, 0], {
-          label: `join ${file}`,
-          result: group,
-        });
-        groups.push(group);
-      }
-      // From here on what runs in the container can see this process: it must not look into it.
-      p.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: "hide from the container" });
-      join(input.namespaces & ~CLONE_NEWCGROUP);
-    },
-    after: () => {
-      for (const group of groups) p.call("close", [valueOf(group)]);
-    },
-  }, ({ console }) => {
+  const before = () => {
+    const { initial } = process.execCPUAffinity ?? {};
+    if (initial) setAffinity(s, initial);
+    // Opened while the host's paths are there; written by the process itself.
+    for (const file of input.cgroup.files) {
+      const group = s.descriptor("tasks");
+      p.call("openat", [AT_FDCWD, p.string(file), O_WRONLY | O_CLOEXEC, 0], {
+        label: `join ${file}`,
+        result: group,
+      });
+      groups.push(group);
+    }
+    // From here on what runs in the container can see this process: it must not look into it.
+    p.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: "hide from the container" });
+    join(input.namespaces & ~CLONE_NEWCGROUP);
+  };
+  const joined = (console?: Cell) => {
     p.call("umask", [0]);
     for (const group of groups) {
       p.call("write", [valueOf(group), p.string("0"), 1], { label: "join the container's groups" });
       p.call("close", [valueOf(group)]);
     }
+    const { final } = process.execCPUAffinity ?? {};
+    if (final) setAffinity(s, final);
     // Only now: from inside the namespace the kernel finds no way into its groups (nsdelegate).
     join(input.namespaces & CLONE_NEWCGROUP);
-    p.call("setsid", [], { label: "begin a session" });
-    p.call("openat", [AT_FDCWD, p.string("/"), O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
-      label: "open the container's root",
-      result: root,
-    });
-    if (process.terminal) {
-      const socket = console === undefined ? CONTROL : valueOf(console);
-      openConsole(s, valueOf(root), process, socket, undefined);
-    }
-    const cwd = s.descriptor("working directory");
-    openBelow(s, valueOf(root), below(process.cwd), O_PATH | O_DIRECTORY, {
-      label: `enter ${process.cwd}`,
-      result: cwd,
-    });
-    setRlimits(s, process);
-    finishProcess(s, {
-      process,
-      execution: prepareExecution(s, process),
-      cwd,
-      seccomp: input.seccomp,
-      lastCapability: input.lastCapability,
-    });
-  });
+    prepareProcess(s, input, console);
+  };
+  const name = "crate-exec";
+  const cgroup = input.cgroup.descriptor;
+  if (engine !== undefined) {
+    release(s, { name, namespaces: 0, cgroup, before }, joined);
+  } else {
+    const logged = detached && process.terminal === true;
+    supervise(s, {
+      name,
+      namespaces: 0,
+      cgroup,
+      lastDescriptor: cgroup ?? EXEC_PIDFD,
+      detached,
+      // A detached process's terminal is read, so that it does not stop, and not kept.
+      log: logged ? "/dev/null" : undefined,
+      console: logged ? { pair: consolePair, take: takeConsole } : undefined,
+      removeFiles: [],
+      removeDirectories: [],
+      cgroupDirectories: [],
+      before,
+      after: () => {
+        for (const group of groups) p.call("close", [valueOf(group)]);
+      },
+    }, ({ console }) => joined(console));
+  }
   s.writeAsides();
   return p.build();
+}
+
+/** In the container's namespaces and groups: from there to execve. */
+function prepareProcess(s: Scope, input: ExecInput, console: Cell | undefined): void {
+  const { p } = s;
+  const { process, engine } = input;
+  const inUser = (input.namespaces & CLONE_NEWUSER) !== 0;
+  if (inUser) becomeRoot(s, input.spec);
+  const root = s.descriptor("root");
+  p.call("setsid", [], { label: "begin a session" });
+  p.call("openat", [AT_FDCWD, p.string("/"), O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
+    label: "open the container's root",
+    result: root,
+  });
+  if (process.terminal) {
+    const socket = console === undefined ? engine?.console ?? CONTROL : valueOf(console);
+    openConsole(s, valueOf(root), process, socket, undefined);
+  }
+  const cwd = s.descriptor("working directory");
+  openBelow(s, valueOf(root), below(process.cwd), O_PATH | O_DIRECTORY, {
+    label: `enter ${process.cwd}`,
+    result: cwd,
+  });
+  if (!inUser) setRlimits(s, process);
+  setSchedule(s, process);
+  if (process.apparmorProfile) {
+    const proc = makeFilesystem(s, "proc", "proc", [], 0, "mount proc for settings");
+    writeBelow(s, valueOf(proc), apparmorWrite(process.apparmorProfile));
+    p.call("close", [valueOf(proc)]);
+  }
+  finishProcess(s, {
+    process,
+    execution: prepareExecution(s, process),
+    cwd,
+    seccomp: input.seccomp,
+    lastCapability: input.lastCapability,
+    parent: engine === undefined ? "monitor" : "engine",
+    preserved: input.preserved,
+    mayKeepGroups: inUser,
+  });
+}
+
+/** sched_setaffinity(2) */
+function setAffinity(s: Scope, cpus: string): void {
+  const mask = bitsOf(cpus);
+  s.p.call("sched_setaffinity", [0, mask.length, s.p.bytes(mask, cpus)], {
+    label: `run on the processors ${cpus}`,
+  });
 }

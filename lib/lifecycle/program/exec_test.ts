@@ -35,6 +35,7 @@ const inputs: fc.Arbitrary<ExecInput> = fc.record({
   seccomp: fc.option(filter, { nil: undefined }),
   lastCapability: fc.constant(LAST_CAPABILITY),
   detached: fc.boolean(),
+  spec: fc.constant({ ociVersion: "1.2.0" }),
 });
 
 function starting({ cgroup }: ExecInput): string[] {

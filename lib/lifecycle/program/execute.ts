@@ -1,11 +1,14 @@
 import {
   type Argument,
+  AT_EACCESS,
+  AT_FDCWD,
   type Cell,
   EACCES,
   ENOENT,
   ENOTDIR,
   type Label,
   valueOf,
+  X_OK,
 } from "../../../ffi/mod.ts";
 import type { Process } from "../../spec/mod.ts";
 import type { Scope } from "./scope.ts";
@@ -44,6 +47,40 @@ export function prepareExecution(s: Scope, process: Process): Execution {
     envp: p.pointers(env.map((variable) => p.string(variable)), `(${env.length} variables)`),
     label: EXECUTE + args[0],
   };
+}
+
+/**
+ * Fails as `execute` would when none of the candidates is there, or may be executed: the kernel is asked
+ * with the ids that the process has by now. faccessat2(2)
+ */
+export function lookFor(s: Scope, { files, label }: Execution): void {
+  const { p } = s;
+  const result = s.descriptor("look's result");
+  const refused = s.descriptor("refused look");
+  const found = s.label("found");
+  for (const file of files) {
+    const next = s.label("next");
+    const missed = s.label("missed");
+    p.call("faccessat2", [AT_FDCWD, file, X_OK, AT_EACCESS], {
+      label,
+      result,
+      negative: missed,
+      zero: found,
+    });
+    p.place(next);
+    s.aside(() => {
+      p.place(missed);
+      p.jumpIfEqual(valueOf(result), -ENOENT, next);
+      p.jumpIfEqual(valueOf(result), -ENOTDIR, next);
+      p.set(refused, valueOf(result));
+      p.jump(next);
+    });
+  }
+  const last = s.label("not found");
+  p.compute(valueOf(refused), 0, -1, { label, zero: last });
+  p.place(last);
+  s.fail(label, result);
+  p.place(found);
 }
 
 /**

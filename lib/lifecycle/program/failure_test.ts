@@ -112,7 +112,7 @@ function particular(change: Partial<CompileInput["spec"]["linux"] & object>): Co
     facts: { sourceKinds: new Map(), cgroupHierarchies: [], lastCapability: 40 },
     attachPoint: "/run/crate/.mount",
     cgroup: { files: [] },
-    monitor: { detached: false, removeFiles: [], removeDirectories: [], cgroupDirectories: [] },
+    parent: { detached: false, removeFiles: [], removeDirectories: [], cgroupDirectories: [] },
   };
 }
 

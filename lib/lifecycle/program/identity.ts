@@ -8,15 +8,41 @@ import {
   PR_CAP_AMBIENT_CLEAR_ALL,
   PR_CAP_AMBIENT_RAISE,
   PR_CAPBSET_DROP,
+  PR_SET_DUMPABLE,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
   rlimit64,
 } from "../../../ffi/mod.ts";
 import { capabilityBit, capabilityMask, rlimitNumber } from "../../security/mod.ts";
-import type { Process } from "../../spec/mod.ts";
+import type { LinuxIDMapping, Process, Spec } from "../../spec/mod.ts";
 import type { Scope } from "./scope.ts";
 
 const CAP_SYS_ADMIN = 21;
+
+/** Whether the container's processes live in a user namespace of its own, or of another's. */
+export function hasUserNamespace(spec: Spec): boolean {
+  return spec.linux?.namespaces?.some(({ type }) => type === "user") ?? false;
+}
+
+/**
+ * Becomes the user namespace's root, as what the host's root makes has no owner in there. A namespace
+ * without one stays as it is. user_namespaces(7)
+ */
+export function becomeRoot(s: Scope, { linux }: Spec): void {
+  const { p } = s;
+  const isNew = linux?.namespaces?.some(({ type, path }) => type === "user" && !path);
+  const lacks = (maps: readonly LinuxIDMapping[] = []) =>
+    !maps.some(({ containerID }) => containerID === 0);
+  if (isNew && (lacks(linux?.uidMappings) || lacks(linux?.gidMappings))) return;
+  const next = s.label("next");
+  // Who may not map groups may not leave them either.
+  p.call("setgroups", [0, 0], { label: "leave the host's groups", negative: next });
+  p.place(next);
+  p.call("setresgid", [0, 0, 0], { label: "become the user namespace's root" });
+  p.call("setresuid", [0, 0, 0], { label: "become the user namespace's root" });
+  // Its files below /proc would else stay the host's. Nobody else is in a new namespace to look in.
+  if (isNew) p.call("prctl", [PR_SET_DUMPABLE, 1, 0, 0, 0], { label: "own what /proc has of it" });
+}
 
 /** Resource limits, while the process may still raise them. */
 export function setRlimits(s: Scope, { rlimits }: Process): void {
@@ -35,8 +61,17 @@ export function setRlimits(s: Scope, { rlimits }: Process): void {
  * @param last the highest capability the kernel knows.
  * @param filtered a seccomp filter follows: without no_new_privs, loading it takes CAP_SYS_ADMIN,
  *   which execve(2) then takes away, since it looks at every set but the permitted one.
+ * @param mayKeepGroups in a user namespace that was made without the right to change groups.
  */
-export function becomeUser(s: Scope, process: Process, last: number, filtered: boolean): void {
+export function becomeUser(
+  s: Scope,
+  process: Process,
+  { last, filtered, mayKeepGroups = false }: {
+    readonly last: number;
+    readonly filtered: boolean;
+    readonly mayKeepGroups?: boolean;
+  },
+): void {
   const { p } = s;
   const { capabilities, user, noNewPrivileges } = process;
   const bounding = capabilityMask(capabilities?.bounding ?? []);
@@ -54,12 +89,21 @@ export function becomeUser(s: Scope, process: Process, last: number, filtered: b
   if (uid !== 0) p.call("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], { label: "keep capabilities" });
   const groups = user?.additionalGids ?? [];
   const list = p.bytes(new Uint8Array(new Uint32Array(groups).buffer), `[${groups.join(", ")}]`);
-  p.call("setgroups", [groups.length, list], { label: "set supplementary groups" });
+  const next = s.label("next");
+  p.call("setgroups", [groups.length, list], {
+    label: "set supplementary groups",
+    ...mayKeepGroups && groups.length === 0 && { negative: next },
+  });
+  p.place(next);
   p.call("setresgid", [gid, gid, gid], { label: `become group ${gid}` });
   p.call("setresuid", [uid, uid, uid], { label: `become user ${uid}` });
 
   setCapabilities(s, process, filtered && !noNewPrivileges ? 1n << BigInt(CAP_SYS_ADMIN) : 0n);
-  const ambient: Argument[] = (capabilities?.ambient ?? []).map(capabilityBit);
+  // The kernel raises what is permitted and inheritable; engines ask for more, and runtimes let that be.
+  const { permitted = [], inheritable = [] } = capabilities ?? {};
+  const ambient: Argument[] = (capabilities?.ambient ?? [])
+    .filter((name) => permitted.includes(name) && inheritable.includes(name))
+    .map(capabilityBit);
   p.call("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0], {
     label: "clear ambient capabilities",
   });

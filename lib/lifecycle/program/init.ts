@@ -3,6 +3,7 @@ import {
   clone_args,
   CLOSE_RANGE_CLOEXEC,
   ENOENT,
+  F_DUPFD_CLOEXEC,
   O_CLOEXEC,
   P_ALL,
   PR_SET_PDEATHSIG,
@@ -15,10 +16,12 @@ import {
   WNOHANG,
 } from "../../../ffi/mod.ts";
 import type { Process } from "../../spec/mod.ts";
-import { execute, type Execution } from "./execute.ts";
+import { execute, type Execution, lookFor } from "./execute.ts";
 import { becomeUser, filterForGood, loadFilter } from "./identity.ts";
+import type { Preserved } from "./input.ts";
 import { exitAs } from "./monitor.ts";
-import { CONTROL, REPORT, SETUP_FAILED } from "./protocol.ts";
+import { CONTROL, REPORT, STAGE_CREATED } from "./protocol.ts";
+import { awaitByte, awaitStage, awaitStart } from "./release.ts";
 import type { Scope } from "./scope.ts";
 
 /** The first bytes of getcwd's answer for a directory that is not below the root, getcwd(3). */
@@ -34,34 +37,67 @@ export interface Finish {
   readonly lastCapability: number;
   /** A first process of crate's own that reaps and forwards signals. */
   readonly init?: boolean;
+  /** Whether a monitor of crate's is its parent, with whom it dies, or an engine. */
+  readonly parent: "monitor" | "engine";
+  /** The descriptor of the socket on which a created container waits for its start. */
+  readonly start?: number;
+  /** The starter counts its bytes: each stage is told. */
+  readonly synchronised?: boolean;
+  /** Descriptors that the user's program gets from 3 on. */
+  readonly preserved?: Preserved;
+  /** In a user namespace that may have been made without the right to change groups. */
+  readonly mayKeepGroups?: boolean;
 }
 
 /** The umask, ids and capabilities, the wait for "go on", the filter, the user's program. */
 export function finishProcess(s: Scope, finish: Finish): void {
   const { p } = s;
   const { process, seccomp } = finish;
-  becomeUser(s, process, finish.lastCapability, seccomp !== undefined);
+  becomeUser(s, process, {
+    last: finish.lastCapability,
+    filtered: seccomp !== undefined,
+    mayKeepGroups: finish.mayKeepGroups,
+  });
   p.call("umask", [process.user?.umask ?? 0o022]);
   p.call("fchdir", [valueOf(finish.cwd)], { label: `enter ${process.cwd}` });
   verifyDirectory(s, process.cwd);
-  // After the ids: changing them clears it. The monitor is the parent. prctl(2)
-  p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], { label: "die with the monitor" });
-
-  const byte = p.variable("go on", 1);
-  const gone = p.label("starter gone before the start");
-  p.call("read", [CONTROL, byte, 1], { label: "wait for the start", zero: gone });
-  s.aside(() => {
-    p.place(gone);
-    p.call("exit_group", [SETUP_FAILED]);
-  });
+  if (finish.parent === "monitor") {
+    // After the ids: changing them clears it. prctl(2)
+    p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], { label: "die with the monitor" });
+  }
+  if (finish.start === undefined) {
+    if (finish.synchronised) awaitStage(s, STAGE_CREATED, "wait for the start");
+    else awaitByte(s, "wait for the start");
+  } else {
+    // What can be known to fail at the start fails before the container is said to be created.
+    lookFor(s, finish.execution);
+    awaitStart(s, finish.start, finish.preserved ?? { first: finish.start + 1, count: 0 });
+  }
   if (finish.init) reap(s, finish);
   p.call("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC], {
     label: "close all descriptors on execve",
   });
+  if (finish.preserved !== undefined && finish.preserved.count > 0) preserve(s, finish.preserved);
   const none = p.bytes(new Uint8Array(8), "{}");
   p.call("rt_sigprocmask", [SIG_SETMASK, none, 0, 8], { label: "unblock signals" });
   if (seccomp !== undefined) loadFilter(s, seccomp);
   execute(s, finish.execution);
+}
+
+/** Puts the descriptors to hand on in their places; the report's moves out of the way. */
+function preserve(s: Scope, { first, count }: Preserved): void {
+  const { p } = s;
+  const label = "hand on descriptors";
+  const copies: Cell[] = [];
+  for (let i = 0; i < count; i++) {
+    const copy = s.descriptor("handed on");
+    p.call("fcntl", [first + i, F_DUPFD_CLOEXEC, first + count], { label, result: copy });
+    copies.push(copy);
+  }
+  const report = s.descriptor("report");
+  p.call("fcntl", [REPORT, F_DUPFD_CLOEXEC, first + count], { label, result: report });
+  p.set(s.report, valueOf(report));
+  copies.forEach((copy, i) => p.call("dup3", [valueOf(copy), 3 + i, 0], { label }));
 }
 
 /** The working directory must have a path in the container (CVE-2024-21626). */

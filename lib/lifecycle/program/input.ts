@@ -11,6 +11,8 @@ export interface HostFacts {
   readonly cgroupHierarchies: readonly CgroupHierarchy[];
   /** The highest capability the kernel knows. */
   readonly lastCapability: number;
+  /** Device nodes cannot be made here: the host's own are mounted. */
+  readonly bindsDevices?: boolean;
   /**
    * Whether an overlay's layers can be given one by one (`lowerdir+`, Linux 6.7): looked up when there
    * are more than a page names.
@@ -25,12 +27,16 @@ export interface CgroupHierarchy {
   readonly type: "cgroup" | "cgroup2";
   /** The filesystem's options, such as `["cpu"]`. */
   readonly options: readonly (readonly [string, string?])[];
+  /** Where the host has it mounted. */
+  readonly mount: string;
 }
 
 /** How the container's processes enter its control groups. */
 export interface CgroupJoin {
   /** v1: `tasks` files; the init writes `0` to each, which moves the writer. */
   readonly files: readonly string[];
+  /** The group's path below each hierarchy's mount point. */
+  readonly path?: string;
   /** v2: the init is cloned into this descriptor's group (`CLONE_INTO_CGROUP`). */
   readonly descriptor?: number;
 }
@@ -44,11 +50,33 @@ export interface CompileInput {
   readonly cgroup: CgroupJoin;
   /** The compiled filter and its flags. */
   readonly seccomp?: { readonly filter: Uint8Array; readonly flags: number };
-  readonly monitor: MonitorOptions;
+  /** The process beside the container, or the engine that is its parent. */
+  readonly parent: MonitorOptions | EngineOptions;
+  /** Move the root to `/` instead of pivot_root(2), which a root on the initial ramfs does not allow. */
+  readonly noPivot?: boolean;
+  /** The name of the session keyring that the container gets; absent: it keeps crate's. keyctl(2) */
+  readonly keyring?: string;
+  /** How many descriptors are handed on, and the number of the first in the program. */
+  readonly preserved?: Preserved;
+}
+
+/** Descriptors that the container's program finds from 3 on. */
+export interface Preserved {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** A container that waits for `start`, and whose parent is whoever called crate. */
+export interface EngineOptions {
+  /** The descriptor of the listening socket on which it waits. */
+  readonly start: number;
+  /** The descriptor of the engine's socket for the console. */
+  readonly console?: number;
 }
 
 /** What the process beside the container does. */
 export interface MonitorOptions {
+  readonly start?: undefined;
   /** The container outlives whoever started it. */
   readonly detached: boolean;
   /** Where the output of a detached container goes, framed; see log.ts. */

@@ -88,7 +88,7 @@ export function failureHandler(s: Scope): Label {
   s.aside(() => {
     const next = p.label("next");
     p.place(handler);
-    p.call("write", [REPORT, addressOf(p.header), RECORD_SIZE], {
+    p.call("write", [valueOf(s.report), addressOf(p.header), RECORD_SIZE], {
       label: "report",
       negative: next,
     });

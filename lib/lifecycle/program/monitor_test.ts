@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import * as ffi from "../../../ffi/mod.ts";
-import { inputs, startingDescriptors } from "./_configs.ts";
+import { inputs, type MonitoredInput, startingDescriptors } from "./_configs.ts";
 import { type End, type Event, type Made, Model, type Script, walkMonitor } from "./_model.ts";
 import { compileContainer } from "./compile.ts";
-import type { CompileInput } from "./input.ts";
+import type { CompileInput, MonitorOptions } from "./input.ts";
 import { FRAME_SIZE } from "./log.ts";
 
 const CLD_KILLED = 2;
@@ -54,7 +54,7 @@ Deno.test("the monitor ends as the container's first process did", () => {
 Deno.test("the monitor first tells who the init is, and then is nobody's but the control socket's", () => {
   fc.assert(
     fc.property(inputs, ends, (input, end) => {
-      const detachedConsole = input.monitor.detached && input.spec.process!.terminal;
+      const detachedConsole = input.parent.detached && input.spec.process!.terminal;
       let open: string[] = [];
       const walked = monitor(input, ["ended"], end, {
         answer({ name }, model) {
@@ -65,12 +65,12 @@ Deno.test("the monitor first tells who the init is, and then is nobody's but the
       const report = walked.named("write").find(({ on }) => on[0]!.what === "report");
       assert.equal(walked.machine.u64(report!.args[1]!), 0n);
       assert.equal(walked.machine.u64(report!.args[1]! + 8), 4242n);
-      const outputs = !input.monitor.detached
+      const outputs = !input.parent.detached
         ? []
         : detachedConsole
-        ? ["received", "socketpair 0", `openat ${input.monitor.log}`]
-        : ["pipe2 0", "pipe2 0", `openat ${input.monitor.log}`];
-      const { exitFile } = input.monitor;
+        ? ["received", "socketpair 0", `openat ${input.parent.log}`]
+        : ["pipe2 0", "pipe2 0", `openat ${input.parent.log}`];
+      const { exitFile } = input.parent;
       const exit = exitFile === undefined ? [] : [`openat ${exitFile}.new`];
       assert.deepEqual(open.sort(), ["control", "pidfd", ...exit, ...outputs].sort());
     }),
@@ -124,7 +124,7 @@ Deno.test("the init is cloned into its namespaces and its v2 group", () => {
 Deno.test("an end is recorded, the name freed, the waiting told, and then all is cleared in order", () => {
   fc.assert(
     fc.property(inputs, ends, (input, end) => {
-      const { cgroupDirectories, exitFile, removeDirectories, removeFiles, retire } = input.monitor;
+      const { cgroupDirectories, exitFile, removeDirectories, removeFiles, retire } = input.parent;
       const record = exitFile === undefined
         ? []
         : ["lseek", "write", "write", `renameat2 ${exitFile}`];
@@ -154,7 +154,7 @@ Deno.test("a container in the foreground dies with its starter, a detached one l
     fc.property(inputs, ends, (input, end) => {
       const walked = monitor(input, ["starter gone", "ended"], end);
       const kills = walked.named("pidfd_send_signal").map(({ args, on }) => [on[0]!.what, args[1]]);
-      assert.deepEqual(kills, input.monitor.detached ? [] : [["pidfd", ffi.SIGKILL]]);
+      assert.deepEqual(kills, input.parent.detached ? [] : [["pidfd", ffi.SIGKILL]]);
       const polls = walked.named("ppoll");
       assert.equal(polls.length, 2);
       const { args, machine } = polls[1]!;
@@ -165,7 +165,7 @@ Deno.test("a container in the foreground dies with its starter, a detached one l
 });
 
 /** A plain config, detached or not. */
-function plain(detached: boolean, more: Partial<CompileInput["monitor"]> = {}): CompileInput {
+function plain(detached: boolean, more: Partial<MonitorOptions> = {}): MonitoredInput {
   return {
     spec: {
       ociVersion: "1.2.0",
@@ -176,7 +176,7 @@ function plain(detached: boolean, more: Partial<CompileInput["monitor"]> = {}): 
     facts: { sourceKinds: new Map(), cgroupHierarchies: [], lastCapability: 40 },
     attachPoint: "/run/crate/.mount",
     cgroup: { files: [] },
-    monitor: {
+    parent: {
       detached,
       log: detached ? "/x/log" : undefined,
       removeFiles: [],

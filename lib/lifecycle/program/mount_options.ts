@@ -31,6 +31,8 @@ export interface MountOptions {
   /** `MS_PRIVATE` … and whether it goes for the mounts below too. */
   readonly propagation?: { type: number; recursive: boolean };
   readonly bind?: { recursive: boolean };
+  /** The tmpfs begins with what the image has in its place. */
+  readonly copiesUp: boolean;
   /** What is left: the filesystem's own, `["size", "64m"]` or `["nr_inodes"]`. */
   readonly data: readonly (readonly [string, string?])[];
 }
@@ -84,6 +86,7 @@ export function sortOptions(options: readonly string[]): MountOptions {
   const recursive = { set: 0, clear: 0 };
   const data: [string, string?][] = [];
   let propagation: MountOptions["propagation"];
+  let copiesUp = false;
   let bind: MountOptions["bind"];
   for (const option of options) {
     const flag = propagationFlag(option);
@@ -93,7 +96,8 @@ export function sortOptions(options: readonly string[]): MountOptions {
     else if (Object.hasOwn(ATTRIBUTES, option)) add(attributes, ATTRIBUTES[option]!);
     else if (option.startsWith("r") && Object.hasOwn(ATTRIBUTES, option.slice(1))) {
       add(recursive, ATTRIBUTES[option.slice(1)]!);
-    } else if (option !== "defaults" && option !== "async") {
+    } else if (option === "tmpcopyup") copiesUp = true;
+    else if (option !== "defaults" && option !== "async") {
       const equals = option.indexOf("=");
       if (equals < 0) data.push([option]);
       else data.push([option.slice(0, equals), option.slice(equals + 1)]);
@@ -104,5 +108,5 @@ export function sortOptions(options: readonly string[]): MountOptions {
     const atime = a.clear & MOUNT_ATTR__ATIME;
     a.clear = (a.clear & ~a.set & ~MOUNT_ATTR__ATIME) | (atime ? MOUNT_ATTR__ATIME : 0);
   }
-  return { attributes, recursive, propagation, bind, data };
+  return { attributes, recursive, propagation, bind, copiesUp, data };
 }

@@ -10,6 +10,7 @@ import {
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
   mount_attr,
+  MS_SLAVE,
   O_DIRECTORY,
   O_PATH,
   OPEN_TREE_CLOEXEC,
@@ -19,6 +20,8 @@ import {
 import type { Mount } from "../../spec/mod.ts";
 import type { CompileInput } from "./input.ts";
 import { type Attributes, type MountOptions, sortOptions } from "./mount_options.ts";
+import { isNew } from "./namespaces.ts";
+import { awaitCopy } from "./release.ts";
 import { attach, openBelow, openOrMake, type PointKind, type Scope } from "./scope.ts";
 
 /**
@@ -111,6 +114,11 @@ export function openBind(s: Scope, mount: Mount): Cell {
   return cloneTree(s, AT_FDCWD, mount.source!, recursive, label);
 }
 
+/** What is mounted later below a cloned tree on one side is not seen on the other. */
+export function leaveHost(s: Scope, tree: Cell, label: string): void {
+  setAttributes(s, valueOf(tree), NOTHING, MS_SLAVE, true, label);
+}
+
 /** What a mount made that a later step wants. */
 export interface Mounted {
   /** The procfs that was mounted on /proc, if any. */
@@ -156,13 +164,17 @@ export function mountOne(
   finish(s, valueOf(made), options, label);
   // The image must not lead proc and sys elsewhere by a link (CVE-2019-16884).
   const noSymlinks = type === "proc" || type === "sysfs";
-  attach(
-    s,
-    valueOf(made),
-    valueOf(openOrMake(s, root, destination, "directory", { noSymlinks })),
-    label,
-  );
+  const point = openOrMake(s, root, destination, "directory", { noSymlinks });
+  if (options.copiesUp) awaitCopy(s, point, made, `copy ${destination} into its tmpfs`);
+  attach(s, valueOf(made), valueOf(point), label);
   return type === "proc" ? { proc: made } : {};
+}
+
+/** Without a cgroup namespace a hierarchy of v1 would be shown whole. */
+function bindGroup(s: Scope, path: string, attributes: Attributes, label: string): Cell {
+  const tree = cloneTree(s, AT_FDCWD, path, false, label);
+  setAttributes(s, valueOf(tree), attributes, 0, false, label);
+  return tree;
 }
 
 /**
@@ -171,7 +183,7 @@ export function mountOne(
  */
 function mountCgroup(
   s: Scope,
-  { facts }: CompileInput,
+  { facts, spec, cgroup }: CompileInput,
   root: Cell,
   { destination }: Mount,
   options: MountOptions,
@@ -189,10 +201,16 @@ function mountCgroup(
   const label = `mount cgroups on ${destination}`;
   const top = makeFilesystem(s, "tmpfs", "tmpfs", [["mode", "755"]], set & ~1, label);
   attach(s, valueOf(top), valueOf(point), label);
-  for (const { name, type, options: data } of facts.cgroupHierarchies) {
+  for (const hierarchy of facts.cgroupHierarchies) {
+    const { name, type, options: data } = hierarchy;
     const what = `mount cgroup ${name} on ${destination}/${name}`;
     p.call("mkdirat", [valueOf(top), p.string(name), 0o755], { label: what });
-    const made = makeFilesystem(s, type, "cgroup", data, set, what);
+    const own = isNew(spec, "cgroup") || cgroup.path === undefined
+      ? undefined
+      : `${hierarchy.mount}${cgroup.path}`;
+    const made = own === undefined
+      ? makeFilesystem(s, type, "cgroup", data, set, what)
+      : bindGroup(s, own, options.attributes, what);
     const at = s.descriptor(`${destination}/${name}`);
     openBelow(s, valueOf(top), name, O_PATH | O_DIRECTORY, { label: what, result: at });
     attach(s, valueOf(made), valueOf(at), what);

@@ -9,9 +9,18 @@ export const CGROUP = 5;
 /**
  * The report pipe carries records of 16 bytes, two little-endian 64-bit numbers. A failure is the
  * failing step's address and its result, as the interpreter's header has them; the init's pid comes
- * as `{0, pid}`. The pipe ends when the init has executed the user's program.
+ * as `{0, pid}`, and after it that the init waits at a stage as `{0, stage}`. The pipe ends when the init
+ * has executed the user's program.
  */
 export const RECORD_SIZE = 16;
+
+/** The init waits for the hooks that come before the container's root is its root. */
+export const STAGE_HOOKS = 1;
+/** The init waits for its container to be recorded as created; then it waits on its start socket. */
+export const STAGE_CREATED = 2;
+
+/** A directory is to be copied into another; two records follow with the init's descriptors of them. */
+export const STAGE_COPY = 3;
 
 /**
  * The control socket (SOCK_SEQPACKET). To the init: one byte, "go on". From the init: the console's

@@ -7,7 +7,7 @@ import {
   MS_SLAVE,
   valueOf,
 } from "../../../ffi/mod.ts";
-import type { Mount } from "../../spec/mod.ts";
+import type { Mount, Spec } from "../../spec/mod.ts";
 import type { CompileInput } from "./input.ts";
 import { propagationFlag, sortOptions } from "./mount_options.ts";
 import { below, type Scope } from "./scope.ts";
@@ -39,22 +39,34 @@ export function isolateMounts(s: Scope, input: CompileInput): void {
   });
 }
 
+/** Clones the directory that is to be the root. */
+export function openRoot(s: Scope, { root }: Spec): Cell {
+  const { path } = root!;
+  return cloneTree(s, AT_FDCWD, path, true, `mount ${path} as the root`);
+}
+
 /**
  * Attaches the container's root filesystem: a directory, or an overlay.
  *
  * An overlay without an `upperdir` gets one on a tmpfs that exists in the container's mount namespace
  * alone: whatever way the container ends, nothing of it is left.
  *
+ * @param opened a clone of it, when it was opened before.
+ * @param hooked hooks look for it at its path.
  * @returns the register of the root's descriptor.
  */
-export function attachRoot(s: Scope, input: CompileInput): Cell {
+export function attachRoot(
+  s: Scope,
+  input: CompileInput,
+  opened: Cell | undefined,
+  hooked: boolean,
+): Cell {
   const { spec, attachPoint } = input;
   const mount = rootMount(spec.mounts ?? []);
   if (mount === undefined) {
-    const path = spec.root!.path;
-    const label = `mount ${path} as the root`;
-    const root = cloneTree(s, AT_FDCWD, path, true, label);
-    attachAt(s, root, attachPoint, label);
+    const { path } = spec.root!;
+    const root = opened ?? openRoot(s, spec);
+    attachAt(s, root, hooked ? path : attachPoint, `mount ${path} as the root`);
     return root;
   }
   const { p } = s;
@@ -100,9 +112,15 @@ export function sealRoot(s: Scope, input: CompileInput, root: Cell): void {
 export function enterRoot(s: Scope, input: CompileInput, root: Cell): void {
   const { p } = s;
   p.call("fchdir", [valueOf(root)], { label: "enter the root" });
-  // Old and new root on one directory; the old one lies on top and is what "." unmounts.
-  p.call("pivot_root", [p.string("."), p.string(".")], { label: "pivot_root" });
-  p.call("umount2", [p.string("."), MNT_DETACH], { label: "leave the host's tree" });
+  if (input.noPivot) {
+    const label = "move the root to /";
+    attachAt(s, root, "/", label);
+    p.call("chroot", [p.string(".")], { label });
+  } else {
+    // Old and new root on one directory; the old one lies on top and is what "." unmounts.
+    p.call("pivot_root", [p.string("."), p.string(".")], { label: "pivot_root" });
+    p.call("umount2", [p.string("."), MNT_DETACH], { label: "leave the host's tree" });
+  }
   p.call("chdir", [p.string("/")], { label: "enter the root" });
   const asked = input.spec.linux?.rootfsPropagation;
   const flag = asked === undefined ? 0 : propagationFlag(asked)!;

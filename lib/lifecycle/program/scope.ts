@@ -19,6 +19,7 @@ import {
   RESOLVE_NO_SYMLINKS,
   valueOf,
 } from "../../../ffi/mod.ts";
+import { REPORT } from "./protocol.ts";
 
 /**
  * A program being put together: the builder, and the blocks of steps that are seldom taken and stand
@@ -26,6 +27,8 @@ import {
  */
 export class Scope {
   readonly p = new ProgramBuilder();
+  /** The register of the descriptor on which failures are reported. */
+  readonly report = this.p.variable("report", 4, new Uint8Array([REPORT, 0, 0, 0]));
   readonly #aside: (() => void)[] = [];
   #count = 0;
 

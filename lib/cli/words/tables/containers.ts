@@ -20,67 +20,6 @@ const containers: PositionalTable = {
   description: "names or ids",
 };
 
-export const execOptions = [
-  { long: "detach", short: "d", description: "run in the background" },
-  {
-    long: "interactive",
-    short: "i",
-    description: "pass on standard input",
-    default: "yes, without -t and -d",
-  },
-  { long: "tty", short: "t", description: "give it a terminal of its own" },
-  {
-    long: "env",
-    short: "e",
-    argument: "NAME[=VALUE]",
-    repeat: true,
-    description: "set a variable; without =VALUE, pass on crate's own",
-  },
-  {
-    long: "env-file",
-    argument: "FILE",
-    repeat: true,
-    description: "read variables from a file, one NAME[=VALUE] a line",
-  },
-  {
-    long: "workdir",
-    short: "w",
-    argument: "DIR",
-    description: "working directory",
-    default: "the container's",
-  },
-  {
-    long: "user",
-    short: "u",
-    argument: "USER[:GROUP]",
-    description: "user to run as, by name or number",
-    default: "the container's",
-  },
-  { long: "privileged", description: "give the process all capabilities" },
-] as const;
-
-/** What `crate exec` is called with. */
-export type ExecCall = Call<OptionValues<typeof execOptions>>;
-
-export const execTable: CommandTableOf<typeof execOptions> = {
-  name: "exec",
-  summary: "Run a command in a container that runs",
-  usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
-  group: "Containers",
-  optionsFirst: true,
-  options: execOptions,
-  positionals: [
-    container,
-    { name: "COMMAND", required: true, variadic: false, description: "program to run" },
-    { name: "ARG", required: false, variadic: true, description: "its arguments, as they stand" },
-  ],
-  examples: [
-    { text: "look around inside", command: "crate exec -it web /bin/sh" },
-    { text: "as another user", command: "crate exec -u www-data web id" },
-  ],
-  load: () => import("../../commands/exec.ts"),
-};
-
 export const listOptions = [
   { long: "quiet", short: "q", description: "print ids only" },
   {
@@ -166,7 +105,7 @@ export type StartCall = Call<OptionValues<typeof startOptions>>;
 
 export const startTable: CommandTableOf<typeof startOptions> = {
   name: "start",
-  summary: "Start containers that have ended once more, in the background",
+  summary: "Start containers that were created, or that have ended, in the background",
   usage: "CONTAINER [CONTAINER...]",
   group: "Containers",
   options: startOptions,
@@ -225,6 +164,7 @@ export const killOptions = [
     description: "name or number of the signal",
     default: "SIGKILL",
   },
+  { long: "all", short: "a", description: "send it to all of its processes" },
 ] as const;
 
 /** What `crate kill` is called with. */

@@ -1,0 +1,18 @@
+import { CrateError } from "../../errors.ts";
+import { containerPids } from "../../lifecycle/mod.ts";
+import { stateOf } from "../each.ts";
+import { readConfig } from "../globals.ts";
+import type { PsCall } from "../words/mod.ts";
+
+/** `crate ps`. */
+export default async function ps({ options, positionals, globals }: PsCall): Promise<number> {
+  const root = (await readConfig(globals)).root.value;
+  const { record, status } = stateOf(root, positionals[0]!);
+  if (status === "stopped") {
+    throw new CrateError("STATE", `container not running: "${record.id}" is ${status}`);
+  }
+  const pids = containerPids(record);
+  if (options.format === "json") console.log(JSON.stringify(pids));
+  else console.log(["PID", ...pids].join("\n"));
+  return 0;
+}

@@ -1,0 +1,189 @@
+/**
+ * The commands by which an engine (podman, containerd, Docker) calls a runtime: words as runc has them.
+ *
+ * @module
+ */
+import type { Call, CommandTableOf, OptionValues, PositionalTable } from "../table.ts";
+
+const container: PositionalTable = {
+  name: "CONTAINER",
+  required: true,
+  variadic: false,
+  description: "id",
+};
+
+export const createOptions = [
+  {
+    long: "bundle",
+    short: "b",
+    argument: "DIR",
+    description: "directory of the OCI bundle",
+    default: "the working directory",
+  },
+  {
+    long: "console-socket",
+    argument: "SOCKET",
+    description: "where somebody takes the console, when the process has one",
+  },
+  {
+    long: "pid-file",
+    argument: "FILE",
+    description: "write the process id, as the host sees it, to a file",
+  },
+  {
+    long: "preserve-fds",
+    argument: "N",
+    description: "hand on N descriptors from 3 on",
+    default: "0, or LISTEN_FDS",
+  },
+  {
+    long: "no-pivot",
+    description: "move the root to / instead of pivot_root, for a root on a ramdisk",
+  },
+  { long: "no-new-keyring", description: "keep the caller's session keyring" },
+] as const;
+
+/** What `crate create` is called with. */
+export type CreateCall = Call<OptionValues<typeof createOptions>>;
+
+export const createTable: CommandTableOf<typeof createOptions> = {
+  name: "create",
+  summary: "Create a container from an OCI bundle, which crate start lets run",
+  usage: "[OPTIONS] CONTAINER",
+  group: "Engines",
+  options: createOptions,
+  positionals: [container],
+  examples: [{ text: "then crate start web", command: "crate create --bundle ./web web" }],
+  load: () => import("../../commands/create.ts"),
+};
+
+export const psOptions = [
+  {
+    long: "format",
+    short: "f",
+    argument: "FORMAT",
+    choices: ["table", "json"],
+    description: "how to print them",
+    default: "table",
+  },
+] as const;
+
+/** What `crate ps` is called with. */
+export type PsCall = Call<OptionValues<typeof psOptions>>;
+
+export const psTable: CommandTableOf<typeof psOptions> = {
+  name: "ps",
+  summary: "List the process ids of a container, as the host sees them",
+  usage: "[OPTIONS] CONTAINER",
+  group: "Engines",
+  options: psOptions,
+  positionals: [container],
+  examples: [{ text: "for a program to read", command: "crate ps --format json web" }],
+  load: () => import("../../commands/ps.ts"),
+};
+
+export const updateOptions = [
+  {
+    long: "resources",
+    short: "r",
+    argument: "FILE",
+    description: "read them from a file, linux.resources of the OCI config; - is standard input",
+  },
+  { long: "memory", short: "m", argument: "BYTES", description: "limit of memory, such as 512m" },
+  {
+    long: "memory-reservation",
+    argument: "BYTES",
+    description: "memory to leave it when the host is short",
+  },
+  {
+    long: "memory-swap",
+    argument: "BYTES",
+    description: "limit of memory and swap together; -1 for no limit",
+  },
+  {
+    long: "cpu-period",
+    argument: "MICROSECONDS",
+    description: "period that --cpu-quota counts in",
+  },
+  {
+    long: "cpu-quota",
+    argument: "MICROSECONDS",
+    description: "processor time in each period; -1 for no limit",
+  },
+  {
+    long: "cpu-burst",
+    argument: "MICROSECONDS",
+    description: "unused processor time that may be saved up",
+  },
+  {
+    long: "cpu-share",
+    short: "c",
+    argument: "N",
+    description: "weight of its processor time against others",
+  },
+  { long: "cpu-idle", argument: "N", description: "1: run only when nothing else wants to" },
+  { long: "cpu-rt-period", argument: "MICROSECONDS", description: "period of --cpu-rt-runtime" },
+  { long: "cpu-rt-runtime", argument: "MICROSECONDS", description: "realtime processor time" },
+  { long: "cpuset-cpus", argument: "LIST", description: "processors to run on, such as 0-3,7" },
+  { long: "cpuset-mems", argument: "LIST", description: "memory nodes to use" },
+  {
+    long: "pids-limit",
+    argument: "N",
+    description: "how many processes and threads; -1 for no limit",
+  },
+  { long: "blkio-weight", argument: "N", description: "weight of its disk traffic, 10 to 1000" },
+] as const;
+
+/** What `crate update` is called with. */
+export type UpdateCall = Call<OptionValues<typeof updateOptions>>;
+
+export const updateTable: CommandTableOf<typeof updateOptions> = {
+  name: "update",
+  summary: "Change the limits of a container while it runs",
+  usage: "[OPTIONS] CONTAINER",
+  group: "Containers",
+  options: updateOptions,
+  positionals: [container],
+  examples: [{ text: "half a gigabyte", command: "crate update --memory 512m web" }],
+  load: () => import("../../commands/update.ts"),
+};
+
+export const eventsOptions = [
+  { long: "stats", description: "print them once, and end" },
+  {
+    long: "interval",
+    argument: "DURATION",
+    description: "time from one to the next, such as 500ms or 10s",
+    default: "5s",
+  },
+] as const;
+
+/** What `crate events` is called with. */
+export type EventsCall = Call<OptionValues<typeof eventsOptions>>;
+
+export const eventsTable: CommandTableOf<typeof eventsOptions> = {
+  name: "events",
+  summary: "Print what a container uses as JSON, again and again",
+  usage: "[OPTIONS] CONTAINER",
+  group: "Engines",
+  options: eventsOptions,
+  positionals: [container],
+  examples: [{ text: "once", command: "crate events --stats web" }],
+  load: () => import("../../commands/events.ts"),
+};
+
+export const featuresOptions = [] as const;
+
+/** What `crate features` is called with. */
+export type FeaturesCall = Call<OptionValues<typeof featuresOptions>>;
+
+export const featuresTable: CommandTableOf<typeof featuresOptions> = {
+  name: "features",
+  summary: "Print what of the OCI runtime-spec crate does, as JSON",
+  usage: "",
+  group: "Engines",
+  options: featuresOptions,
+  positionals: [],
+  examples: [],
+  load: () => import("../../commands/features.ts"),
+};

@@ -1,0 +1,192 @@
+import { close, replaceFile, SyscallError } from "../../ffi/mod.ts";
+import { type CgroupPlan, cgroupProcesses, createCgroup } from "../cgroup/mod.ts";
+import { CrateError } from "../errors.ts";
+import type { Spec } from "../spec/mod.ts";
+import { claim, type Lock, recordProcess } from "./claim.ts";
+import { compileSpec, giveUp, keyringOf, withGroup } from "./container.ts";
+import { equip } from "./equip.ts";
+import { early } from "./stages.ts";
+import {
+  CGROUP,
+  type EngineOptions,
+  EXECUTE,
+  type Preserved,
+  STAGE_CREATED,
+} from "./program/mod.ts";
+import { connectTo, listenAt } from "./sockets.ts";
+import { launch, type Launched, type Stdio, stepAddress } from "./start.ts";
+import { prepareRoot, statePaths } from "./state.ts";
+import { formatTime } from "./time.ts";
+import type { Program } from "../../ffi/mod.ts";
+
+/** What an engine makes a container from. */
+export interface CreateOptions {
+  readonly id: string;
+  /** The state directory of all containers. */
+  readonly root: string;
+  readonly spec: Spec;
+  /** The bundle's directory. */
+  readonly bundle: string;
+  readonly stdio: Stdio;
+  /** A path on which somebody waits for the console's descriptor. */
+  readonly consoleSocket?: string;
+  /** Written before the container is said to be created. */
+  readonly pidFile?: string;
+  /** How many of the caller's descriptors from 3 on the container gets. */
+  readonly preserveFds?: number;
+  readonly noPivot?: boolean;
+  readonly noNewKeyring?: boolean;
+}
+
+/** The first descriptor that an engine hands on. */
+export const FIRST_PRESERVED = 3;
+
+/**
+ * Creates a container that waits for its start, with whoever called crate as its parent: nothing of crate's
+ * stays beside it. runtime.md, "Create"
+ *
+ * @throws {CrateError} when it cannot be made; then nothing is left of it.
+ */
+export async function createContainer(options: CreateOptions): Promise<void> {
+  const { id, root, spec, bundle, preserveFds = 0 } = options;
+  requireConsole(spec.process?.terminal ?? false, options.consoleSocket);
+  const hasConsole = options.consoleSocket !== undefined;
+  // From 5 on: the v2 group where there is one, the socket of the start, the console's, what is handed on.
+  let parent: EngineOptions | undefined;
+  let preserved: Preserved | undefined;
+  const { program, cgroup } = await compileSpec(options, `/${id}`, (cgroup) => {
+    const start = cgroup.joinDirectory === undefined ? CGROUP : CGROUP + 1;
+    parent = { start, ...hasConsole && { console: start + 1 } };
+    preserved = { first: start + (hasConsole ? 2 : 1), count: preserveFds };
+    return {
+      parent,
+      preserved,
+      noPivot: options.noPivot,
+      keyring: options.noNewKeyring ? undefined : keyringOf(id),
+    };
+  });
+  prepareRoot(root);
+  using lock = claim(root, {
+    id,
+    created: formatTime(Date.now()),
+    bundle,
+    spec,
+    cgroupsPath: cgroup.path,
+    detached: false,
+    engine: true,
+    remove: false,
+  });
+  await make(options, program, cgroup, lock);
+}
+
+/** @throws {CrateError} `USAGE` */
+export function requireConsole(terminal: boolean, socket: string | undefined): void {
+  if (terminal && socket === undefined) {
+    throw new CrateError(
+      "USAGE",
+      "process.terminal is true: give --console-socket, on which somebody takes the console",
+    );
+  }
+  if (!terminal && socket !== undefined) {
+    throw new CrateError("USAGE", "--console-socket is for a process with process.terminal");
+  }
+}
+
+/** Connects to the socket on which an engine takes a console. @throws {CrateError} `INVALID` */
+export function connectConsole(path: string): number {
+  try {
+    return connectTo(path, "stream");
+  } catch (cause) {
+    if (!(cause instanceof SyscallError)) throw cause;
+    throw new CrateError("INVALID", `--console-socket ${path}: nobody listens: ${cause.code}`, {
+      cause,
+    });
+  }
+}
+
+async function make(
+  options: CreateOptions,
+  program: Program,
+  cgroup: CgroupPlan,
+  lock: Lock,
+): Promise<void> {
+  const { id, root, spec, bundle, pidFile, consoleSocket, preserveFds = 0 } = options;
+  const { directory, start } = statePaths(root, id);
+  const opened: number[] = [];
+  const keep = (fd: number) => {
+    opened.push(fd);
+    return fd;
+  };
+  let grouped = false;
+  let launched: Launched | undefined;
+  try {
+    enterGroups(cgroup);
+    grouped = true;
+    const sockets = [keep(listenAt(start))];
+    if (consoleSocket !== undefined) sockets.push(keep(connectConsole(consoleSocket)));
+    const handedOn = Array.from({ length: preserveFds }, (_, i) => FIRST_PRESERVED + i);
+    launched = withGroup(cgroup, (group) =>
+      launch(program, {
+        name: "crate-create",
+        stdio: options.stdio,
+        extra: [...group, ...sockets, ...handedOn],
+        directory,
+        released: true,
+      }));
+    const { init } = launched;
+    equip(spec, init);
+    const atStage = early({ id, spec, bundle, directory }, init);
+    await launched.go(async (stage, next) => {
+      await atStage(stage, next);
+      if (stage !== STAGE_CREATED) return;
+      recordProcess(lock, root, id, { init, startSteps: startSteps(program) });
+      if (pidFile !== undefined) writePidFile(pidFile, init.pid);
+    });
+    if (launched.state() !== STAGE_CREATED) {
+      throw new CrateError("START", "the container's init was killed while it was being set up");
+    }
+    close(launched.control);
+  } catch (error) {
+    await launched?.abandon();
+    await giveUp(lock, grouped ? cgroup.directories : []);
+    throw error;
+  } finally {
+    for (const fd of opened) close(fd);
+  }
+}
+
+/** An engine may have made the groups before, for a pod: they are used when nobody is in them. */
+function enterGroups(cgroup: CgroupPlan): void {
+  try {
+    createCgroup(cgroup);
+  } catch (error) {
+    const isEmpty = error instanceof CrateError && error.code === "EXISTS" &&
+      cgroupProcesses(cgroup).length === 0;
+    if (!isEmpty) throw error;
+    createCgroup(cgroup, { existing: true });
+  }
+}
+
+/** @throws {CrateError} `INVALID` */
+export function writePidFile(path: string, pid: number): void {
+  try {
+    replaceFile(path, String(pid));
+  } catch (cause) {
+    if (!(cause instanceof SyscallError)) throw cause;
+    throw new CrateError("INVALID", `--pid-file ${path} cannot be made: ${cause.code}`, { cause });
+  }
+}
+
+/** The labels of the steps from the wait for the start on, by their addresses: `start` reads them. */
+function startSteps(program: Program): Record<string, string> {
+  const { steps } = program;
+  const from = steps.findIndex(({ operation }) => operation === "accept4");
+  const to = steps.findIndex(({ label }, i) => i > from && label.startsWith(EXECUTE));
+  const labels = new Set(steps.slice(from, to + 1).map(({ label }) => label));
+  const found: Record<string, string> = {};
+  steps.forEach(({ label }, i) => {
+    // Those that stand aside may fail for one of them.
+    if (i >= from && labels.has(label)) found[stepAddress(program, i)] = label;
+  });
+  return found;
+}

@@ -1,0 +1,71 @@
+import {
+  close,
+  O_WRONLY,
+  open,
+  rlimit64,
+  syscall,
+  SyscallError,
+  trySyscall,
+} from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import { rlimitNumber } from "../security/mod.ts";
+import type { LinuxIDMapping, Process, Spec } from "../spec/mod.ts";
+import type { ProcessId } from "./process_id.ts";
+import { hasUserNamespace, isNew } from "./program/mod.ts";
+
+/**
+ * Gives the init of a container in a user namespace what only the host may give: the namespace's maps, and
+ * limits that its root could not raise. The init waits meanwhile. user_namespaces(7)
+ *
+ * @throws {CrateError} `PERMISSION`, `INVALID`, naming the field.
+ */
+export function equip(spec: Spec, { pid }: ProcessId): void {
+  if (!hasUserNamespace(spec)) return;
+  const { linux, process } = spec;
+  if (isNew(spec, "user")) {
+    writeMap(pid, "uid_map", "linux.uidMappings", linux?.uidMappings ?? []);
+    writeMap(pid, "gid_map", "linux.gidMappings", linux?.gidMappings ?? []);
+  }
+  equipProcess(process, pid);
+}
+
+/** The limits and the oom score of a process in a user namespace. @throws {CrateError} */
+export function equipProcess(process: Process | undefined, pid: number): void {
+  for (const { type, soft, hard } of process?.rlimits ?? []) {
+    const limit = rlimit64.pack({ rlim_cur: soft, rlim_max: hard });
+    const result = trySyscall("prlimit64", pid, rlimitNumber(type), limit, null);
+    if (result < 0) throw refused("process.rlimits", `${type} ${soft}:${hard}`, -result);
+  }
+  const score = process?.oomScoreAdj;
+  if (score !== undefined) {
+    write(pid, "oom_score_adj", String(score), "process.oomScoreAdj");
+  }
+}
+
+function writeMap(pid: number, file: string, field: string, maps: readonly LinuxIDMapping[]): void {
+  if (maps.length === 0) return;
+  const lines = maps.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`);
+  write(pid, file, lines.join(""), field);
+}
+
+/** In one write, as the kernel takes a map. */
+function write(pid: number, name: string, text: string, field: string): void {
+  try {
+    const fd = open(`/proc/${pid}/${name}`, O_WRONLY);
+    try {
+      const bytes = new TextEncoder().encode(text);
+      syscall("write", fd, bytes, bytes.length);
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw refused(field, text.trim(), error.errno);
+  }
+}
+
+function refused(field: string, value: string, errno: number): CrateError {
+  const cause = new SyscallError("write", errno);
+  const code = cause.code === "EPERM" || cause.code === "EACCES" ? "PERMISSION" : "INVALID";
+  return new CrateError(code, `${field}: the kernel refuses "${value}": ${cause.code}`, { cause });
+}

@@ -1,0 +1,140 @@
+import {
+  close,
+  decodeText,
+  MFD_CLOEXEC,
+  readAll,
+  syscall,
+  trySyscall,
+  writeAll,
+} from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import type { Hook, Hooks, Spec } from "../spec/mod.ts";
+import { waitForExit } from "./ended.ts";
+import { openProcess, type ProcessId } from "./process_id.ts";
+import { compileHook, namespaceFlag } from "./program/mod.ts";
+import { launch } from "./start.ts";
+
+/** Of what a hook has said, how much an error repeats. */
+const MAX_SAID = 4096;
+const SEEK_SET = 0;
+const SHUT_RDWR = 2;
+
+/** The container that hooks are told of. */
+export interface Hooked {
+  readonly id: string;
+  readonly spec: Spec;
+  readonly bundle: string;
+  /** Where an unlinked file may stand. */
+  readonly directory: string;
+}
+
+/** The state that a hook reads from its standard input. runtime.md, "State" */
+export function hookState({ id, spec, bundle }: Hooked, status: string, pid?: number): string {
+  return JSON.stringify({
+    ociVersion: spec.ociVersion,
+    id,
+    status,
+    ...pid === undefined ? {} : { pid },
+    bundle,
+    ...spec.annotations === undefined ? {} : { annotations: spec.annotations },
+  });
+}
+
+/**
+ * Runs the hooks that come before the container's root is its root: prestart and createRuntime in the host's
+ * namespaces, createContainer in the container's, from where the host's files are still to be seen.
+ *
+ * @throws {CrateError} `START` when one fails.
+ */
+export async function runEarlyHooks(container: Hooked, init: ProcessId): Promise<void> {
+  const { spec } = container;
+  const { prestart, createRuntime, createContainer } = spec.hooks ?? {};
+  const state = hookState(container, "creating", init.pid);
+  await runHooks(prestart, "prestart", container, state);
+  await runHooks(createRuntime, "createRuntime", container, state);
+  await runHooks(createContainer, "createContainer", container, state, init);
+}
+
+/**
+ * Runs the hooks of one point in their order.
+ *
+ * @param inside the init whose namespaces they run in; absent: the host's.
+ * @throws {CrateError} `START` when one fails; the others do not run then.
+ */
+export async function runHooks(
+  hooks: readonly Hook[] | undefined,
+  point: keyof Hooks,
+  container: Hooked,
+  state: string,
+  inside?: ProcessId,
+): Promise<void> {
+  for (const [index, hook] of (hooks ?? []).entries()) {
+    await runHook(hook, `hooks.${point}[${index}] (${hook.path})`, container, state, inside);
+  }
+}
+
+async function runHook(
+  hook: Hook,
+  field: string,
+  { spec, bundle, directory }: Hooked,
+  state: string,
+  inside: ProcessId | undefined,
+): Promise<void> {
+  const failed = (why: string, cause?: unknown) =>
+    new CrateError("START", `${field} ${why}`, { cause });
+  const namespaces = inside === undefined
+    ? 0
+    : (spec.linux?.namespaces ?? []).reduce((all, ns) => all | namespaceFlag(ns), 0) >>> 0;
+  const program = compileHook({
+    path: hook.path,
+    args: hook.args?.length ? hook.args : [hook.path],
+    env: hook.env ?? [],
+    cwd: bundle,
+    namespaces,
+  });
+  const opened: number[] = [];
+  const keep = (fd: number) => {
+    opened.push(fd);
+    return fd;
+  };
+  try {
+    const input = keep(syscall("memfd_create", "state", MFD_CLOEXEC));
+    writeAll(input, state);
+    syscall("lseek", input, 0, SEEK_SET);
+    const said = keep(syscall("memfd_create", "output", MFD_CLOEXEC));
+    const extra: number[] = [];
+    if (inside !== undefined) {
+      const pidfd = openProcess(inside);
+      if (pidfd === undefined) throw failed("cannot run: the container's init has ended");
+      extra.push(keep(pidfd));
+    }
+    const stdio = [input, said, said] as const;
+    const launched = launch(program, { name: "crate-hook", stdio, extra, directory });
+    try {
+      await launched.go();
+    } catch (error) {
+      await launched.abandon();
+      if (error instanceof CrateError) throw failed(`cannot run: ${error.message}`, error);
+      throw error;
+    }
+    let late = false;
+    const { timeout } = hook;
+    // Its monitor ends it when we are gone.
+    const timer = timeout === undefined ? undefined : setTimeout(() => {
+      late = true;
+      trySyscall("shutdown", launched.control, SHUT_RDWR);
+    }, Math.min(timeout * 1000, 2 ** 31 - 1));
+    const exit = await waitForExit(launched);
+    clearTimeout(timer);
+    if (late) throw failed(`did not end within its timeout of ${timeout} s`);
+    if (exit.code === 0) return;
+    syscall("lseek", said, 0, SEEK_SET);
+    const words = decodeText(readAll(said, MAX_SAID)).trim().replaceAll("\n", "; ");
+    const how = exit.signal === undefined
+      ? `exited with ${exit.code}`
+      : `was killed (${exit.signal})`;
+    throw failed(words === "" ? how : `${how}: ${words}`);
+  } finally {
+    for (const fd of opened) close(fd);
+  }
+}

@@ -1,0 +1,82 @@
+import { close, EINTR, MSG_NOSIGNAL, SyscallError, trySyscall, unlink } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import { startError } from "./errors.ts";
+import { hookState, runHooks } from "./hooks.ts";
+import { runInside } from "./exec.ts";
+import { lockWithin, PATIENCE } from "./operations.ts";
+import { RECORD_SIZE } from "./program/mod.ts";
+import { connectTo } from "./sockets.ts";
+import { type ContainerState, type ProcessRecord, readState, statePaths } from "./state.ts";
+
+/**
+ * Starts a created container: when this returns, its program has been executed. runtime.md, "Start"
+ *
+ * @param warn told what a poststart hook that fails says, which changes nothing.
+ * @throws {CrateError} `STATE` when it is not created; `START` and the rest when a step of it fails: the
+ *   container has ended then.
+ */
+export async function startCreated(
+  root: string,
+  id: string,
+  warn: (message: string) => void,
+): Promise<void> {
+  const { directory, start } = statePaths(root, id);
+  using lock = await lockWithin(directory, PATIENCE);
+  const state = readState(root, id);
+  if (state === undefined) {
+    throw new CrateError("NOT_FOUND", `container "${id}" does not exist: crate list shows them`);
+  }
+  if (lock === undefined) {
+    throw new CrateError("STATE", `container "${id}" is being changed by another crate`);
+  }
+  const { record, process } = state;
+  if (state.status !== "created" || process === undefined) throw notCreated(state);
+  const container = { ...record, directory };
+  const { hooks } = record.spec;
+  for (const [index, hook] of (hooks?.startContainer ?? []).entries()) {
+    const field = `hooks.startContainer[${index}] (${hook.path})`;
+    try {
+      await runInside(state, root, hook, hookState(container, "created", process.init.pid));
+    } catch (cause) {
+      if (!(cause instanceof CrateError)) throw cause;
+      trySyscall("kill", process.init.pid, 9);
+      throw new CrateError("START", `${field}: ${cause.message}`, { cause });
+    }
+  }
+  letGo(start, process);
+  unlink(start);
+  const after = hookState(container, "running", process.init.pid);
+  try {
+    await runHooks(hooks?.poststart, "poststart", container, after);
+  } catch (error) {
+    if (!(error instanceof CrateError)) throw error;
+    warn(error.message);
+  }
+}
+
+function notCreated({ record: { id }, status }: ContainerState): CrateError {
+  const why = status === "running"
+    ? "it runs already"
+    : status === "stopped"
+    ? "it has ended"
+    : `it is ${status}`;
+  return new CrateError("STATE", `container "${id}" cannot be started: ${why}`);
+}
+
+/** Sends the byte that the init waits for, and waits until it has executed the user's program. */
+function letGo(start: string, { startSteps = {} }: ProcessRecord): void {
+  const connection = connectTo(start, "packets");
+  try {
+    const sent = trySyscall("sendto", connection, new Uint8Array([1]), 1, MSG_NOSIGNAL, null, 0);
+    if (sent < 0) throw new SyscallError("sendto", -sent, start);
+    const record = new Uint8Array(RECORD_SIZE);
+    let count: number;
+    do count = trySyscall("read", connection, record, RECORD_SIZE); while (count === -EINTR);
+    if (count < RECORD_SIZE) return;
+    const view = new DataView(record.buffer);
+    const label = startSteps[String(view.getBigUint64(0, true))];
+    throw startError(label ?? "an unknown step", -Number(view.getBigInt64(8, true)));
+  } finally {
+    close(connection);
+  }
+}

@@ -1,0 +1,56 @@
+import { detectLayout, planCgroup, updateCgroup } from "../cgroup/mod.ts";
+import { CrateError } from "../errors.ts";
+import type { LinuxResources } from "../spec/mod.ts";
+import { replaceRecord } from "./claim.ts";
+import { lockWithin, PATIENCE } from "./operations.ts";
+import { readState, statePaths } from "./state.ts";
+
+/**
+ * Changes the limits of a container; what is left out stays as it is.
+ *
+ * @throws {CrateError} `NOT_FOUND`; `STATE` when it has ended; `UNSUPPORTED` when it has no cgroup of its own,
+ *   or the host lacks the controller; `INVALID` for a value that the kernel refuses.
+ */
+export async function updateContainer(
+  root: string,
+  id: string,
+  resources: LinuxResources,
+): Promise<void> {
+  const { directory } = statePaths(root, id);
+  using lock = await lockWithin(directory, PATIENCE);
+  const state = readState(root, id);
+  if (state === undefined) {
+    throw new CrateError("NOT_FOUND", `container "${id}" does not exist: crate list shows them`);
+  }
+  const { record, status } = state;
+  if (lock === undefined || status === "stopped" || status === "creating") {
+    throw new CrateError("STATE", `container not running: "${id}" is ${status}`);
+  }
+  if (record.cgroupsPath === undefined) {
+    throw new CrateError(
+      "UNSUPPORTED",
+      `container "${id}" has no cgroup of its own to limit it by`,
+    );
+  }
+  // Device rules are whole lists: those of the config stay.
+  const { devices: _, ...limits } = resources;
+  updateCgroup(planCgroup(detectLayout(), record.cgroupsPath, limits, { devices: false }));
+  const { linux } = record.spec;
+  replaceRecord(lock, root, {
+    ...record,
+    spec: { ...record.spec, linux: { ...linux, resources: merge(linux?.resources ?? {}, limits) } },
+  });
+}
+
+function merge(before: LinuxResources, after: LinuxResources): LinuxResources {
+  const { memory, cpu, pids, blockIO, unified } = after;
+  return {
+    ...before,
+    ...after,
+    ...memory && { memory: { ...before.memory, ...memory } },
+    ...cpu && { cpu: { ...before.cpu, ...cpu } },
+    ...pids && { pids: { ...before.pids, ...pids } },
+    ...blockIO && { blockIO: { ...before.blockIO, ...blockIO } },
+    ...unified && { unified: { ...before.unified, ...unified } },
+  };
+}
