@@ -6,12 +6,14 @@
 packages='runc crun golang-github-opencontainers-specs-dev golang-github-containers-common'
 # a registry, and others that know images
 packages="$packages docker-registry skopeo umoci openssl zstd xz-utils python3 podman"
+# engines that call runtimes, and what they need
+packages="$packages containerd docker.io iptables conmon netavark uidmap buildah"
 # programs for containers, and assemblers for both machines
 packages="$packages busybox-static binutils binutils-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 # the virtual machine
 packages="$packages qemu-system-x86 qemu-system-common qemu-system-data"
-# what the bench of pulls compares with, and a large image of its
-packages="$packages containerd debootstrap"
+# a large image for the bench of pulls
+packages="$packages debootstrap"
 # to build the bench's C program and to look at seccomp filters
 packages="$packages gcc libc6-dev libseccomp-dev"
 # what tests and the bench look at processes with

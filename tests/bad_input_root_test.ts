@@ -31,7 +31,7 @@ test("a root filesystem that is not there, or is a file", async (box) => {
 });
 
 test("a command that is not there, and one that would name an image", async (box) => {
-  await refused(box, ["run", "-r", box.rootfs, "/none"], /\/none: not found/, 127);
+  await refused(box, ["run", "-r", box.rootfs, "/none"], /\/none: no such file or directory/, 127);
   await refused(box, ["run", "--pull", "never", "alpine", "sh"], /image "alpine" is not in the/);
   await refused(box, ["run", "-r", box.rootfs], /what to run is missing/, 2);
   await refused(box, ["run", "-r", box.rootfs, ""], /"?"?/);

@@ -110,9 +110,9 @@ test("--log writes messages to a file, an error to standard error too", async (b
   const json = ["--log", box.path("json"), "--log-format", "json", "run", "--rm", "-r", box.rootfs];
   const { code, stderr } = await box.crate([...json, "/none"]);
   assert.equal(code, 127);
-  assert.match(stderr, /^crate: \/none: not found.*\n$/);
+  assert.match(stderr, /^crate: \/none: no such file.*\n$/);
   const record = JSON.parse(Deno.readTextFileSync(box.path("json")));
-  assert.deepEqual([record.level, record.msg.slice(0, 16)], ["error", "/none: not found"]);
+  assert.deepEqual([record.level, record.msg.slice(0, 19)], ["error", "/none: no such file"]);
   assert.ok(Math.abs(Date.parse(record.time) - Date.now()) < 60_000);
 });
 

@@ -163,7 +163,7 @@ test("run may remove the file of --cidfile when the container does not start", a
   const words = ["run", "--rm", "--cidfile", cidfile, "-r", box.rootfs, "/no-such-command"];
   const result = await runWith(box, permissionFlags(set), words);
   assert.equal(result.code, 127);
-  assert.match(result.stderr, /^crate: \/no-such-command: not found .*\n$/);
+  assert.match(result.stderr, /^crate: \/no-such-command: no such file or directory .*\n$/);
   assert.throws(() => Deno.statSync(cidfile), Deno.errors.NotFound);
 });
 

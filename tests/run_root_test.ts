@@ -91,7 +91,7 @@ test("a script's interpreter is executed, and one that is missing is not found",
   assert.equal(await box.ok(["run", "--rm", "-r", box.rootfs, "/good"]), "from a script");
   const { code, stderr } = await box.crate(["run", "--rm", "-r", box.rootfs, "/bad"]);
   assert.equal(code, 127);
-  assert.match(stderr, /^crate: \/bad: not found .*interpreter\)\n$/);
+  assert.match(stderr, /^crate: \/bad: no such file or directory .*interpreter\)\n$/);
 });
 
 test("--entrypoint is the program, and the words after the options its arguments", async (box) => {

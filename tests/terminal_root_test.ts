@@ -142,7 +142,7 @@ test("the terminal is as before when the container cannot start", async (box) =>
   const before = terminal.settings();
   const words = ["run", "--rm", "-it", "-r", box.rootfs, "/no/such/command"];
   assert.equal((await terminal.ended(terminal.start(box, words))).code, 127);
-  assert.match(terminal.screen, /^crate: \/no\/such\/command: not found .*\r\n$/);
+  assert.match(terminal.screen, /^crate: \/no\/such\/command: no such file or directory .*\r\n$/);
   assert.equal(terminal.settings(), before);
 });
 

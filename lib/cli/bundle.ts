@@ -29,7 +29,7 @@ export function readBundle(given: string): Bundle {
   } catch (cause) {
     if (!(cause instanceof SyscallError)) throw cause;
     const code = cause.code === "ENOENT" ? "NOT_FOUND" : "FAILED";
-    throw new CrateError(code, `bundle ${given}: config.json cannot be read: ${cause.code}`, {
+    throw new CrateError(code, `--bundle ${given}: config.json cannot be read: ${cause.code}`, {
       cause,
     });
   }

@@ -88,6 +88,10 @@ export class Running {
     await this.#input?.close().catch(() => {});
   }
 
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
   /** Sends a signal to it. */
   signal(signal: Deno.Signal): void {
     this.#child.kill(signal);
