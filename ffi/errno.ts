@@ -53,6 +53,7 @@ export const ELOOP = 40;
 export const ENOSPC = 28;
 export const EOPNOTSUPP = 95;
 export const ECONNRESET = 104;
+export const ECONNREFUSED = 111;
 export const EDQUOT = 122;
 
 /** A system call failed: which, why, and on what path. */

@@ -68,6 +68,32 @@ export function tryLock(directory: string): Lock | undefined {
   return { fd, [Symbol.dispose]: () => close(fd) };
 }
 
+/** How long an end by SIGKILL, and the clearing after it, may take; so long a lock is waited for. */
+export const PATIENCE = 10_000;
+
+/** Takes a container's lock; undefined when there is no such directory, or when it stays held. */
+export async function lockWithin(
+  directory: string,
+  milliseconds: number,
+): Promise<Lock | undefined> {
+  for (const end = performance.now() + milliseconds;;) {
+    const lock = tryLock(directory);
+    if (lock !== undefined || !exists(directory) || performance.now() >= end) return lock;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** A container's lock for what changes it. @throws {CrateError} `NOT_FOUND`; `STATE` when it stays held. */
+export async function lockContainer(root: string, id: string): Promise<Lock> {
+  const { directory } = statePaths(root, id);
+  const lock = await lockWithin(directory, PATIENCE);
+  if (lock !== undefined) return lock;
+  if (!exists(directory)) {
+    throw new CrateError("NOT_FOUND", `container "${id}" does not exist: crate list shows them`);
+  }
+  throw new CrateError("STATE", `container "${id}" is being changed by another crate right now`);
+}
+
 /**
  * Claims an id: its directory, locked, with what the container will be. The directory appears under
  * its name with the record in it, whole: nobody ever sees half of one.

@@ -1,4 +1,12 @@
-import { close, exists, MFD_CLOEXEC, syscall, trySyscall, writeAll } from "../../ffi/mod.ts";
+import {
+  close,
+  exists,
+  MFD_CLOEXEC,
+  syscall,
+  SyscallError,
+  trySyscall,
+  writeAll,
+} from "../../ffi/mod.ts";
 import { type CgroupJoin, detectLayout, joinFiles, locateCgroup } from "../cgroup/mod.ts";
 import { lastCapability } from "../security/mod.ts";
 import type { Hook, Process, Spec } from "../spec/mod.ts";
@@ -7,10 +15,10 @@ import { withGroup } from "./container.ts";
 import { connectConsole, FIRST_PRESERVED, requireConsole } from "./create.ts";
 import { waitForExit } from "./ended.ts";
 import { equipProcess } from "./equip.ts";
-import { openInit } from "./operations.ts";
+import { notRunning, openInit } from "./operations.ts";
 import { filterOf } from "./options.ts";
 import { isPaused } from "./pause.ts";
-import { openProcess } from "./process_id.ts";
+import { isAlive, openProcess } from "./process_id.ts";
 import { compileExec, EXEC_PIDFD, hasUserNamespace, namespaceFlag } from "./program/mod.ts";
 import { launch, type Launched, nullStdio, type Stdio } from "./start.ts";
 import type { ContainerState } from "./state.ts";
@@ -62,6 +70,10 @@ export async function execInContainer(options: ExecOptions): Promise<Launched> {
       );
     }
     return await execInState(state, pidfd, options);
+  } catch (error) {
+    // What was looked for is gone with it.
+    if (!(error instanceof SyscallError) || isAlive(state.process!.init)) throw error;
+    throw notRunning(id, { ...state, status: "stopped" });
   } finally {
     close(pidfd);
   }

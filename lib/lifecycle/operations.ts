@@ -4,7 +4,7 @@ import { CrateError } from "../errors.ts";
 import { letEnd, shownStatus } from "./pause.ts";
 import { isAlive, openProcess, type ProcessId } from "./process_id.ts";
 import { parseSignal } from "./signals.ts";
-import { type Lock, tryLock } from "./claim.ts";
+import { lockWithin, PATIENCE, tryLock } from "./claim.ts";
 import {
   type ContainerRecord,
   type ContainerState,
@@ -20,8 +20,6 @@ import {
 } from "./state.ts";
 import { waitForEnd } from "./wait.ts";
 
-/** How long an end by SIGKILL, and the clearing after it, may take. */
-export const PATIENCE = 10_000;
 /** How long another crate may take to make a container, or to let go of it when it was killed. */
 const MAKING_PATIENCE = 2_000;
 const DEFAULT_STOP_SIGNAL = "SIGTERM";
@@ -35,7 +33,8 @@ function existing(root: string, id: string): ContainerState {
   return state;
 }
 
-function notRunning(id: string, { status }: ContainerState): CrateError {
+/** The refusal of what only a running container can do. */
+export function notRunning(id: string, { status }: ContainerState): CrateError {
   // containerd looks for these words, to know an end from a failure.
   return new CrateError("STATE", `container not running: "${id}" is ${status}`);
 }
@@ -190,8 +189,14 @@ export async function deleteContainer(
   if (existing(root, id).status === "creating") {
     if (await clearUnfinished(root, id, force ? MAKING_PATIENCE : 0)) return;
   }
+  const { directory } = statePaths(root, id);
+  // From here on nobody starts or changes it.
+  using lock = await lockWithin(directory, PATIENCE);
   const state = existing(root, id);
   const { record, process, status } = state;
+  if (lock === undefined && status !== "creating") {
+    throw new CrateError("STATE", `container "${id}" is being changed by another crate right now`);
+  }
   if (status === "creating") {
     throw new CrateError("STATE", `container "${id}" is being made by another crate right now`);
   }
@@ -218,9 +223,7 @@ export async function deleteContainer(
   }
   await removeGroups(record);
   // Its monitor may have given the name away, and it may be another container's by now.
-  const { directory } = statePaths(root, id);
-  using lock = await lockWithin(directory, MAKING_PATIENCE);
-  if (lock !== undefined && readState(root, id)?.record.created === record.created) {
+  if (readState(root, id)?.record.created === record.created) {
     await runPoststop(state, directory, warn);
     removeDirectory(directory);
   }
@@ -243,18 +246,6 @@ async function runPoststop(
       if (!(error instanceof CrateError)) throw error;
       warn(error.message);
     }
-  }
-}
-
-/** Takes a container's lock; undefined when there is no such directory, or when it stays held. */
-export async function lockWithin(
-  directory: string,
-  milliseconds: number,
-): Promise<Lock | undefined> {
-  for (const end = performance.now() + milliseconds;;) {
-    const lock = tryLock(directory);
-    if (lock !== undefined || !exists(directory) || performance.now() >= end) return lock;
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

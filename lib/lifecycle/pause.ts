@@ -9,6 +9,7 @@ import {
   thaw,
 } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
+import { lockContainer } from "./claim.ts";
 import { type ContainerRecord, type ContainerState, readState, type Status } from "./state.ts";
 
 function locationOf({ id, cgroupsPath }: ContainerRecord): CgroupLocation {
@@ -50,6 +51,7 @@ export function shownStatus(state: ContainerState): Status | "paused" {
  * @throws {CrateError} `NOT_FOUND`; `STATE` when it is not running, or paused already; as `freeze`.
  */
 export async function pauseContainer(root: string, id: string): Promise<void> {
+  using _ = await lockContainer(root, id);
   const state = running(root, id);
   if (isPaused(state)) throw new CrateError("STATE", `container "${id}" is paused already`);
   await freeze(locationOf(state.record));
@@ -61,6 +63,7 @@ export async function pauseContainer(root: string, id: string): Promise<void> {
  * @throws {CrateError} `NOT_FOUND`; `STATE` when it is not paused; as `thaw`.
  */
 export async function resumeContainer(root: string, id: string): Promise<void> {
+  using _ = await lockContainer(root, id);
   const state = running(root, id);
   if (!isPaused(state)) throw new CrateError("STATE", `container "${id}" is not paused`);
   await thaw(locationOf(state.record));

@@ -1,12 +1,27 @@
-import { close, EINTR, MSG_NOSIGNAL, SyscallError, trySyscall, unlink } from "../../ffi/mod.ts";
+import {
+  close,
+  ECONNREFUSED,
+  ECONNRESET,
+  EINTR,
+  ENOENT,
+  EPIPE,
+  MSG_NOSIGNAL,
+  SyscallError,
+  trySyscall,
+  unlink,
+} from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
+import { lockContainer } from "./claim.ts";
 import { startError } from "./errors.ts";
 import { hookState, runHooks } from "./hooks.ts";
 import { runInside } from "./exec.ts";
-import { lockWithin, PATIENCE } from "./operations.ts";
+import { isPaused } from "./pause.ts";
 import { RECORD_SIZE } from "./program/mod.ts";
 import { connectTo } from "./sockets.ts";
 import { type ContainerState, type ProcessRecord, readState, statePaths } from "./state.ts";
+
+/** What a socket answers whose init has been killed meanwhile. */
+const GONE: readonly number[] = [ECONNREFUSED, ECONNRESET, ENOENT, EPIPE];
 
 /**
  * Starts a created container: when this returns, its program has been executed. runtime.md, "Start"
@@ -21,16 +36,17 @@ export async function startCreated(
   warn: (message: string) => void,
 ): Promise<void> {
   const { directory, start } = statePaths(root, id);
-  using lock = await lockWithin(directory, PATIENCE);
+  using _ = await lockContainer(root, id);
   const state = readState(root, id);
   if (state === undefined) {
     throw new CrateError("NOT_FOUND", `container "${id}" does not exist: crate list shows them`);
   }
-  if (lock === undefined) {
-    throw new CrateError("STATE", `container "${id}" is being changed by another crate`);
-  }
   const { record, process } = state;
   if (state.status !== "created" || process === undefined) throw notCreated(state);
+  // It would not answer.
+  if (isPaused(state)) {
+    throw new CrateError("STATE", `container "${id}" cannot be started: it is paused`);
+  }
   const container = { ...record, directory };
   const { hooks } = record.spec;
   for (const [index, hook] of (hooks?.startContainer ?? []).entries()) {
@@ -43,8 +59,13 @@ export async function startCreated(
       throw new CrateError("START", `${field}: ${cause.message}`, { cause });
     }
   }
-  letGo(start, process);
-  unlink(start);
+  try {
+    letGo(start, process);
+    unlink(start);
+  } catch (error) {
+    if (!(error instanceof SyscallError) || !GONE.includes(error.errno)) throw error;
+    throw notCreated({ ...state, status: "stopped" });
+  }
   const after = hookState(container, "running", process.init.pid);
   try {
     await runHooks(hooks?.poststart, "poststart", container, after);
@@ -72,6 +93,7 @@ function letGo(start: string, { startSteps = {} }: ProcessRecord): void {
     const record = new Uint8Array(RECORD_SIZE);
     let count: number;
     do count = trySyscall("read", connection, record, RECORD_SIZE); while (count === -EINTR);
+    if (count < 0) throw new SyscallError("read", -count, start);
     if (count < RECORD_SIZE) return;
     const view = new DataView(record.buffer);
     const label = startSteps[String(view.getBigUint64(0, true))];

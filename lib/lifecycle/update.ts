@@ -1,9 +1,8 @@
 import { detectLayout, planCgroup, updateCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { LinuxResources } from "../spec/mod.ts";
-import { replaceRecord } from "./claim.ts";
-import { lockWithin, PATIENCE } from "./operations.ts";
-import { readState, statePaths } from "./state.ts";
+import { lockContainer, replaceRecord } from "./claim.ts";
+import { readState } from "./state.ts";
 
 /**
  * Changes the limits of a container; what is left out stays as it is.
@@ -16,14 +15,13 @@ export async function updateContainer(
   id: string,
   resources: LinuxResources,
 ): Promise<void> {
-  const { directory } = statePaths(root, id);
-  using lock = await lockWithin(directory, PATIENCE);
+  using lock = await lockContainer(root, id);
   const state = readState(root, id);
   if (state === undefined) {
     throw new CrateError("NOT_FOUND", `container "${id}" does not exist: crate list shows them`);
   }
   const { record, status } = state;
-  if (lock === undefined || status === "stopped" || status === "creating") {
+  if (status === "stopped" || status === "creating") {
     throw new CrateError("STATE", `container not running: "${id}" is ${status}`);
   }
   if (record.cgroupsPath === undefined) {
