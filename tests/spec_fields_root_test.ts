@@ -202,3 +202,38 @@ test("without a cgroup namespace a container sees its own groups only", async (b
     "cat /sys/fs/cgroup/pids/pids.max; ls -d /sys/fs/cgroup/pids/*/ 2>/dev/null | wc -l; touch /sys/fs/cgroup/pids/x 2>/dev/null || echo read-only";
   assert.equal(await said(box, "g", script, { spec: { mounts }, linux }), "17\n0\nread-only");
 });
+
+test("an id-mapped mount shows its files with other owners, with and without a user namespace", async (box) => {
+  const data = box.mkdir("data");
+  Deno.writeTextFileSync(`${data}/file`, "x");
+  Deno.chownSync(`${data}/file`, 1000, 2000);
+  const mount = (more: object) => [
+    { destination: "/proc", type: "proc", source: "proc" },
+    { destination: "/dev", type: "tmpfs", source: "tmpfs" },
+    { destination: "/data", type: "bind", source: data, options: ["rbind"], ...more },
+  ];
+  const maps = (uid: number, gid: number) => ({
+    uidMappings: [{ containerID: 1000, hostID: uid, size: 10 }],
+    gidMappings: [{ containerID: 2000, hostID: gid, size: 10 }],
+  });
+  Deno.chownSync(data, 1000, 2000);
+  const show = "stat -c '%u %g' /data/file; echo y > /data/made; stat -c '%u %g' /data/made";
+  const spec = { mounts: mount({ ...maps(0, 5) }) };
+  const process = { user: { uid: 0, gid: 5 } };
+  assert.equal(await said(box, "i", show, { spec, process }), "0 5\n0 5");
+  const made = Deno.statSync(`${data}/made`);
+  assert.deepEqual([made.uid, made.gid], [1000, 2000]);
+  const user = { ...MAPS, namespaces: [...NAMESPACES, { type: "user" as const }] };
+  await giveRoot(box);
+  const inside = { mounts: mount({ ...maps(100_007, 200_008), options: ["bind", "idmap"] }) };
+  assert.equal(
+    await said(box, "j", "stat -c '%u %g' /data/file", { spec: inside, linux: user }),
+    "7 8",
+  );
+  const none = { mounts: mount({ options: ["rbind", "ridmap"] }) };
+  const { code, stderr } = await create(box, "n", makeBundle(box, "n", "true", { spec: none }));
+  assert.deepEqual([code, stderr], [
+    125,
+    "crate: mounts[2] is to be id-mapped: it needs uidMappings and gidMappings, of its own or of linux\n",
+  ]);
+});

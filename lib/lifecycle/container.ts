@@ -13,6 +13,7 @@ import { filterOf } from "./options.ts";
 import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
 import { equip } from "./equip.ts";
 import { reapEnded } from "./ended.ts";
+import { idmappedMounts, makeIdmaps } from "./idmap.ts";
 import { early } from "./stages.ts";
 import { claim, type Lock, ownDirectory, recordProcess } from "./claim.ts";
 import {
@@ -81,7 +82,10 @@ function defaultGroup({ id, remove }: StartOptions): string {
 }
 
 /** What of a program's input does not come from the config. */
-export type ProgramOptions = Pick<CompileInput, "parent" | "noPivot" | "preserved" | "keyring">;
+export type ProgramOptions = Pick<
+  CompileInput,
+  "parent" | "noPivot" | "preserved" | "keyring" | "idmaps"
+>;
 
 /**
  * Compiles a config for this host. Makes nothing.
@@ -123,9 +127,22 @@ export async function prepareContainer(options: StartOptions): Promise<Prepared>
   const compiled = await compileSpec(
     options,
     defaultGroup(options),
-    (cgroup) => ({ parent: monitorOptions(options, cgroup), keyring: keyringOf(options.id) }),
+    (cgroup) => ({
+      parent: monitorOptions(options, cgroup),
+      keyring: keyringOf(options.id),
+      idmaps: idmapDescriptors(
+        options.spec,
+        cgroup.joinDirectory === undefined ? CGROUP : CGROUP + 1,
+      ),
+    }),
   );
   return { options, ...compiled };
+}
+
+/** Which of a program's descriptors are the user namespaces of the idmapped mounts. */
+export function idmapDescriptors(spec: Spec, first: number): CompileInput["idmaps"] {
+  const mounts = idmappedMounts(spec);
+  return mounts.length === 0 ? undefined : new Map(mounts.map((mount, i) => [mount, first + i]));
 }
 
 /** runc's name for it. */
@@ -163,9 +180,16 @@ export async function startContainer(
   try {
     createCgroup(cgroup);
     grouped = true;
+    using idmaps = makeIdmaps(spec, directory);
     launched = withGroup(
       cgroup,
-      (extra) => launch(program, { name: "crate-monitor", stdio: options.stdio, extra, directory }),
+      (group) =>
+        launch(program, {
+          name: "crate-monitor",
+          stdio: options.stdio,
+          extra: [...group, ...idmaps.descriptors],
+          directory,
+        }),
     );
     const { init } = launched;
     equip(spec, init);

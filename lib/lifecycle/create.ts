@@ -3,9 +3,10 @@ import { type CgroupPlan, cgroupProcesses, createCgroup } from "../cgroup/mod.ts
 import { CrateError } from "../errors.ts";
 import type { Spec } from "../spec/mod.ts";
 import { claim, type Lock, recordProcess } from "./claim.ts";
-import { compileSpec, giveUp, keyringOf, withGroup } from "./container.ts";
+import { compileSpec, giveUp, idmapDescriptors, keyringOf, withGroup } from "./container.ts";
 import { equip } from "./equip.ts";
 import { early } from "./stages.ts";
+import { makeIdmaps } from "./idmap.ts";
 import {
   CGROUP,
   type EngineOptions,
@@ -61,6 +62,7 @@ export async function createContainer(options: CreateOptions): Promise<void> {
     return {
       parent,
       preserved,
+      idmaps: idmapDescriptors(spec, preserved.first + preserveFds),
       noPivot: options.noPivot,
       keyring: options.noNewKeyring ? undefined : keyringOf(id),
     };
@@ -124,12 +126,13 @@ async function make(
     grouped = true;
     const sockets = [keep(listenAt(start))];
     if (consoleSocket !== undefined) sockets.push(keep(connectConsole(consoleSocket)));
+    using idmaps = makeIdmaps(spec, directory);
     const handedOn = Array.from({ length: preserveFds }, (_, i) => FIRST_PRESERVED + i);
     launched = withGroup(cgroup, (group) =>
       launch(program, {
         name: "crate-create",
         stdio: options.stdio,
-        extra: [...group, ...sockets, ...handedOn],
+        extra: [...group, ...sockets, ...handedOn, ...idmaps.descriptors],
         directory,
         released: true,
       }));

@@ -23,8 +23,7 @@ export function equip(spec: Spec, { pid }: ProcessId): void {
   if (!hasUserNamespace(spec)) return;
   const { linux, process } = spec;
   if (isNew(spec, "user")) {
-    writeMap(pid, "uid_map", "linux.uidMappings", linux?.uidMappings ?? []);
-    writeMap(pid, "gid_map", "linux.gidMappings", linux?.gidMappings ?? []);
+    writeMaps(pid, linux?.uidMappings ?? [], linux?.gidMappings ?? [], "linux");
   }
   equipProcess(process, pid);
 }
@@ -40,6 +39,17 @@ export function equipProcess(process: Process | undefined, pid: number): void {
   if (score !== undefined) {
     write(pid, "oom_score_adj", String(score), "process.oomScoreAdj");
   }
+}
+
+/** The maps of a new user namespace. @param field what they are part of. @throws {CrateError} */
+export function writeMaps(
+  pid: number,
+  uids: readonly LinuxIDMapping[],
+  gids: readonly LinuxIDMapping[],
+  field: string,
+): void {
+  writeMap(pid, "uid_map", `${field}.uidMappings`, uids);
+  writeMap(pid, "gid_map", `${field}.gidMappings`, gids);
 }
 
 function writeMap(pid: number, file: string, field: string, maps: readonly LinuxIDMapping[]): void {

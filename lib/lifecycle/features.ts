@@ -65,7 +65,7 @@ export function ociFeatures(): Record<string, unknown> {
       apparmor: { enabled: exists("/sys/kernel/security/apparmor") },
       selinux: { enabled: false },
       intelRdt: { enabled: false },
-      mountExtensions: { idmap: { enabled: false } },
+      mountExtensions: { idmap: { enabled: true } },
       netDevices: { enabled: false },
     },
     annotations: {},

@@ -3,6 +3,7 @@ import { createCgroup, removeCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { recordProcess, replaceRecord, tryLock } from "./claim.ts";
 import { prepareContainer, withGroup } from "./container.ts";
+import { makeIdmaps } from "./idmap.ts";
 import { isAlive } from "./process_id.ts";
 import { launch, type Launched, nullStdio } from "./start.ts";
 import { type ContainerRecord, type ContainerState, readState, statePaths } from "./state.ts";
@@ -51,9 +52,16 @@ export async function startAgain(root: string, id: string): Promise<void> {
     createCgroup(cgroup);
     grouped = true;
     const stdio = [none, none, none] as const;
+    using idmaps = makeIdmaps(record.spec, directory);
     launched = withGroup(
       cgroup,
-      (extra) => launch(program, { name: "crate-monitor", stdio, extra, directory }),
+      (group) =>
+        launch(program, {
+          name: "crate-monitor",
+          stdio,
+          extra: [...group, ...idmaps.descriptors],
+          directory,
+        }),
     );
     if (!record.detached) replaceRecord(lock, root, { ...record, detached: true });
     recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });

@@ -171,6 +171,45 @@ async function end(process: ProcessId): Promise<void> {
   close(pidfd);
 }
 
+/** A process that waits; disposing of it ends it. */
+export interface Holder extends Disposable {
+  readonly pid: number;
+}
+
+/** Starts a program of one process, and waits until it says that it is ready. @throws {CrateError} */
+export function launchHolder(program: Program, directory: string): Holder {
+  const pair = new Int32Array(2);
+  const pipe = new Int32Array(2);
+  const none = nullStdio();
+  syscall("socketpair", AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, new Uint8Array(pair.buffer));
+  syscall("pipe2", new Uint8Array(pipe.buffer), O_CLOEXEC);
+  const [control, theirs, report, theirReport] = [...pair, ...pipe] as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  let pid: number | undefined;
+  const end = () => {
+    close(control);
+    if (pid !== undefined) reap(pid);
+  };
+  try {
+    const descriptors = [none, none, none, theirs, theirReport];
+    pid = spawn(program, { name: "crate-holder", descriptors, directory });
+    close(theirs);
+    close(theirReport);
+    if (readRecord(report, program) === END) throw monitorKilled();
+    return { pid, [Symbol.dispose]: end };
+  } catch (error) {
+    end();
+    throw error;
+  } finally {
+    close(report);
+    close(none);
+  }
+}
+
 /** Whether a child has ended; it is not reaped. waitid(2) */
 function hasEnded(pid: number): boolean {
   const info = new Uint8Array(128);

@@ -90,8 +90,6 @@ const ATTRIBUTES = [
 const PROPAGATIONS = ["private", "slave", "shared", "unbindable"];
 /** Words of the spec and of other runtimes that no filesystem would know. */
 const NOT_YET = new Set([
-  "idmap",
-  "ridmap",
   "remount",
   "iversion",
   "noiversion",
@@ -108,6 +106,9 @@ export const MOUNT_OPTIONS: readonly string[] = [
   "rbind",
   "defaults",
   "async",
+  "idmap",
+  "ridmap",
+  "tmpcopyup",
   ...ATTRIBUTES,
   ...ATTRIBUTES.map((name) => `r${name}`),
   ...PROPAGATIONS,
@@ -119,10 +120,18 @@ function requireMount(mount: Mount, index: number): void {
   const options = mount.options ?? [];
   const bind = mount.type === "bind" || options.includes("bind") || options.includes("rbind");
   if (!bind && !FILESYSTEMS.has(mount.type ?? "")) unsupported(`${field}.type "${mount.type}"`);
-  refuseEach(mount.uidMappings, `${field}.uidMappings`);
-  refuseEach(mount.gidMappings, `${field}.gidMappings`);
+  if (!bind) {
+    refuseEach(mount.uidMappings, `${field}.uidMappings`);
+    refuseEach(mount.gidMappings, `${field}.gidMappings`);
+  }
   for (const option of options) {
     if (NOT_YET.has(option)) unsupported(`${field}.options "${option}"`);
+    if ((option === "idmap" || option === "ridmap") && !bind) {
+      unsupported(
+        `${field}.options "${option}"`,
+        `a ${mount.type} has the ids that it is made with`,
+      );
+    }
     if (option === "tmpcopyup" && mount.type !== "tmpfs") {
       unsupported(`${field}.options "${option}"`, "it is for a tmpfs");
     }
@@ -134,7 +143,7 @@ function requireMount(mount: Mount, index: number): void {
 
 /** Whether a bind knows the option: it has no filesystem that would take the others as its data. */
 function isBindOption(option: string): boolean {
-  if (["bind", "rbind", "defaults", "async"].includes(option)) return true;
+  if (["bind", "rbind", "defaults", "async", "idmap", "ridmap"].includes(option)) return true;
   const plain = option.startsWith("r") ? option.slice(1) : option;
   return ATTRIBUTES.includes(option) || ATTRIBUTES.includes(plain) ||
     PROPAGATIONS.includes(option) || PROPAGATIONS.includes(plain);

@@ -104,7 +104,7 @@ const NOT_YET: [spec: Spec, message: string][] = [
   [mount({ type: "ext4" }), 'mounts[0].type "ext4" is not supported yet'],
   [mount({ uidMappings: map }), "mounts[0].uidMappings is not supported yet"],
   [mount({ gidMappings: map }), "mounts[0].gidMappings is not supported yet"],
-  [mount({ options: ["idmap"] }), 'mounts[0].options "idmap" is not supported yet'],
+  [mount({ options: ["idmap"] }), 'mounts[0].options "idmap" is not supported yet: a tmpfs'],
   [mount({ options: ["remount"] }), 'mounts[0].options "remount" is not supported yet'],
   [
     mount({ type: "bind", source: "/a", options: ["size=1m"] }),

@@ -65,7 +65,7 @@ export function compileContainer(input: CompileInput): Program {
         name: "crate-monitor",
         namespaces,
         cgroup,
-        lastDescriptor: cgroup ?? REPORT,
+        lastDescriptor: Math.max(cgroup ?? REPORT, ...input.idmaps?.values() ?? []),
         console: console && parent.detached ? { pair: consolePair, take: takeConsole } : undefined,
         before,
       },
@@ -82,10 +82,10 @@ interface Foreign {
   root?: Cell;
 }
 
-function openForeign(s: Scope, { spec }: CompileInput, foreign: Foreign): void {
+function openForeign(s: Scope, { spec, idmaps }: CompileInput, foreign: Foreign): void {
   for (const mount of spec.mounts ?? []) {
     if (!isBind(mount)) continue;
-    const tree = openBind(s, mount);
+    const tree = openBind(s, mount, idmaps?.get(mount));
     if (!isShared(mount)) leaveHost(s, tree, `mount ${mount.source} on ${mount.destination}`);
     foreign.binds.set(mount, tree);
   }
@@ -130,7 +130,9 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
   const binds = foreign.binds;
   const openBinds = (those: (mount: Mount) => boolean) => {
     for (const mount of mounts) {
-      if (isBind(mount) && !binds.has(mount) && those(mount)) binds.set(mount, openBind(s, mount));
+      if (isBind(mount) && !binds.has(mount) && those(mount)) {
+        binds.set(mount, openBind(s, mount, input.idmaps?.get(mount)));
+      }
     }
   };
   // What shares its mounts with the host is cloned while it still does.

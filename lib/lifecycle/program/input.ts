@@ -1,4 +1,4 @@
-import type { Spec } from "../../spec/mod.ts";
+import type { Mount, Spec } from "../../spec/mod.ts";
 
 /** What the compiler must know of the host: looked up before, so that it is a pure function. */
 export interface HostFacts {
@@ -56,6 +56,8 @@ export interface CompileInput {
   readonly noPivot?: boolean;
   /** The name of the session keyring that the container gets; absent: it keeps crate's. keyctl(2) */
   readonly keyring?: string;
+  /** The descriptor of the user namespace that has the ids of each idmapped mount. */
+  readonly idmaps?: ReadonlyMap<Mount, number>;
   /** How many descriptors are handed on, and the number of the first in the program. */
   readonly preserved?: Preserved;
 }

@@ -97,6 +97,7 @@ export function sortOptions(options: readonly string[]): MountOptions {
     else if (option.startsWith("r") && Object.hasOwn(ATTRIBUTES, option.slice(1))) {
       add(recursive, ATTRIBUTES[option.slice(1)]!);
     } else if (option === "tmpcopyup") copiesUp = true;
+    else if (option === "idmap" || option === "ridmap") continue;
     else if (option !== "defaults" && option !== "async") {
       const equals = option.indexOf("=");
       if (equals < 0) data.push([option]);

@@ -10,6 +10,7 @@ import {
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
   mount_attr,
+  MOUNT_ATTR_IDMAP,
   MS_SLAVE,
   O_DIRECTORY,
   O_PATH,
@@ -106,8 +107,31 @@ export function isShared({ options = [] }: Mount): boolean {
   return options.includes("shared") || options.includes("rshared");
 }
 
-/** Clones a bind mount's source, before anything of the container is in the way of its path. */
-export function openBind(s: Scope, mount: Mount): Cell {
+/** Whether a mount shows its files with other owners. mount_setattr(2), "ID-mapped mounts" */
+export function isIdmapped({ options = [], uidMappings, gidMappings }: Mount): boolean {
+  return options.includes("idmap") || options.includes("ridmap") ||
+    uidMappings !== undefined && uidMappings.length > 0 ||
+    gidMappings !== undefined && gidMappings.length > 0;
+}
+
+/**
+ * Clones a bind mount's source, before anything of the container is in the way of its path.
+ *
+ * @param idmap the descriptor of a user namespace that has the ids of the mount's files.
+ */
+export function openBind(s: Scope, mount: Mount, idmap: number | undefined): Cell {
+  const tree = cloneBind(s, mount);
+  if (idmap !== undefined) {
+    const attr = s.p.struct(mount_attr, { attr_set: MOUNT_ATTR_IDMAP, userns_fd: idmap });
+    const flags = AT_EMPTY_PATH | (mount.options?.includes("ridmap") ? AT_RECURSIVE : 0);
+    s.p.call("mount_setattr", [valueOf(tree), s.p.string(""), flags, attr, mount_attr.size], {
+      label: `map the ids of ${mount.source} on ${mount.destination}`,
+    });
+  }
+  return tree;
+}
+
+function cloneBind(s: Scope, mount: Mount): Cell {
   const { bind } = sortOptions(mount.options ?? []);
   const recursive = bind?.recursive ?? mount.type === "rbind";
   const label = `mount ${mount.source} on ${mount.destination}`;

@@ -1,0 +1,53 @@
+import { close, O_RDONLY, open } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import type { LinuxIDMapping, Mount, Spec } from "../spec/mod.ts";
+import { writeMaps } from "./equip.ts";
+import { compileHolder, isIdmapped } from "./program/mod.ts";
+import { launchHolder } from "./start.ts";
+
+/** User namespaces for the idmapped mounts of a config: each mount's, open until they are let go. */
+export interface Idmaps extends Disposable {
+  readonly mounts: readonly Mount[];
+  readonly descriptors: readonly number[];
+}
+
+/** The mounts of a config that show their files with other owners. */
+export function idmappedMounts({ mounts }: Spec): Mount[] {
+  return (mounts ?? []).filter(isIdmapped);
+}
+
+/**
+ * Makes a user namespace for each idmapped mount, with the mount's maps or, where it has none, the container's.
+ *
+ * @param directory where an unlinked file may stand.
+ * @throws {CrateError} `INVALID` for maps that the kernel refuses, or that there are none; `PERMISSION`.
+ */
+export function makeIdmaps(spec: Spec, directory: string): Idmaps {
+  const mounts = idmappedMounts(spec);
+  const descriptors: number[] = [];
+  const dispose = () => descriptors.forEach((fd) => close(fd));
+  try {
+    for (const mount of mounts) descriptors.push(namespaceFor(spec, mount, directory));
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+  return { mounts, descriptors, [Symbol.dispose]: dispose };
+}
+
+function namespaceFor({ linux, mounts }: Spec, mount: Mount, directory: string): number {
+  const field = `mounts[${mounts!.indexOf(mount)}]`;
+  const given = (own: readonly LinuxIDMapping[] | undefined, all: typeof own) =>
+    own !== undefined && own.length > 0 ? own : all ?? [];
+  const uids = given(mount.uidMappings, linux?.uidMappings);
+  const gids = given(mount.gidMappings, linux?.gidMappings);
+  if (uids.length === 0 || gids.length === 0) {
+    throw new CrateError(
+      "INVALID",
+      `${field} is to be id-mapped: it needs uidMappings and gidMappings, of its own or of linux`,
+    );
+  }
+  using holder = launchHolder(compileHolder(), directory);
+  writeMaps(holder.pid, uids, gids, field);
+  return open(`/proc/${holder.pid}/ns/user`, O_RDONLY);
+}
