@@ -72,7 +72,7 @@ async function measure({ rounds, warmups }: Options): Promise<Report> {
 
   const skipped: string[] = [];
   const record = await place.record();
-  const crate = crateRuntime(place);
+  const crate = crateRuntime(place, record);
   const peers = (["crun", "runc"] as const).flatMap((name) => {
     const peer = peerRuntime(name, place, record);
     if (peer === undefined) skipped.push(`${name}, which is not installed`);

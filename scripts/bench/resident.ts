@@ -2,7 +2,7 @@ import { cgroupProcesses, detectLayout, locateCgroup } from "../../lib/cgroup/mo
 import { readState } from "../../lib/lifecycle/mod.ts";
 import { findProgram } from "./host.ts";
 import type { Place } from "./place.ts";
-import { background, execute, foreground, type Runtime } from "./runtimes.ts";
+import { background, execute, foreground, type Runtime, verbPidFile } from "./runtimes.ts";
 
 /** What stays in memory beside a container while it runs. */
 export interface Resident {
@@ -102,6 +102,17 @@ async function pidIn(file: string): Promise<number> {
   return Number(text);
 }
 
+/** What waits for the start of a created container. */
+async function whenCreated(place: Place, runtime: Runtime): Promise<Resident> {
+  await execute(place, runtime.file, runtime.verbs.create);
+  try {
+    const pid = await pidIn(verbPidFile(place, runtime.name));
+    return memoryOf(`\`${runtime.name} create\`: what waits for the start`, [pid]);
+  } finally {
+    await execute(place, runtime.file, runtime.remove("verbs"));
+  }
+}
+
 /** conmon, as podman starts it, around a container of a peer's. */
 async function besideConmon(place: Place, conmon: string, peer: Runtime): Promise<Resident> {
   const id = "conmon";
@@ -149,6 +160,9 @@ export async function measureResident(
         beside: [pid],
       })),
     );
+  }
+  for (const runtime of [crate, ...peers]) {
+    found.push(await whenCreated(place, runtime));
   }
   const conmon = findProgram("conmon");
   const [peer] = peers;

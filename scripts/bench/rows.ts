@@ -2,7 +2,7 @@ import type { ContainerRecord } from "../../lib/lifecycle/mod.ts";
 import { findProgram } from "./host.ts";
 import type { Place } from "./place.ts";
 import { writeDriverPlan } from "./plan.ts";
-import { type Runtime, viewOfHost } from "./runtimes.ts";
+import { type Runtime, type Verb, verbPidFile, VERBS, viewOfHost } from "./runtimes.ts";
 import { Script } from "./script.ts";
 import type { Sample } from "./statistics.ts";
 import type { Command, Timer } from "./timer.ts";
@@ -68,9 +68,63 @@ export async function makeRows(parts: Parts): Promise<Row[]> {
       const name = `${runtime.name} exec`;
       return timed(name, `\`${name}\``, "crun exec", words(runtime, runtime.exec));
     }),
+    ...[crate, ...peers].flatMap((runtime) => verbRows(parts, runtime)),
     timed("deno, nothing", "`deno run` of an empty file", "crun run", deno(empty)),
     timed("deno, a line", "`deno run` that prints a line", "crun run", deno(line)),
   ];
+}
+
+/** The verbs of engines: one container goes through all of them, again and again. */
+function verbRows({ place, timer }: Parts, runtime: Runtime): Row[] {
+  const commands = new Map(VERBS.map((verb): [Verb, Command] => [
+    verb,
+    { file: runtime.file, args: runtime.verbs[verb], env: place.env },
+  ]));
+  const taken = new Map(VERBS.map((verb): [Verb, Sample[]] => [verb, []]));
+  const cycle = async () => {
+    for (const [verb, command] of commands) {
+      if (verb === "delete") await ended(verbPidFile(place, runtime.name));
+      taken.get(verb)!.push(timer.run(command, true));
+    }
+  };
+  const row = (verb: Verb): Row => ({
+    key: `${runtime.name} ${verb}`,
+    title: `\`${runtime.name} ${verb}\``,
+    comparedTo: `crun ${verb}`,
+    async sample() {
+      if (taken.get(verb)!.length === 0) await cycle();
+      return taken.get(verb)!.shift()!;
+    },
+  });
+  const all = `${runtime.name} create, start, delete`;
+  const parts = ["create", "start", "delete"] as const;
+  let last: Partial<Record<Verb, Sample>> = {};
+  const rows = VERBS.map((verb) => {
+    const own = row(verb);
+    return { ...own, sample: async () => (last = { ...last, [verb]: await own.sample() })[verb]! };
+  });
+  return [...rows, {
+    key: all,
+    title: `${all} together`,
+    comparedTo: "crun create, start, delete",
+    sample: () => ({
+      time: parts.reduce((sum, verb) => sum + last[verb]!.time, 0),
+      cpu: parts.reduce((sum, verb) => sum + (last[verb]!.cpu ?? 0), 0),
+    }),
+  }];
+}
+
+/** Waits until a killed container's first process is gone, or waits to be reaped. */
+async function ended(pidFile: string): Promise<void> {
+  const pid = Deno.readTextFileSync(pidFile);
+  for (;;) {
+    try {
+      if (Deno.readTextFileSync(`/proc/${pid}/cmdline`) === "") return;
+    } catch {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
 
 function fromScript({ place, ending }: Parts): Row {

@@ -19,6 +19,33 @@ export interface Runtime {
   readonly exec: readonly string[];
   /** The end of a container that stays. */
   remove(id: string): readonly string[];
+  /** What engines call, in this order, for a container that stays until it is killed. */
+  readonly verbs: Readonly<Record<Verb, readonly string[]>>;
+}
+
+/** What engines call a runtime for. */
+export const VERBS = ["create", "state", "start", "kill", "delete"] as const;
+/** One of {@linkcode VERBS}. */
+export type Verb = typeof VERBS[number];
+
+function verbs(
+  root: readonly string[],
+  id: string,
+  bundle: string,
+  pidFile: string,
+): Runtime["verbs"] {
+  return {
+    create: [...root, "create", "--bundle", bundle, "--pid-file", pidFile, id],
+    state: [...root, "state", id],
+    start: [...root, "start", id],
+    kill: [...root, "kill", id, "KILL"],
+    delete: [...root, "delete", id],
+  };
+}
+
+/** Where the pid of a container is that a verb has created. */
+export function verbPidFile(place: Place, name: string): string {
+  return `${place.directory}/${name}.pid`;
 }
 
 /** The names of the containers that stay. */
@@ -26,7 +53,7 @@ export const background = "background";
 export const foreground = "foreground";
 
 /** crate itself, as a user has it. */
-export function crateRuntime(place: Place): Runtime {
+export function crateRuntime(place: Place, record: ContainerRecord): Runtime {
   const root = ["--root", place.mkdir("state-crate")];
   const rootfs = ["-r", place.rootfs];
   return {
@@ -37,6 +64,12 @@ export function crateRuntime(place: Place): Runtime {
     start: [...root, "run", "-d", "--name", background, ...rootfs, "/bin/sleep", LIFE],
     exec: [...root, "exec", background, "/bin/true"],
     remove: (id) => [...root, "delete", "--force", id],
+    verbs: verbs(
+      root,
+      "verbs",
+      place.bundle(record, "crate-verbs", ["/bin/sleep", LIFE]),
+      verbPidFile(place, "crate"),
+    ),
   };
 }
 
@@ -67,6 +100,12 @@ export function peerRuntime(
     start: [...root, "run", "--detach", ...bundle(background, "/bin/sleep", LIFE)],
     exec: [...root, "exec", background, "/bin/true"],
     remove: (id) => [...root, "delete", "--force", id],
+    verbs: verbs(
+      root,
+      "verbs",
+      place.bundle(record, `${name}-verbs`, ["/bin/sleep", LIFE]),
+      verbPidFile(place, name),
+    ),
   };
 }
 

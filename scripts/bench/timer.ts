@@ -46,7 +46,8 @@ const RESULTS = 3;
 const NOT_STARTED = 127;
 const CLD_EXITED = 1;
 
-function program({ file, args, env }: Command): Program {
+/** @param alone what the command leaves running is not waited for. */
+function program({ file, args, env }: Command, alone: boolean): Program {
   const p = new ProgramBuilder();
   const cell = p.variable("record", record.size);
   const at = (offset: number) => ({ address: placeIn(cell, offset) });
@@ -59,13 +60,14 @@ function program({ file, args, env }: Command): Program {
   const done = p.label("done");
   const failed = p.label("failed");
   p.handler(failed);
-  p.call("prctl", [PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0]);
+  if (!alone) p.call("prctl", [PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0]);
   p.call("clock_gettime", [CLOCK_MONOTONIC, at(record.started)]);
   p.call("clone3", [clone, clone_args.size], { result: pid, zero: child });
   p.call("waitid", [P_PID, valueOf(pid), at(record.info), WEXITED, at(record.usage)]);
   p.place(next);
   p.call("clock_gettime", [CLOCK_MONOTONIC, at(record.ended)]);
   p.call("write", [RESULTS, cell, record.size]);
+  if (alone) p.jump(done);
   // What the command left to us, and at the end the error that there is no one any more.
   p.call("waitid", [P_ALL, 0, at(record.info), WEXITED, at(record.usage)], {
     zero: next,
@@ -122,11 +124,12 @@ export class Timer {
   /**
    * Runs a command, and waits for it and all that it leaves running.
    *
+   * @param alone only the command: what it leaves is a container that others start.
    * @throws {Error} with what it wrote on stderr when it does not succeed.
    */
-  run(command: Command): Sample {
+  run(command: Command, alone = false): Sample {
     let steps = this.#programs.get(command);
-    if (steps === undefined) this.#programs.set(command, steps = program(command));
+    if (steps === undefined) this.#programs.set(command, steps = program(command, alone));
     const errors = open(this.#errors, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, 0o600);
     const pipe = new Int32Array(2);
     syscall("pipe2", new Uint8Array(pipe.buffer), O_CLOEXEC);
