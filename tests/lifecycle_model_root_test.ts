@@ -2,15 +2,14 @@ import assert from "node:assert/strict";
 import { collectGarbage, deleteContainer } from "../lib/lifecycle/mod.ts";
 import type { ModelTask } from "./support/_model_worker.ts";
 import { engineSpec } from "./support/bundle.ts";
-import { reapOrphans, Running, type Sandbox, test } from "./support/mod.ts";
+import { EMULATED, reapOrphans, Running, type Sandbox, test } from "./support/mod.ts";
 
 // Random operations, and a small model of the runtime-spec's state machine that says what comes of each.
 
 const WORKER = new URL("./support/_model_worker.ts", import.meta.url).pathname;
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 const WORKERS = 4;
-/** In an emulated machine everything takes its time. */
-const SEQUENCES = Deno.env.has("TEST_SCALE") ? 10 : 250;
+const SEQUENCES = EMULATED ? 10 : 250;
 
 async function work(
   box: Sandbox,

@@ -12,6 +12,7 @@ import {
 import { BUSYBOX, makeImage } from "./support/image.ts";
 import { Registry } from "./support/registry.ts";
 import { assertEnded, type Result, Running, type Sandbox, test, until } from "./support/mod.ts";
+import { create, makeBundle } from "./support/bundle.ts";
 
 const checkout = new URL("..", import.meta.url).pathname;
 const CONFIG = `${checkout}deno.json`;
@@ -198,6 +199,30 @@ test("state works under its own flags, and not under fewer", async (box) => {
   const stdout = `${await box.ok(["state", id])}\n`;
   await holds(box, { command: "state", words: ["state", id], expected: { stdout } });
   await box.ok(["delete", "-f", id]);
+});
+
+test("ps, update and features work under their own flags, and not under fewer", async (box) => {
+  const id = await box.detached("sleep 1000");
+  const stdout = `${await box.ok(["ps", "-f", "json", id])}\n`;
+  await holds(box, { command: "ps", words: ["ps", "-f", "json", id], expected: { stdout } });
+  await holds(box, { command: "update", words: ["update", "--pids-limit", "9", id], expected: {} });
+  await box.ok(["delete", "-f", id]);
+  const features = `${await box.ok(["features"])}\n`;
+  await holds(box, { command: "features", words: ["features"], expected: { stdout: features } });
+});
+
+test("create and start work under their own flags, and create not under fewer", async (box) => {
+  const bundle = makeBundle(box, "made", "exec sleep 1000", {
+    process: { terminal: true },
+  });
+  // Its last word: nobody takes the console. Up to there it has needed all that it needs.
+  const words = ["create", "-b", bundle, "--console-socket", box.path("none"), "made"];
+  const { stderr } = await box.crate(words);
+  assert.match(stderr, /nobody listens/);
+  await holds(box, { command: "create", words, expected: { code: 125, stderr } });
+  await create(box, "made", makeBundle(box, "made", "exec sleep 1000"));
+  await holds(box, { command: "start", words: ["start", "made"], expected: {} });
+  await box.ok(["delete", "-f", "made"]);
 });
 
 test("logs works under its own flags, and not under fewer", async (box) => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { IMAGE, onTerminal, plain, PodmanEngine, same } from "./support/engines.ts";
-import { test } from "./support/mod.ts";
+import { controllerVersion, EMULATED, test } from "./support/mod.ts";
 
 // podman calls crate where it calls runc, and sees no difference.
 
@@ -30,6 +30,8 @@ test("podman run with crate does what it does with runc", async (box) => {
     `cat ${CGROUP_FILES.join(" ")} 2>/dev/null; true`,
   );
   assert.match(limits, /^67108864\n20\n50000( 100000)?\n$/);
+  // One of each kind will do where everything takes ten times as long.
+  if (EMULATED) return;
   await run(["--init"], "cat /proc/1/comm; test $$ -gt 1");
   await run(["--read-only"], "echo x > /file");
   await run(["--tmpfs", "/tmp:size=1m,mode=700"], "stat -c %a /tmp; mount | grep -c ' /tmp '");
@@ -139,21 +141,35 @@ test("podman pods, builds, health checks and terminals go by crate", async (box)
       said.push(`${words.join(" ")}: ${code} ${plain(stdout)}`);
       assert(code === 0 || words[0] === "healthcheck", stderr);
     };
+    // podman 4.3 denies its pods every device where it makes their groups itself in cgroup v2.
+    const hasPods = controllerVersion("devices") === 1;
     const infra = ["--infra-image", IMAGE, "--infra-command", "/bin/sleep 100"];
-    await say("pod", "create", "--name", "pod", "--net", "none", "--hostname", "shared", ...infra);
-    await say("run", "-d", "--pod", "pod", "--name", "first", IMAGE, "/bin/sleep", "100");
-    await say(
-      "run",
-      "--rm",
-      "--pod",
-      "pod",
-      IMAGE,
-      "/bin/sh",
-      "-c",
-      "hostname; ls /proc | grep -c '^1$'",
-    );
-    await say("pod", "stop", "-t", "0", "pod");
-    await say("pod", "rm", "-f", "-t", "0", "pod");
+    if (hasPods) {
+      await say(
+        "pod",
+        "create",
+        "--name",
+        "pod",
+        "--net",
+        "none",
+        "--hostname",
+        "shared",
+        ...infra,
+      );
+      await say("run", "-d", "--pod", "pod", "--name", "first", IMAGE, "/bin/sleep", "100");
+      await say(
+        "run",
+        "--rm",
+        "--pod",
+        "pod",
+        IMAGE,
+        "/bin/sh",
+        "-c",
+        "hostname; ls /proc | grep -c '^1$'",
+      );
+      await say("pod", "stop", "-t", "0", "pod");
+      await say("pod", "rm", "-f", "-t", "0", "pod");
+    }
     const options = ["--isolation", "oci", "--network", "none", "-q"];
     await say("build", ...options, "-t", "localhost/built:1", context);
     await say("run", "--rm", "--net", "none", "localhost/built:1");

@@ -1,6 +1,6 @@
-import { EACCES, ENOENT, ENOSYS, ENOTDIR, errnoName } from "../../ffi/mod.ts";
+import { EACCES, EINVAL, ENOENT, ENOSYS, ENOTDIR, errnoName } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import { EXECUTE } from "./program/mod.ts";
+import { EXECUTE, MAP_IDS } from "./program/mod.ts";
 
 /** The error for a step that failed: its label, and what a person can do where that is known. */
 export function startError(label: string, errno: number): CrateError {
@@ -8,6 +8,9 @@ export function startError(label: string, errno: number): CrateError {
   if (errno === ENOSYS) {
     const old = "this kernel is too old, crate needs Linux 5.12 or newer";
     return new CrateError("UNSUPPORTED", `${label}: ENOSYS (${old})`);
+  }
+  if (errno === EINVAL && label.startsWith(MAP_IDS)) {
+    return new CrateError("UNSUPPORTED", `${label}: its filesystem has no id-mapped mounts`);
   }
   if (!label.startsWith(EXECUTE)) {
     return new CrateError("START", `${label}: ${code}`);

@@ -137,22 +137,30 @@ export function delay(time: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, time));
 }
 
+/** In an emulated machine everything takes its time. */
+export const EMULATED = Deno.env.has("TEST_SCALE");
+const PATIENCE = EMULATED ? 60_000 : 20_000;
+const DEADLINE = EMULATED ? 480_000 : 240_000;
+
 /** Waits until something is so, and gives what it answered. */
 export async function until<T>(
   what: string,
   answer: () => T | Promise<T>,
 ): Promise<NonNullable<T>> {
-  for (const end = Date.now() + 20_000;;) {
+  for (const end = Date.now() + PATIENCE;;) {
     const value = await answer();
     if (value) return value;
-    assert.ok(Date.now() < end, `not within 20 s: ${what}`);
+    assert.ok(Date.now() < end, `not within ${PATIENCE / 1000} s: ${what}`);
     await delay(5);
   }
 }
 
 async function withDeadline(body: Promise<void>): Promise<void> {
   const late = Promise.withResolvers<void>();
-  const timer = setTimeout(() => late.reject(new Error("not done in 240 s")), 240_000);
+  const timer = setTimeout(
+    () => late.reject(new Error(`not done in ${DEADLINE / 1000} s`)),
+    DEADLINE,
+  );
   try {
     await Promise.race([body, late.promise]);
   } finally {

@@ -4,7 +4,7 @@ export { receiveDescriptor } from "./console.ts";
 export { compileContainer, hasEarlyHooks, INIT_ANNOTATION, isSynchronised } from "./compile.ts";
 export { candidates, EXECUTE } from "./execute.ts";
 export { deviceNumber } from "./devices.ts";
-export { isBind, isIdmapped } from "./mounts.ts";
+export { isBind, isIdmapped, MAP_IDS } from "./mounts.ts";
 export { compileHolder } from "./holder.ts";
 export { needsLayers } from "./root.ts";
 export { compileExec, EXEC_PIDFD, type ExecInput } from "./exec.ts";

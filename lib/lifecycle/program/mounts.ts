@@ -107,6 +107,9 @@ export function isShared({ options = [] }: Mount): boolean {
   return options.includes("shared") || options.includes("rshared");
 }
 
+/** What the label of a step begins with that maps a mount's ids. */
+export const MAP_IDS = "map the ids of ";
+
 /** Whether a mount shows its files with other owners. mount_setattr(2), "ID-mapped mounts" */
 export function isIdmapped({ options = [], uidMappings, gidMappings }: Mount): boolean {
   return options.includes("idmap") || options.includes("ridmap") ||
@@ -125,7 +128,7 @@ export function openBind(s: Scope, mount: Mount, idmap: number | undefined): Cel
     const attr = s.p.struct(mount_attr, { attr_set: MOUNT_ATTR_IDMAP, userns_fd: idmap });
     const flags = AT_EMPTY_PATH | (mount.options?.includes("ridmap") ? AT_RECURSIVE : 0);
     s.p.call("mount_setattr", [valueOf(tree), s.p.string(""), flags, attr, mount_attr.size], {
-      label: `map the ids of ${mount.source} on ${mount.destination}`,
+      label: `${MAP_IDS}${mount.source} on ${mount.destination}`,
     });
   }
   return tree;
