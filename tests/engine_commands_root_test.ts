@@ -190,3 +190,23 @@ test("features says what crate does in the runtime-spec's form", async (box) => 
   assert(features.linux.namespaces.includes("user") && features.mountOptions.includes("rro"));
   assert.equal(features.linux.capabilities.includes("CAP_CHOWN"), true);
 });
+
+test("kill and delete take a regular expression, as crun's", async (box) => {
+  for (const id of ["web-1", "web-2", "db"]) await launchBundle(box, id, "exec sleep 100");
+  const bad = await box.crate(["delete", "--regex", "("]);
+  assert.equal(bad.code, 125);
+  assert.match(bad.stderr, /^crate: --regex: Invalid regular expression/);
+  assert.equal(await box.ok(["kill", "--regex", "^web-", "KILL"]), "");
+  await until("their ends", async () => {
+    reapOrphans();
+    return (await box.state("web-2")).status === "stopped" &&
+      (await box.state("web-1")).status === "stopped";
+  });
+  assert.equal((await box.state("db")).status, "running");
+  assert.equal(await box.ok(["delete", "--regex", "^web-"]), "");
+  assert.equal(await box.ok(["list", "-q"]), "db");
+  const running = await box.crate(["delete", "--regex", "."]);
+  assert.equal(running.code, 125);
+  assert.match(running.stderr, /container "db" is running/);
+  await box.ok(["delete", "--regex", "--force", "."]);
+});

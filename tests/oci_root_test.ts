@@ -138,6 +138,8 @@ test("a create that is killed at any moment leaves nothing that is in the way", 
   const creation = await launchBundle(box, "k", "echo fine");
   assert.equal(await outcome(box, "k", creation), "fine");
   assert(made < 24, "some were killed in the middle");
+  // What was not even begun is cleared by the next command that looks at all.
+  assert.equal(await box.ok(["list", "-q"]), "");
 });
 
 test("a start that is killed before it has started leaves a container that can be started", async (box) => {

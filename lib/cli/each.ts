@@ -1,5 +1,5 @@
 import { CrateError } from "../errors.ts";
-import { type ContainerState, findId, readState } from "../lifecycle/mod.ts";
+import { type ContainerState, findId, listIds, readState } from "../lifecycle/mod.ts";
 import { log } from "./log.ts";
 
 /**
@@ -34,4 +34,15 @@ export function stateOf(root: string, word: string): ContainerState {
   const state = readState(root, findId(root, word));
   if (state !== undefined) return state;
   throw new CrateError("NOT_FOUND", `container "${word}" does not exist: crate list shows them`);
+}
+
+/** The ids that a regular expression matches, all or a part of them, as crun's. @throws {CrateError} `INVALID` */
+export function matching(root: string, word: string): string[] {
+  let pattern: RegExp;
+  try {
+    pattern = new RegExp(word);
+  } catch (cause) {
+    throw new CrateError("INVALID", `--regex: ${(cause as Error).message}`, { cause });
+  }
+  return listIds(root).filter((id) => pattern.test(id)).sort();
 }

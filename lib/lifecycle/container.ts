@@ -10,6 +10,7 @@ import { CrateError } from "../errors.ts";
 import { requireSupported, type Spec } from "../spec/mod.ts";
 import { gatherFacts } from "./facts.ts";
 import { filterOf } from "./options.ts";
+import { isInitialUserNamespace, withoutForbidden } from "./rootless.ts";
 import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
 import { equip } from "./equip.ts";
 import { reapEnded } from "./ended.ts";
@@ -66,7 +67,8 @@ function monitorOptions(options: StartOptions, cgroup: CgroupPlan): MonitorOptio
     detached,
     log: detached ? paths.log : undefined,
     exitFile: remove ? undefined : paths.exit,
-    killGroup: options.spec.linux?.namespaces?.some(({ type }) => type === "pid")
+    killGroup: options.spec.linux?.namespaces?.some(({ type }) => type === "pid") ||
+        cgroup.directories.length === 0
       ? undefined
       : `${cgroup.directories[0]}/cgroup.procs`,
     retire: remove ? [paths.directory, retired] : undefined,
@@ -101,15 +103,19 @@ export async function compileSpec(
   requireSupported(spec);
   const layout = detectLayout();
   const { linux } = spec;
-  const cgroup = planCgroup(layout, linux?.cgroupsPath || group, linux?.resources ?? {});
+  const resources = linux?.resources ?? {};
+  const path = linux?.cgroupsPath || group;
+  // Devices are the machine's root's to allow. The host's are under their files' permissions.
+  const isInitial = isInitialUserNamespace();
+  const planned = planCgroup(layout, path, resources, { devices: isInitial });
+  const cgroup = isInitial ? planned : withoutForbidden(planned, resources);
   const seccomp = linux?.seccomp && await filterOf(linux.seccomp);
   const program = compileContainer({
     spec,
-    facts: gatherFacts(spec, layout),
+    facts: gatherFacts(spec, layout, cgroup.directories.length === 0 ? undefined : cgroup.path),
     attachPoint: mountPoint(root),
     cgroup: {
       files: cgroup.join,
-      path: cgroup.path,
       descriptor: cgroup.joinDirectory === undefined ? undefined : CGROUP,
     },
     seccomp,
@@ -168,7 +174,7 @@ export async function startContainer(
     created: formatTime(Date.now()),
     bundle,
     spec,
-    cgroupsPath: cgroup.path,
+    cgroupsPath: cgroup.directories.length === 0 ? undefined : cgroup.path,
     detached,
     remove,
     stopSignal,

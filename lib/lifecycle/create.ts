@@ -73,7 +73,7 @@ export async function createContainer(options: CreateOptions): Promise<void> {
     created: formatTime(Date.now()),
     bundle,
     spec,
-    cgroupsPath: cgroup.path,
+    cgroupsPath: cgroup.directories.length === 0 ? undefined : cgroup.path,
     detached: false,
     engine: true,
     remove: false,

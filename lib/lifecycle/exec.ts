@@ -20,6 +20,7 @@ import { filterOf } from "./options.ts";
 import { isPaused } from "./pause.ts";
 import { isAlive, openProcess } from "./process_id.ts";
 import { compileExec, EXEC_PIDFD, hasUserNamespace, namespaceFlag } from "./program/mod.ts";
+import { isInitialUserNamespace } from "./rootless.ts";
 import { launch, type Launched, nullStdio, type Stdio } from "./start.ts";
 import type { ContainerState } from "./state.ts";
 
@@ -119,6 +120,7 @@ async function execInState(
     seccomp: profile && await filterOf(profile),
     lastCapability: lastCapability(),
     detached,
+    isInUserNamespace: !isInitialUserNamespace(),
     ...engine && { engine: { ...console !== undefined && { console } } },
     preserved: { first: next, count: preserveFds },
   });

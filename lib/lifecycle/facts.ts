@@ -18,6 +18,7 @@ import type { CgroupLayout } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { lastCapability } from "../security/mod.ts";
 import type { Spec } from "../spec/mod.ts";
+import { isInitialUserNamespace } from "./rootless.ts";
 import {
   type CgroupHierarchy,
   hasUserNamespace,
@@ -53,7 +54,19 @@ function checkNull(): void {
   }
 }
 
-function hierarchies(layout: CgroupLayout): CgroupHierarchy[] {
+/** This process's own group in each v1 hierarchy, by one of its controllers; cgroups(7). */
+function ownGroups(): Map<string, string> {
+  const own = new Map<string, string>();
+  for (const line of readText("/proc/self/cgroup").split("\n")) {
+    const [, , names, path] = /^(\d+):([^:]*):(.*)$/.exec(line) ?? [];
+    for (const name of names?.split(",") ?? []) own.set(name, path!);
+  }
+  return own;
+}
+
+/** @param made the container's group below each mount point; absent: it stays in crate's own. */
+function hierarchies(layout: CgroupLayout, made: string | undefined): CgroupHierarchy[] {
+  const own = made === undefined ? ownGroups() : undefined;
   const byMount = new Map<string, string[]>();
   for (const [controller, mount] of layout.v1) {
     const controllers = byMount.get(mount);
@@ -64,13 +77,18 @@ function hierarchies(layout: CgroupLayout): CgroupHierarchy[] {
   const found: CgroupHierarchy[] = [...byMount].map(([mount, controllers]) => ({
     name: mount.slice(mount.lastIndexOf("/") + 1),
     type: "cgroup",
-    mount,
+    group: `${mount}${made ?? own?.get(controllers[0]!) ?? ""}`,
     options: controllers.flatMap((controller): [string, string?][] =>
       controller.startsWith("name=") ? [["none"], ["name", controller.slice(5)]] : [[controller]]
     ),
   }));
   if (layout.v2) {
-    found.push({ name: "unified", type: "cgroup2", options: [], mount: layout.v2.mount });
+    found.push({
+      name: "unified",
+      type: "cgroup2",
+      options: [],
+      group: `${layout.v2.mount}${made ?? own?.get("") ?? ""}`,
+    });
   }
   return found;
 }
@@ -86,11 +104,6 @@ function appendsLayers(): boolean {
   const result = trySyscall("fsconfig", context, FSCONFIG_SET_STRING, "lowerdir+", missing, 0);
   close(context);
   return result === -ENOENT;
-}
-
-/** All ids of the machine are ids here. user_namespaces(7) */
-function isInitialUserNamespace(): boolean {
-  return /^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"));
 }
 
 /** Refuses labels of security modules that this host does not run. @throws {CrateError} `UNSUPPORTED` */
@@ -112,9 +125,14 @@ function requireModules({ process }: Spec): void {
 /**
  * Looks up what the compiler must know of this host for a config.
  *
+ * @param group the path of the container's control group; absent: it has none of its own.
  * @throws {CrateError} `INVALID` for a mount whose source, or a root, that is not there.
  */
-export function gatherFacts(spec: Spec, layout: CgroupLayout): HostFacts {
+export function gatherFacts(
+  spec: Spec,
+  layout: CgroupLayout,
+  group: string | undefined,
+): HostFacts {
   const sourceKinds = new Map<string, "directory" | "file">();
   for (const mount of spec.mounts ?? []) {
     if (!isBind(mount)) continue;
@@ -138,9 +156,9 @@ export function gatherFacts(spec: Spec, layout: CgroupLayout): HostFacts {
   const wantsCgroups = (spec.mounts ?? []).some(({ type }) => type === "cgroup");
   return {
     sourceKinds,
-    cgroupHierarchies: wantsCgroups ? hierarchies(layout) : [],
+    cgroupHierarchies: wantsCgroups ? hierarchies(layout, group) : [],
     lastCapability: lastCapability(),
-    ...(hasUserNamespace(spec) || !isInitialUserNamespace() ? { bindsDevices: true } : {}),
+    ...(hasUserNamespace(spec) || !isInitialUserNamespace() ? { isInUserNamespace: true } : {}),
     ...(needsLayers(spec.mounts ?? []) ? { overlayAppends: appendsLayers() } : {}),
   };
 }

@@ -44,6 +44,7 @@ export {
 } from "./operations.ts";
 export { INIT_ANNOTATION } from "./program/mod.ts";
 export { isPaused, pauseContainer, resumeContainer, shownStatus, whilePaused } from "./pause.ts";
+export { isInitialUserNamespace } from "./rootless.ts";
 export { startAgain } from "./restart.ts";
 export { startCreated } from "./start_created.ts";
 export { type ContainerStats, containerStats } from "./stats.ts";
@@ -58,6 +59,7 @@ export {
   type ContainerState,
   type Exit,
   findId,
+  listIds,
   readState,
   statePaths,
   type Status,

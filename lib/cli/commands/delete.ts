@@ -1,6 +1,6 @@
 import { CrateError } from "../../errors.ts";
 import { deleteContainer, findId, IMAGE_ANNOTATION, readState } from "../../lifecycle/mod.ts";
-import { forEachContainer } from "../each.ts";
+import { forEachContainer, matching } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { DeleteCall } from "../words/mod.ts";
@@ -22,7 +22,11 @@ export default async function remove(call: DeleteCall): Promise<number> {
   const config = await readConfig(globals);
   const root = config.root.value;
   const { force } = options;
-  const words = force ? positionals.filter((word) => isThere(root, word)) : positionals;
+  const words = options.regex
+    ? positionals.flatMap((word) => matching(root, word))
+    : force
+    ? positionals.filter((word) => isThere(root, word))
+    : positionals;
   let hadImage = false;
   const code = await forEachContainer(root, words, async (id) => {
     hadImage ||= IMAGE_ANNOTATION in (readState(root, id)?.record.spec.annotations ?? {});

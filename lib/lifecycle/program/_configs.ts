@@ -251,17 +251,17 @@ export const inputs: fc.Arbitrary<MonitoredInput> = fc.record({
       ? [
         {
           name: "cpu,cpuacct",
-          mount: "/sys/fs/cgroup/cpu,cpuacct",
+          group: "/sys/fs/cgroup/cpu,cpuacct",
           type: "cgroup",
           options: [["cpu"], ["cpuacct"]],
         },
         {
           name: "systemd",
-          mount: "/sys/fs/cgroup/systemd",
+          group: "/sys/fs/cgroup/systemd",
           type: "cgroup",
           options: [["none"], ["name", "systemd"]],
         },
-        { name: "unified", mount: "/sys/fs/cgroup/unified", type: "cgroup2", options: [] },
+        { name: "unified", group: "/sys/fs/cgroup/unified", type: "cgroup2", options: [] },
       ]
       : [],
     lastCapability: LAST_CAPABILITY,

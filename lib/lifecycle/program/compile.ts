@@ -181,7 +181,7 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
     start: parent.start,
     synchronised: isSynchronised(input),
     preserved: input.preserved,
-    mayKeepGroups: hasUserNamespace(spec),
+    mayKeepGroups: input.facts.isInUserNamespace,
   });
 }
 

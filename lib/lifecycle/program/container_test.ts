@@ -218,7 +218,11 @@ Deno.test("every path of the container is resolved by the kernel inside its root
       "/dev/null",
       ...input.parent.start === undefined ? [input.parent.log, `${input.parent.exitFile}.new`] : [],
     ]);
-    const sources = new Set([spec.root!.path, ...(spec.mounts ?? []).map(({ source }) => source)]);
+    const sources = new Set([
+      spec.root!.path,
+      ...(spec.mounts ?? []).map(({ source }) => source),
+      ...input.facts.cgroupHierarchies.map(({ group }) => group),
+    ]);
     const inRoot = ffi.RESOLVE_IN_ROOT | ffi.RESOLVE_NO_MAGICLINKS;
     const inProc = ffi.RESOLVE_BENEATH | ffi.RESOLVE_NO_XDEV | ffi.RESOLVE_NO_MAGICLINKS;
     for (const { name, args, strings, machine, on, step } of init.calls) {

@@ -83,7 +83,7 @@ export function makeDevices(s: Scope, { spec, facts }: CompileInput, root: Cell)
       parent = openOrMake(s, root, directory, "directory");
       parents.set(directory, parent);
     }
-    if (facts.bindsDevices && device.type !== "p") bindDevice(s, root, device);
+    if (facts.isInUserNamespace && device.type !== "p") bindDevice(s, root, device);
     else makeDevice(s, parent, name, device);
   }
   if (isForeign(mounts, "dev")) return;

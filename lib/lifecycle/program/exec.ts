@@ -40,6 +40,8 @@ export interface ExecInput {
   /** Its parent is whoever called crate; absent: a monitor of crate's. */
   readonly engine?: ExecEngine;
   readonly preserved?: Preserved;
+  /** crate is in a user namespace itself. */
+  readonly isInUserNamespace?: boolean;
   /** The container's config, for the user namespace that it has. */
   readonly spec: Spec;
 }
@@ -156,7 +158,7 @@ function prepareProcess(s: Scope, input: ExecInput, console: Cell | undefined): 
     lastCapability: input.lastCapability,
     parent: engine === undefined ? "monitor" : "engine",
     preserved: input.preserved,
-    mayKeepGroups: inUser,
+    mayKeepGroups: inUser || input.isInUserNamespace,
   });
 }
 

@@ -11,8 +11,11 @@ export interface HostFacts {
   readonly cgroupHierarchies: readonly CgroupHierarchy[];
   /** The highest capability the kernel knows. */
   readonly lastCapability: number;
-  /** Device nodes cannot be made here: the host's own are mounted. */
-  readonly bindsDevices?: boolean;
+  /**
+   * The container is in a user namespace, its own or crate's: device nodes cannot be made, and the host's own
+   * are mounted; whether groups may be changed depends on who made the namespace.
+   */
+  readonly isInUserNamespace?: boolean;
   /**
    * Whether an overlay's layers can be given one by one (`lowerdir+`, Linux 6.7): looked up when there
    * are more than a page names.
@@ -27,16 +30,14 @@ export interface CgroupHierarchy {
   readonly type: "cgroup" | "cgroup2";
   /** The filesystem's options, such as `["cpu"]`. */
   readonly options: readonly (readonly [string, string?])[];
-  /** Where the host has it mounted. */
-  readonly mount: string;
+  /** The directory of the container's group on the host: all that a container without a cgroup namespace sees. */
+  readonly group: string;
 }
 
 /** How the container's processes enter its control groups. */
 export interface CgroupJoin {
   /** v1: `tasks` files; the init writes `0` to each, which moves the writer. */
   readonly files: readonly string[];
-  /** The group's path below each hierarchy's mount point. */
-  readonly path?: string;
   /** v2: the init is cloned into this descriptor's group (`CLONE_INTO_CGROUP`). */
   readonly descriptor?: number;
 }

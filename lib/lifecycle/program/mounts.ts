@@ -210,7 +210,7 @@ function bindGroup(s: Scope, path: string, attributes: Attributes, label: string
  */
 function mountCgroup(
   s: Scope,
-  { facts, spec, cgroup }: CompileInput,
+  { facts, spec }: CompileInput,
   root: Cell,
   { destination }: Mount,
   options: MountOptions,
@@ -228,16 +228,12 @@ function mountCgroup(
   const label = `mount cgroups on ${destination}`;
   const top = makeFilesystem(s, "tmpfs", "tmpfs", [["mode", "755"]], set & ~1, label);
   attach(s, valueOf(top), valueOf(point), label);
-  for (const hierarchy of facts.cgroupHierarchies) {
-    const { name, type, options: data } = hierarchy;
+  for (const { name, type, options: data, group } of facts.cgroupHierarchies) {
     const what = `mount cgroup ${name} on ${destination}/${name}`;
     p.call("mkdirat", [valueOf(top), p.string(name), 0o755], { label: what });
-    const own = isNew(spec, "cgroup") || cgroup.path === undefined
-      ? undefined
-      : `${hierarchy.mount}${cgroup.path}`;
-    const made = own === undefined
+    const made = isNew(spec, "cgroup")
       ? makeFilesystem(s, type, "cgroup", data, set, what)
-      : bindGroup(s, own, options.attributes, what);
+      : bindGroup(s, group, options.attributes, what);
     const at = s.descriptor(`${destination}/${name}`);
     openBelow(s, valueOf(top), name, O_PATH | O_DIRECTORY, { label: what, result: at });
     attach(s, valueOf(made), valueOf(at), what);

@@ -165,6 +165,11 @@ export const killOptions = [
     default: "SIGKILL",
   },
   { long: "all", short: "a", description: "send it to all of its processes" },
+  {
+    long: "regex",
+    short: "r",
+    description: "CONTAINER is a regular expression: all whose ids it matches",
+  },
 ] as const;
 
 /** What `crate kill` is called with. */
@@ -278,6 +283,11 @@ export const topTable: CommandTableOf<typeof topOptions> = {
 
 export const deleteOptions = [
   { long: "force", short: "f", description: "kill those that still run" },
+  {
+    long: "regex",
+    short: "r",
+    description: "CONTAINER is a regular expression: all whose ids it matches",
+  },
 ] as const;
 
 /** What `crate delete` is called with. */

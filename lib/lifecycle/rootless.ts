@@ -1,0 +1,47 @@
+import { AT_FDCWD, ENOENT, readText, trySyscall } from "../../ffi/mod.ts";
+import type { CgroupPlan } from "../cgroup/mod.ts";
+import type { LinuxResources } from "../spec/mod.ts";
+
+// crate as the root of a user namespace, where a rootless engine calls it. user_namespaces(7)
+
+const W_OK = 2;
+
+/** Whether all ids of the machine are ids here: the root here is the machine's. */
+export function isInitialUserNamespace(): boolean {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"));
+}
+
+/**
+ * What is left of a plan for a user who may make no groups: nothing, when nothing is to be limited.
+ *
+ * A rootless engine asks for limits only where the user may set them.
+ */
+export function withoutForbidden(plan: CgroupPlan, resources: LinuxResources): CgroupPlan {
+  const { devices: _, ...limits } = resources;
+  const asksNothing = Object.values(limits).every((limit) =>
+    limit === undefined || typeof limit === "object" && Object.keys(limit).length === 0
+  );
+  if (!asksNothing || plan.directories.every(canMake)) return plan;
+  return {
+    ...plan,
+    v1: new Map(),
+    v2: undefined,
+    directories: [],
+    parents: [],
+    enable: undefined,
+    writes: [],
+    deviceProgram: undefined,
+    join: [],
+    joinDirectory: undefined,
+  };
+}
+
+/** Whether a directory may be made, and those above it that are missing. */
+function canMake(directory: string): boolean {
+  for (let path = directory; path.length > 1;) {
+    path = path.slice(0, path.lastIndexOf("/"));
+    const result = trySyscall("faccessat", AT_FDCWD, path || "/", W_OK);
+    if (result !== -ENOENT) return result === 0;
+  }
+  return false;
+}
