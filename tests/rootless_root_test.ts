@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { CRATE, IMAGE, plain, RUNC } from "./support/engines.ts";
 import { makeRootfs } from "./support/rootfs.ts";
+import { reapMonitors } from "./support/leftovers.ts";
 import { Running, type Sandbox, test } from "./support/mod.ts";
 
 // podman of an ordinary user, who is root in a user namespace and nowhere else, calls crate.
@@ -40,6 +41,7 @@ for file in /etc/subuid /etc/subgid; do mount --bind subid $file || exit 1; done
 exec setpriv --reuid ${ID} --regid ${ID} --clear-groups --inh-caps=-all env -i PATH="$PATH" HOME="$0/home" \
   XDG_RUNTIME_DIR="$0/run" CONTAINERS_CONF="$0/containers.conf" sh -c "$1" >"$0/out" 2>"$0/err"`;
   const words = ["unshare", "-m", "bash", "-c", outer, box.directory, script];
+  using _ = reapMonitors();
   const { code } = await new Running(words).ended;
   assert.equal(code, 0, Deno.readTextFileSync(box.path("err")));
   return Deno.readTextFileSync(box.path("out"));

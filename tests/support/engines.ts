@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { exists } from "../../ffi/mod.ts";
+import { reapMonitors } from "./leftovers.ts";
 import { type Result, Running } from "./running.ts";
 import { makeRootfs } from "./rootfs.ts";
 import { delay, type Sandbox, until } from "./sandbox.ts";
@@ -108,6 +109,7 @@ export class PodmanEngine implements AsyncDisposable {
   /** Runs one of its commands with a runtime. */
   engine(runtime: "crate" | "runc"): Engine {
     return async (words) => {
+      using _ = reapMonitors();
       const line = this.commandLine(runtime, words);
       return await new Running(line.words, { env: line.env }).ended;
     };

@@ -60,7 +60,17 @@ function reap(pid: number): void {
 
 /** Reaps the orphans that have ended: a test is in the place of an engine, whose children they are. */
 export function reapOrphans(): void {
-  for (const { pid, state } of children()) if (state === "Z") reap(pid);
+  for (const { pid, state } of children()) if (state === "Z" && !running.has(pid)) reap(pid);
+}
+
+/** Reaps podman's monitors until it is disposed of: podman waits until theirs are gone, up to 20 s. */
+export function reapMonitors(): Disposable {
+  const timer = setInterval(() => {
+    for (const { pid, name, state } of children()) {
+      if (state === "Z" && name === "conmon") reap(pid);
+    }
+  }, 20);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** Processes that run; those that have ended are reaped, as nobody else will. */
