@@ -68,6 +68,8 @@ test("each verb is refused in the wrong state, and changes nothing then", async 
   await refused(box, ["update", "--pids-limit", "5", "x"], /container not running: "x" is stopped/);
   await refused(box, ["ps", "x"], /container not running: "x" is stopped/);
   await refused(box, ["events", "--stats", "x"], /container not running: "x" is stopped/);
+  await refused(box, ["restart", "-t", "0", "x"], /container "x" was created by an engine/);
+  await refused(box, ["wait", "x"], /left no exit code: the engine that created it has it/);
   // As for one that has ended, and as runc: all that is left of it.
   await box.ok(["kill", "--all", "x", "9"]);
   await box.ok(["delete", "x"]);
@@ -232,6 +234,17 @@ test("descriptors are handed on by number, and those that systemd gives by its p
   // The last is that of the listing itself.
   assert.equal(await outcome(box, "f", creation), "0\n1\n2\n3\n4\n5");
   assert.deepEqual([three, four].map((file) => Deno.readTextFileSync(file)), ["1\n", "2\n"]);
+  const closed = await create(
+    box,
+    "f",
+    bundle,
+    ["--preserve-fds", "3"],
+    `exec 3>${three} 4>${four};`,
+  );
+  assert.deepEqual([closed.code, closed.stderr], [
+    125,
+    "crate: --preserve-fds 3: descriptor 5 is not open\n",
+  ]);
   const activated = makeBundle(box, "a", "echo $LISTEN_FDS $LISTEN_PID; echo 3 >&3", {});
   const asSystemd =
     `exec 3>${three}; env LISTEN_FDS=1 sh -c 'LISTEN_PID=$$; export LISTEN_PID; exec "$@"' sh`;

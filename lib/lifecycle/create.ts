@@ -1,4 +1,4 @@
-import { close, replaceFile, SyscallError } from "../../ffi/mod.ts";
+import { close, F_GETFD, replaceFile, SyscallError, trySyscall } from "../../ffi/mod.ts";
 import { type CgroupPlan, cgroupProcesses, createCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { Spec } from "../spec/mod.ts";
@@ -40,7 +40,23 @@ export interface CreateOptions {
 }
 
 /** The first descriptor that an engine hands on. */
-export const FIRST_PRESERVED = 3;
+const FIRST_PRESERVED = 3;
+const FD_CLOEXEC = 1;
+
+/**
+ * The descriptors that the caller hands on. Its own come without the flag that this process's have: one of
+ * those must not get into a container by a wrong count.
+ *
+ * @throws {CrateError} `INVALID` for one that is not open.
+ */
+export function handedOn(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => {
+    const fd = FIRST_PRESERVED + i;
+    const flags = trySyscall("fcntl", fd, F_GETFD, 0);
+    if (flags >= 0 && (flags & FD_CLOEXEC) === 0) return fd;
+    throw new CrateError("INVALID", `--preserve-fds ${count}: descriptor ${fd} is not open`);
+  });
+}
 
 /**
  * Creates a container that waits for its start, with whoever called crate as its parent: nothing of crate's
@@ -127,12 +143,12 @@ async function make(
     const sockets = [keep(listenAt(start))];
     if (consoleSocket !== undefined) sockets.push(keep(connectConsole(consoleSocket)));
     using idmaps = makeIdmaps(spec, directory);
-    const handedOn = Array.from({ length: preserveFds }, (_, i) => FIRST_PRESERVED + i);
+    const preserved = handedOn(preserveFds);
     launched = withGroup(cgroup, (group) =>
       launch(program, {
         name: "crate-create",
         stdio: options.stdio,
-        extra: [...group, ...sockets, ...handedOn, ...idmaps.descriptors],
+        extra: [...group, ...sockets, ...preserved, ...idmaps.descriptors],
         directory,
         released: true,
       }));

@@ -12,7 +12,7 @@ import { lastCapability } from "../security/mod.ts";
 import type { Hook, Process, Spec } from "../spec/mod.ts";
 import { CrateError } from "../errors.ts";
 import { withGroup } from "./container.ts";
-import { connectConsole, FIRST_PRESERVED, requireConsole } from "./create.ts";
+import { connectConsole, handedOn, requireConsole } from "./create.ts";
 import { waitForExit } from "./ended.ts";
 import { equipProcess } from "./equip.ts";
 import { notRunning, openInit } from "./operations.ts";
@@ -124,6 +124,7 @@ async function execInState(
     ...engine && { engine: { ...console !== undefined && { console } } },
     preserved: { first: next, count: preserveFds },
   });
+  const preserved = handedOn(preserveFds);
   const socket = consoleSocket === undefined ? undefined : connectConsole(consoleSocket);
   let launched: Launched;
   try {
@@ -135,7 +136,7 @@ async function execInState(
           pidfd,
           ...fds,
           ...socket === undefined ? [] : [socket],
-          ...Array.from({ length: preserveFds }, (_, i) => FIRST_PRESERVED + i),
+          ...preserved,
         ],
         directory: root,
         released: engine,

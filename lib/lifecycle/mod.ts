@@ -11,13 +11,7 @@ export {
   type Started,
   type StartOptions,
 } from "./container.ts";
-export {
-  createContainer,
-  type CreateOptions,
-  FIRST_PRESERVED,
-  requireConsole,
-  writePidFile,
-} from "./create.ts";
+export { createContainer, type CreateOptions, requireConsole, writePidFile } from "./create.ts";
 export { waitForExit } from "./ended.ts";
 export { type ContainerRoot, execInContainer, type ExecOptions } from "./exec.ts";
 export {

@@ -159,7 +159,12 @@ export async function waitForContainer(root: string, id: string): Promise<number
   const after = readState(root, id);
   const isSame = after?.record.created === state.record.created;
   if (isSame && after.exit !== undefined) return after.exit.code;
-  const why = state.record.remove ? "it was started with --rm" : "its monitor was killed";
+  const { remove, engine } = state.record;
+  const why = remove
+    ? "it was started with --rm"
+    : engine
+    ? "the engine that created it has it"
+    : "its monitor was killed";
   throw new CrateError("STATE", `container "${id}" has ended and left no exit code: ${why}`);
 }
 

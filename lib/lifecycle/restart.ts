@@ -28,6 +28,12 @@ export async function startAgain(root: string, id: string): Promise<void> {
   if (lock === undefined) {
     throw new CrateError("STATE", `container "${id}" is being started or deleted by another crate`);
   }
+  if (state.record.engine) {
+    throw new CrateError(
+      "STATE",
+      `container "${id}" was created by an engine, which starts it once only`,
+    );
+  }
   requireEnded(state);
   const { record } = state;
   const none = nullStdio();

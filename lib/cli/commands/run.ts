@@ -18,6 +18,7 @@ import {
   terminalSettings,
 } from "../../lifecycle/mod.ts";
 import { parseInteger, validateId, validateSpec } from "../../spec/mod.ts";
+import { refuseSystemd } from "../engine.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { Claimed } from "../../image/mod.ts";
@@ -57,6 +58,7 @@ function hasVolumes({ volume, mount }: RunCall["options"]): boolean {
 export default async function run(given: RunCall): Promise<number> {
   const { options, globals } = given;
   const config = await readConfig(globals);
+  refuseSystemd(globals);
   const bundle = options.bundle === undefined
     ? undefined
     : (await import("./run_bundle.ts")).bundleOf(given);

@@ -14,7 +14,7 @@ import type { Mount, Spec } from "../../spec/mod.ts";
 import { consolePair, openConsole, takeConsole } from "./console.ts";
 import { makeDevices } from "./devices.ts";
 import { prepareExecution } from "./execute.ts";
-import { becomeRoot, hasUserNamespace, setRlimits } from "./identity.ts";
+import { becomeRoot, hasUserNamespace, ownProcFiles, setRlimits } from "./identity.ts";
 import { finishProcess } from "./init.ts";
 import type { CompileInput } from "./input.ts";
 import { apparmorWrite, writeBelow } from "./labels.ts";
@@ -119,7 +119,10 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
   if (isSynchronised(input)) awaitByte(s, "wait for the starter");
   enterCgroups(s, input);
   joinNamespaces(s, spec);
-  if (hasUserNamespace(spec)) becomeRoot(s, spec);
+  if (hasUserNamespace(spec)) {
+    becomeRoot(s, spec);
+    ownProcFiles(s, spec);
+  }
   p.call("setsid", [], { label: "begin a session" });
   if (input.keyring !== undefined) joinKeyring(s, input.keyring);
   for (const { number, writeEnd } of output?.streams ?? []) {

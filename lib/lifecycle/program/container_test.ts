@@ -164,6 +164,14 @@ Deno.test("no signal is blocked when the user's program begins, and its parent's
   });
 });
 
+Deno.test("the init hides from the container's processes before it has no more rights than they", () => {
+  everyInit(({ init }) => {
+    const hide = init.calls.findLastIndex(isPrctl(ffi.PR_SET_DUMPABLE));
+    assert.equal(init.calls[hide]!.args[1], 0);
+    assert(hide < only(init, named("setresuid")) && hide < only(init, named("capset")));
+  });
+});
+
 Deno.test("the root is entered by pivot_root, and the host's tree is let go right after", () => {
   everyInit(({ input, init }) => {
     if (input.noPivot) {

@@ -104,7 +104,7 @@ export function compileExec(input: ExecInput): Program {
       name,
       namespaces: 0,
       cgroup,
-      lastDescriptor: cgroup ?? EXEC_PIDFD,
+      lastDescriptor: lastOf(input),
       detached,
       // A detached process's terminal is read, so that it does not stop, and not kept.
       log: logged ? "/dev/null" : undefined,
@@ -120,6 +120,12 @@ export function compileExec(input: ExecInput): Program {
   }
   s.writeAsides();
   return p.build();
+}
+
+/** The last of the descriptors that the program was started with. */
+function lastOf({ cgroup, preserved }: ExecInput): number {
+  const handedOn = preserved === undefined ? 0 : preserved.first + preserved.count - 1;
+  return Math.max(cgroup.descriptor ?? EXEC_PIDFD, handedOn);
 }
 
 /** In the container's namespaces and groups: from there to execve. */

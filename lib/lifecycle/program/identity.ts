@@ -3,6 +3,7 @@ import {
   cap_user_data,
   cap_user_header,
   type Cell,
+  EPERM,
   LINUX_CAPABILITY_VERSION_3,
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
@@ -12,12 +13,30 @@ import {
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
   rlimit64,
+  valueOf,
 } from "../../../ffi/mod.ts";
 import { capabilityBit, capabilityMask, rlimitNumber } from "../../security/mod.ts";
 import type { LinuxIDMapping, Process, Spec } from "../../spec/mod.ts";
 import type { Scope } from "./scope.ts";
 
 const CAP_SYS_ADMIN = 21;
+
+/** @param mayKeep who may not map groups may not leave them either: those that there are stay then. */
+function setGroups(s: Scope, groups: readonly number[], label: string, mayKeep: boolean): void {
+  const { p } = s;
+  const list = p.bytes(new Uint8Array(new Uint32Array(groups).buffer), `[${groups.join(", ")}]`);
+  if (!mayKeep) return p.call("setgroups", [groups.length, list], { label });
+  const result = s.descriptor("setgroups' result");
+  const refused = s.label("groups refused");
+  const next = s.label("next");
+  p.call("setgroups", [groups.length, list], { label, result, negative: refused });
+  p.place(next);
+  s.aside(() => {
+    p.place(refused);
+    p.jumpIfEqual(valueOf(result), -EPERM, next);
+    s.fail(label, result);
+  });
+}
 
 /** Whether the container's processes live in a user namespace of its own, or of another's. */
 export function hasUserNamespace(spec: Spec): boolean {
@@ -34,14 +53,18 @@ export function becomeRoot(s: Scope, { linux }: Spec): void {
   const lacks = (maps: readonly LinuxIDMapping[] = []) =>
     !maps.some(({ containerID }) => containerID === 0);
   if (isNew && (lacks(linux?.uidMappings) || lacks(linux?.gidMappings))) return;
-  const next = s.label("next");
-  // Who may not map groups may not leave them either.
-  p.call("setgroups", [0, 0], { label: "leave the host's groups", negative: next });
-  p.place(next);
+  setGroups(s, [], "leave the host's groups", true);
   p.call("setresgid", [0, 0, 0], { label: "become the user namespace's root" });
   p.call("setresuid", [0, 0, 0], { label: "become the user namespace's root" });
-  // Its files below /proc would else stay the host's. Nobody else is in a new namespace to look in.
-  if (isNew) p.call("prctl", [PR_SET_DUMPABLE, 1, 0, 0, 0], { label: "own what /proc has of it" });
+}
+
+/**
+ * Makes the files that a new namespace's root has below /proc its own, which changing ids has made the host's:
+ * there is nobody else in there yet who could look in by them.
+ */
+export function ownProcFiles(s: Scope, { linux }: Spec): void {
+  if (!linux?.namespaces?.some(({ type, path }) => type === "user" && !path)) return;
+  s.p.call("prctl", [PR_SET_DUMPABLE, 1, 0, 0, 0], { label: "own what /proc has of it" });
 }
 
 /** Resource limits, while the process may still raise them. */
@@ -88,13 +111,7 @@ export function becomeUser(
   const gid = user?.gid ?? 0;
   if (uid !== 0) p.call("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], { label: "keep capabilities" });
   const groups = user?.additionalGids ?? [];
-  const list = p.bytes(new Uint8Array(new Uint32Array(groups).buffer), `[${groups.join(", ")}]`);
-  const next = s.label("next");
-  p.call("setgroups", [groups.length, list], {
-    label: "set supplementary groups",
-    ...mayKeepGroups && groups.length === 0 && { negative: next },
-  });
-  p.place(next);
+  setGroups(s, groups, "set supplementary groups", mayKeepGroups && groups.length === 0);
   p.call("setresgid", [gid, gid, gid], { label: `become group ${gid}` });
   p.call("setresuid", [uid, uid, uid], { label: `become user ${uid}` });
 

@@ -6,6 +6,7 @@ import {
   F_DUPFD_CLOEXEC,
   O_CLOEXEC,
   P_ALL,
+  PR_SET_DUMPABLE,
   PR_SET_PDEATHSIG,
   SIG_SETMASK,
   SIGCHLD,
@@ -53,6 +54,9 @@ export interface Finish {
 export function finishProcess(s: Scope, finish: Finish): void {
   const { p } = s;
   const { process, seccomp } = finish;
+  // Once it has no more rights than they have, the container's others must not look into this process, which
+  // still has descriptors of the host's (CVE-2016-9962). execve(2) makes it one of them.
+  p.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: "hide from the container" });
   becomeUser(s, process, {
     last: finish.lastCapability,
     filtered: seccomp !== undefined,
