@@ -15,6 +15,7 @@ import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
 import { equip } from "./equip.ts";
 import { reapEnded } from "./ended.ts";
 import { idmappedMounts, makeIdmaps } from "./idmap.ts";
+import { openListener } from "./seccomp_listener.ts";
 import { early } from "./stages.ts";
 import { claim, type Lock, ownDirectory, recordProcess } from "./claim.ts";
 import {
@@ -27,7 +28,13 @@ import {
   unique,
 } from "./state.ts";
 import { formatTime } from "./time.ts";
-import { CGROUP, compileContainer, type CompileInput, type MonitorOptions } from "./program/mod.ts";
+import {
+  CGROUP,
+  compileContainer,
+  type CompileInput,
+  hasListener,
+  type MonitorOptions,
+} from "./program/mod.ts";
 import type { Program } from "../../ffi/mod.ts";
 
 /** What a container is started from. */
@@ -86,7 +93,7 @@ function defaultGroup({ id, remove }: StartOptions): string {
 /** What of a program's input does not come from the config. */
 export type ProgramOptions = Pick<
   CompileInput,
-  "parent" | "noPivot" | "preserved" | "keyring" | "idmaps"
+  "parent" | "noPivot" | "preserved" | "keyring" | "idmaps" | "listener"
 >;
 
 /**
@@ -133,14 +140,16 @@ export async function prepareContainer(options: StartOptions): Promise<Prepared>
   const compiled = await compileSpec(
     options,
     defaultGroup(options),
-    (cgroup) => ({
-      parent: monitorOptions(options, cgroup),
-      keyring: keyringOf(options.id),
-      idmaps: idmapDescriptors(
-        options.spec,
-        cgroup.joinDirectory === undefined ? CGROUP : CGROUP + 1,
-      ),
-    }),
+    (cgroup) => {
+      const next = cgroup.joinDirectory === undefined ? CGROUP : CGROUP + 1;
+      const listens = hasListener(options.spec);
+      return {
+        parent: monitorOptions(options, cgroup),
+        keyring: keyringOf(options.id),
+        ...listens && { listener: next },
+        idmaps: idmapDescriptors(options.spec, listens ? next + 1 : next),
+      };
+    },
   );
   return { options, ...compiled };
 }
@@ -186,6 +195,7 @@ export async function startContainer(
   try {
     createCgroup(cgroup);
     grouped = true;
+    using listener = openListener(spec);
     using idmaps = makeIdmaps(spec, directory);
     launched = withGroup(
       cgroup,
@@ -193,7 +203,7 @@ export async function startContainer(
         launch(program, {
           name: "crate-monitor",
           stdio: options.stdio,
-          extra: [...group, ...idmaps.descriptors],
+          extra: [...group, ...listener.descriptors, ...idmaps.descriptors],
           directory,
         }),
     );

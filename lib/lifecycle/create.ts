@@ -11,9 +11,11 @@ import {
   CGROUP,
   type EngineOptions,
   EXECUTE,
+  hasListener,
   type Preserved,
   STAGE_CREATED,
 } from "./program/mod.ts";
+import { openListener } from "./seccomp_listener.ts";
 import { connectTo, listenAt } from "./sockets.ts";
 import { launch, type Launched, type Stdio, stepAddress } from "./start.ts";
 import { prepareRoot, statePaths } from "./state.ts";
@@ -74,9 +76,12 @@ export async function createContainer(options: CreateOptions): Promise<void> {
   const { program, cgroup } = await compileSpec(options, `/${id}`, (cgroup) => {
     const start = cgroup.joinDirectory === undefined ? CGROUP : CGROUP + 1;
     parent = { start, ...hasConsole && { console: start + 1 } };
-    preserved = { first: start + (hasConsole ? 2 : 1), count: preserveFds };
+    let next = start + (hasConsole ? 2 : 1);
+    const listener = hasListener(spec) ? next++ : undefined;
+    preserved = { first: next, count: preserveFds };
     return {
       parent,
+      listener,
       preserved,
       idmaps: idmapDescriptors(spec, preserved.first + preserveFds),
       noPivot: options.noPivot,
@@ -142,13 +147,14 @@ async function make(
     grouped = true;
     const sockets = [keep(listenAt(start))];
     if (consoleSocket !== undefined) sockets.push(keep(connectConsole(consoleSocket)));
+    using listener = openListener(spec);
     using idmaps = makeIdmaps(spec, directory);
     const preserved = handedOn(preserveFds);
     launched = withGroup(cgroup, (group) =>
       launch(program, {
         name: "crate-create",
         stdio: options.stdio,
-        extra: [...group, ...sockets, ...preserved, ...idmaps.descriptors],
+        extra: [...group, ...sockets, ...listener.descriptors, ...preserved, ...idmaps.descriptors],
         directory,
         released: true,
       }));
@@ -156,8 +162,7 @@ async function make(
     equip(spec, init);
     const atStage = early({ id, spec, bundle, directory }, init);
     await launched.go(async (stage, next) => {
-      await atStage(stage, next);
-      if (stage !== STAGE_CREATED) return;
+      if (stage !== STAGE_CREATED) return await atStage(stage, next);
       recordProcess(lock, root, id, { init, startSteps: startSteps(program) });
       if (pidFile !== undefined) writePidFile(pidFile, init.pid);
     });

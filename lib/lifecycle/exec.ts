@@ -19,7 +19,15 @@ import { notRunning, openInit } from "./operations.ts";
 import { filterOf } from "./options.ts";
 import { isPaused } from "./pause.ts";
 import { isAlive, openProcess } from "./process_id.ts";
-import { compileExec, EXEC_PIDFD, hasUserNamespace, namespaceFlag } from "./program/mod.ts";
+import {
+  compileExec,
+  EXEC_PIDFD,
+  hasListener,
+  hasUserNamespace,
+  namespaceFlag,
+  STAGE_LISTENER,
+} from "./program/mod.ts";
+import { listenerState, openListener } from "./seccomp_listener.ts";
 import { isInitialUserNamespace } from "./rootless.ts";
 import { launch, type Launched, nullStdio, type Stdio } from "./start.ts";
 import type { ContainerState } from "./state.ts";
@@ -112,6 +120,8 @@ async function execInState(
   let next = EXEC_PIDFD + 1;
   const descriptor = group.joinDirectory === undefined ? undefined : next++;
   const console = consoleSocket === undefined ? undefined : next++;
+  const listens = profile !== undefined && hasListener(spec);
+  const listener = listens ? next++ : undefined;
   const program = compileExec({
     process,
     spec,
@@ -122,9 +132,11 @@ async function execInState(
     detached,
     isInUserNamespace: !isInitialUserNamespace(),
     ...engine && { engine: { ...console !== undefined && { console } } },
+    listener,
     preserved: { first: next, count: preserveFds },
   });
   const preserved = handedOn(preserveFds);
+  using told = openListener(listens ? spec : {});
   const socket = consoleSocket === undefined ? undefined : connectConsole(consoleSocket);
   let launched: Launched;
   try {
@@ -136,6 +148,7 @@ async function execInState(
           pidfd,
           ...fds,
           ...socket === undefined ? [] : [socket],
+          ...told.descriptors,
           ...preserved,
         ],
         directory: root,
@@ -147,7 +160,11 @@ async function execInState(
   try {
     if (hasUserNamespace(spec)) equipProcess(process, launched.init.pid);
     options.beforeStart?.(launched);
-    await launched.go();
+    await launched.go((stage) => {
+      if (stage !== STAGE_LISTENER) return Promise.resolve(undefined);
+      const { init } = launched;
+      return Promise.resolve(listenerState(state.record, init.pid, { pid, status: "running" }));
+    });
   } catch (error) {
     await launched.abandon();
     throw error;

@@ -3,8 +3,11 @@ import { createCgroup, removeCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { recordProcess, replaceRecord, tryLock } from "./claim.ts";
 import { prepareContainer, withGroup } from "./container.ts";
+import { equip } from "./equip.ts";
 import { makeIdmaps } from "./idmap.ts";
 import { isAlive } from "./process_id.ts";
+import { openListener } from "./seccomp_listener.ts";
+import { early } from "./stages.ts";
 import { launch, type Launched, nullStdio } from "./start.ts";
 import { type ContainerRecord, type ContainerState, readState, statePaths } from "./state.ts";
 
@@ -58,6 +61,7 @@ export async function startAgain(root: string, id: string): Promise<void> {
     createCgroup(cgroup);
     grouped = true;
     const stdio = [none, none, none] as const;
+    using listener = openListener(record.spec);
     using idmaps = makeIdmaps(record.spec, directory);
     launched = withGroup(
       cgroup,
@@ -65,13 +69,14 @@ export async function startAgain(root: string, id: string): Promise<void> {
         launch(program, {
           name: "crate-monitor",
           stdio,
-          extra: [...group, ...idmaps.descriptors],
+          extra: [...group, ...listener.descriptors, ...idmaps.descriptors],
           directory,
         }),
     );
     if (!record.detached) replaceRecord(lock, root, { ...record, detached: true });
+    equip(record.spec, launched.init);
     recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });
-    await launched.go();
+    await launched.go(early({ ...record, directory }, launched.init));
   } catch (error) {
     await launched?.abandon();
     if (grouped) await removeCgroup(cgroup.directories).catch(() => {});

@@ -2,7 +2,8 @@ import { close, O_DIRECTORY, O_RDONLY, open, SyscallError } from "../../ffi/mod.
 import { CrateError } from "../errors.ts";
 import { type Hooked, runEarlyHooks } from "./hooks.ts";
 import type { ProcessId } from "./process_id.ts";
-import { STAGE_COPY, STAGE_HOOKS } from "./program/mod.ts";
+import { STAGE_COPY, STAGE_HOOKS, STAGE_LISTENER } from "./program/mod.ts";
+import { listenerState } from "./seccomp_listener.ts";
 import type { AtStage } from "./start.ts";
 
 /** What every starter does at the stages before a container is created. */
@@ -12,6 +13,9 @@ export function early(container: Hooked, init: ProcessId): AtStage {
     else if (stage === STAGE_COPY) {
       const [from, to] = [next(), next()];
       await copyUp(init, from, to);
+    } else if (stage === STAGE_LISTENER) {
+      const { pid } = init;
+      return listenerState(container, pid, { pid, status: "creating" });
     }
   };
 }

@@ -38,8 +38,11 @@ import { waitForEnd } from "./wait.ts";
 /** The three descriptors that the user's program starts with. */
 export type Stdio = readonly [stdin: number, stdout: number, stderr: number];
 
-/** What the starter does while the init waits for it. */
-export type AtStage = (stage: number, next: () => number) => Promise<void>;
+/** What the starter does while the init waits for it. @returns what it is told then, a byte when nothing. */
+export type AtStage = (
+  stage: number,
+  next: () => number,
+) => Promise<Uint8Array<ArrayBuffer> | undefined>;
 
 /** A program on its way: its init waits for "go on". */
 export interface Launched {
@@ -130,8 +133,9 @@ export function launch(program: Program, options: LaunchOptions): Launched {
     const monitor = released
       ? undefined
       : identify(monitorPid) ?? { pid: monitorPid, startTime: 0 };
-    const send = () => {
-      const sent = trySyscall("sendto", control, new Uint8Array([1]), 1, MSG_NOSIGNAL, null, 0);
+    const send = (bytes: Uint8Array<ArrayBuffer> = new Uint8Array([1])) => {
+      const size = bytes.length;
+      const sent = trySyscall("sendto", control, bytes, size, MSG_NOSIGNAL, null, 0);
       // A monitor or init that is gone tells why in the report.
       if (sent < 0 && sent !== -EPIPE && sent !== -ECONNRESET) {
         throw new SyscallError("sendto", -sent);
@@ -146,8 +150,7 @@ export function launch(program: Program, options: LaunchOptions): Launched {
       send();
       for (let stage = next(); stage !== END; stage = next()) {
         reached = stage;
-        await atStage?.(stage, numbers);
-        send();
+        send(await atStage?.(stage, numbers));
       }
       close(report);
       reporting = false;

@@ -167,12 +167,27 @@ function requireLinux(linux: Linux): void {
   if (linux.seccomp !== undefined) requireSeccomp(linux.seccomp);
 }
 
+/** The call by which the listener is handed out: nobody could answer for it before. */
+const HANDS_OUT = "sendmsg";
+
 function requireSeccomp(seccomp: LinuxSeccomp): void {
   const where = "linux.seccomp";
-  refuseField(seccomp.listenerPath, `${where}.listenerPath`);
   const notify = "SCMP_ACT_NOTIFY";
-  if (seccomp.defaultAction === notify) unsupported(`${where}.defaultAction ${notify}`);
-  seccomp.syscalls?.forEach(({ action }, index) => {
-    if (action === notify) unsupported(`${where}.syscalls[${index}].action ${notify}`);
-  });
+  const rules = (seccomp.syscalls ?? []).map(({ action, names }, index) => ({
+    action,
+    names,
+    field: `${where}.syscalls[${index}]`,
+  }));
+  const all = [{ action: seccomp.defaultAction, names: [HANDS_OUT], field: where }, ...rules];
+  for (const { action, names, field } of all.filter(({ action }) => action === notify)) {
+    if (!seccomp.listenerPath) {
+      throw new CrateError(
+        "INVALID",
+        `${field} has ${action}, which needs ${where}.listenerPath: who is to answer`,
+      );
+    }
+    if (names.includes(HANDS_OUT)) {
+      unsupported(`${field} with ${action} for ${HANDS_OUT}`, "it hands out the listener itself");
+    }
+  }
 }

@@ -65,11 +65,7 @@ const DONE = {
       network: FULL_SPEC.linux.resources.network,
     },
     rootfsPropagation: "slave",
-    seccomp: {
-      ...FULL_SPEC.linux.seccomp,
-      listenerPath: undefined,
-      listenerMetadata: undefined,
-    },
+    seccomp: FULL_SPEC.linux.seccomp,
     sysctl: FULL_SPEC.linux.sysctl,
     maskedPaths: ["/proc/kcore"],
     readonlyPaths: ["/proc/sys"],
@@ -127,19 +123,19 @@ const NOT_YET: [spec: Spec, message: string][] = [
   [linux({ netDevices: fullLinux.netDevices }), "linux.netDevices is not supported yet"],
   [linux({ mountLabel: "x" }), "linux.mountLabel is not supported yet"],
   [linux({ intelRdt: {} }), "linux.intelRdt is not supported yet"],
-  [linux({ seccomp: fullLinux.seccomp }), "linux.seccomp.listenerPath is not supported yet"],
   [
-    linux({ seccomp: { defaultAction: "SCMP_ACT_NOTIFY" } }),
-    "linux.seccomp.defaultAction SCMP_ACT_NOTIFY is not supported yet",
+    linux({ seccomp: { defaultAction: "SCMP_ACT_NOTIFY", listenerPath: "/x" } }),
+    "linux.seccomp with SCMP_ACT_NOTIFY for sendmsg is not supported yet",
   ],
   [
     linux({
       seccomp: {
         defaultAction: "SCMP_ACT_ALLOW",
-        syscalls: [{ names: ["read"], action: "SCMP_ACT_NOTIFY" }],
+        listenerPath: "/x",
+        syscalls: [{ names: ["read", "sendmsg"], action: "SCMP_ACT_NOTIFY" }],
       },
     }),
-    "linux.seccomp.syscalls[0].action SCMP_ACT_NOTIFY is not supported yet",
+    "linux.seccomp.syscalls[0] with SCMP_ACT_NOTIFY for sendmsg is not supported yet",
   ],
 ];
 
@@ -153,4 +149,16 @@ Deno.test("what this version does not do is refused by the field's name", async 
       });
     });
   }
+});
+
+Deno.test("a call that somebody is to answer needs somebody", () => {
+  const seccomp = {
+    defaultAction: "SCMP_ACT_ALLOW" as const,
+    syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" as const }],
+  };
+  assert.throws(() => requireSupported(linux({ seccomp })), {
+    code: "INVALID",
+    message:
+      "linux.seccomp.syscalls[0] has SCMP_ACT_NOTIFY, which needs linux.seccomp.listenerPath: who is to answer",
+  });
 });

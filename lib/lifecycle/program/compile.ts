@@ -46,6 +46,12 @@ export function compileContainer(input: CompileInput): Program {
       'linux.namespaces must have a new "mount" namespace: the root filesystem is set up in it',
     );
   }
+  if (hasListener(spec) && spec.annotations?.[INIT_ANNOTATION] === "true") {
+    throw new CrateError(
+      "UNSUPPORTED",
+      "linux.seccomp.listenerPath and --init: the small init could not do a thing without an answer",
+    );
+  }
   const s = new Scope();
   const namespaces = cloneFlags(spec);
   const cgroup = input.cgroup.descriptor;
@@ -65,7 +71,11 @@ export function compileContainer(input: CompileInput): Program {
         name: "crate-monitor",
         namespaces,
         cgroup,
-        lastDescriptor: Math.max(cgroup ?? REPORT, ...input.idmaps?.values() ?? []),
+        lastDescriptor: Math.max(
+          cgroup ?? REPORT,
+          input.listener ?? 0,
+          ...input.idmaps?.values() ?? [],
+        ),
         console: console && parent.detached ? { pair: consolePair, take: takeConsole } : undefined,
         before,
       },
@@ -96,7 +106,13 @@ function openForeign(s: Scope, { spec, idmaps }: CompileInput, foreign: Foreign)
 
 /** Whether the init must wait for its starter before it does anything. */
 export function isSynchronised({ spec, parent }: Pick<CompileInput, "spec" | "parent">): boolean {
-  return parent.start !== undefined || isNew(spec, "user") || hasEarlyHooks(spec) || copiesUp(spec);
+  return parent.start !== undefined || isNew(spec, "user") || hasEarlyHooks(spec) ||
+    copiesUp(spec) || hasListener(spec);
+}
+
+/** Whether somebody is to be given the listener of the seccomp filter. */
+export function hasListener({ linux }: Pick<Spec, "linux">): boolean {
+  return Boolean(linux?.seccomp?.listenerPath);
 }
 
 function copiesUp({ mounts }: Spec): boolean {
@@ -184,6 +200,7 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
     start: parent.start,
     synchronised: isSynchronised(input),
     preserved: input.preserved,
+    listener: input.listener,
     mayKeepGroups: input.facts.isInUserNamespace,
   });
 }

@@ -21,7 +21,7 @@ import { apparmorWrite, writeBelow } from "./labels.ts";
 import { supervise } from "./monitor.ts";
 import { makeFilesystem } from "./mounts.ts";
 import { CONTROL } from "./protocol.ts";
-import { release } from "./release.ts";
+import { awaitByte, release } from "./release.ts";
 import { bitsOf, setSchedule } from "./schedule.ts";
 import { below, openBelow, Scope } from "./scope.ts";
 
@@ -40,6 +40,8 @@ export interface ExecInput {
   /** Its parent is whoever called crate; absent: a monitor of crate's. */
   readonly engine?: ExecEngine;
   readonly preserved?: Preserved;
+  /** The descriptor of a socket on which somebody takes the listener of the seccomp filter. */
+  readonly listener?: number;
   /** crate is in a user namespace itself. */
   readonly isInUserNamespace?: boolean;
   /** The container's config, for the user namespace that it has. */
@@ -84,6 +86,7 @@ export function compileExec(input: ExecInput): Program {
   };
   const joined = (console?: Cell) => {
     p.call("umask", [0]);
+    if (input.listener !== undefined) awaitByte(s, "wait for the starter");
     for (const group of groups) {
       p.call("write", [valueOf(group), p.string("0"), 1], { label: "join the container's groups" });
       p.call("close", [valueOf(group)]);
@@ -123,9 +126,9 @@ export function compileExec(input: ExecInput): Program {
 }
 
 /** The last of the descriptors that the program was started with. */
-function lastOf({ cgroup, preserved }: ExecInput): number {
+function lastOf({ cgroup, preserved, listener = 0 }: ExecInput): number {
   const handedOn = preserved === undefined ? 0 : preserved.first + preserved.count - 1;
-  return Math.max(cgroup.descriptor ?? EXEC_PIDFD, handedOn);
+  return Math.max(cgroup.descriptor ?? EXEC_PIDFD, listener, handedOn);
 }
 
 /** In the container's namespaces and groups: from there to execve. */
@@ -164,6 +167,8 @@ function prepareProcess(s: Scope, input: ExecInput, console: Cell | undefined): 
     lastCapability: input.lastCapability,
     parent: engine === undefined ? "monitor" : "engine",
     preserved: input.preserved,
+    listener: input.listener,
+    synchronised: input.listener !== undefined,
     mayKeepGroups: inUser || input.isInUserNamespace,
   });
 }

@@ -165,8 +165,12 @@ export function filterForGood(
   loadFilter(s, seccomp);
 }
 
-/** Loads a seccomp filter for what is executed next. seccomp(2) */
-export function loadFilter(s: Scope, seccomp: { filter: Uint8Array; flags: number }): void {
+/**
+ * Loads a seccomp filter for what is executed next. seccomp(2)
+ *
+ * @returns the register of its listener's descriptor, when the flags ask for one.
+ */
+export function loadFilter(s: Scope, seccomp: { filter: Uint8Array; flags: number }): Cell {
   const { p } = s;
   const filter = p.bytes(seccomp.filter, `(${seccomp.filter.length / 8} instructions)`);
   // struct sock_fprog { unsigned short len; struct sock_filter *filter; }
@@ -174,5 +178,7 @@ export function loadFilter(s: Scope, seccomp: { filter: Uint8Array; flags: numbe
   new DataView(head.buffer).setUint16(0, seccomp.filter.length / 8, true);
   const program: Cell = p.bytes(head, `{filter of ${seccomp.filter.length / 8} instructions}`);
   p.pointer({ cell: program, offset: 8 }, filter);
-  p.call("seccomp", [1, seccomp.flags, program], { label: "load the seccomp filter" });
+  const result = s.descriptor("seccomp listener");
+  p.call("seccomp", [1, seccomp.flags, program], { label: "load the seccomp filter", result });
+  return result;
 }

@@ -8,6 +8,7 @@ import {
   P_ALL,
   PR_SET_DUMPABLE,
   PR_SET_PDEATHSIG,
+  SECCOMP_FILTER_FLAG_NEW_LISTENER,
   SIG_SETMASK,
   SIGCHLD,
   siginfo,
@@ -19,6 +20,7 @@ import {
 import type { Process } from "../../spec/mod.ts";
 import { execute, type Execution, lookFor } from "./execute.ts";
 import { becomeUser, filterForGood, loadFilter } from "./identity.ts";
+import { prepareListener, tellListener } from "./listener.ts";
 import type { Preserved } from "./input.ts";
 import { exitAs } from "./monitor.ts";
 import { CONTROL, REPORT, STAGE_CREATED } from "./protocol.ts";
@@ -42,6 +44,8 @@ export interface Finish {
   readonly parent: "monitor" | "engine";
   /** The descriptor of the socket on which a created container waits for its start. */
   readonly start?: number;
+  /** The descriptor of a socket on which somebody takes the listener of the seccomp filter. */
+  readonly listener?: number;
   /** The starter counts its bytes: each stage is told. */
   readonly synchronised?: boolean;
   /** Descriptors that the user's program gets from 3 on. */
@@ -69,27 +73,38 @@ export function finishProcess(s: Scope, finish: Finish): void {
     // After the ids: changing them clears it. prctl(2)
     p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], { label: "die with the monitor" });
   }
+  // A profile may have a listener's path and ask nobody anything.
+  const asks = seccomp !== undefined && (seccomp.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) !== 0;
+  const told = finish.listener === undefined || !asks
+    ? undefined
+    : prepareListener(s, finish.listener);
   if (finish.start === undefined) {
     if (finish.synchronised) awaitStage(s, STAGE_CREATED, "wait for the start");
     else awaitByte(s, "wait for the start");
   } else {
     // What can be known to fail at the start fails before the container is said to be created.
     lookFor(s, finish.execution);
-    awaitStart(s, finish.start, finish.preserved ?? { first: finish.start + 1, count: 0 });
+    const none = { first: finish.start + (finish.listener === undefined ? 1 : 2), count: 0 };
+    awaitStart(s, finish.start, finish.preserved ?? none, finish.listener);
   }
   if (finish.init) reap(s, finish);
   p.call("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC], {
     label: "close all descriptors on execve",
   });
-  if (finish.preserved !== undefined && finish.preserved.count > 0) preserve(s, finish.preserved);
+  if (finish.preserved !== undefined && finish.preserved.count > 0) {
+    preserve(s, finish.preserved, told?.socket);
+  }
   const none = p.bytes(new Uint8Array(8), "{}");
   p.call("rt_sigprocmask", [SIG_SETMASK, none, 0, 8], { label: "unblock signals" });
-  if (seccomp !== undefined) loadFilter(s, seccomp);
+  if (seccomp !== undefined) {
+    const listener = loadFilter(s, seccomp);
+    if (told !== undefined) tellListener(s, told, listener);
+  }
   execute(s, finish.execution);
 }
 
 /** Puts the descriptors to hand on in their places; the report's moves out of the way. */
-function preserve(s: Scope, { first, count }: Preserved): void {
+function preserve(s: Scope, { first, count }: Preserved, listener: Cell | undefined): void {
   const { p } = s;
   const label = "hand on descriptors";
   const copies: Cell[] = [];
@@ -97,6 +112,11 @@ function preserve(s: Scope, { first, count }: Preserved): void {
     const copy = s.descriptor("handed on");
     p.call("fcntl", [first + i, F_DUPFD_CLOEXEC, first + count], { label, result: copy });
     copies.push(copy);
+  }
+  if (listener !== undefined) {
+    const moved = s.descriptor("listener's socket");
+    p.call("fcntl", [valueOf(listener), F_DUPFD_CLOEXEC, first + count], { label, result: moved });
+    p.set(listener, valueOf(moved));
   }
   const report = s.descriptor("report");
   p.call("fcntl", [REPORT, F_DUPFD_CLOEXEC, first + count], { label, result: report });

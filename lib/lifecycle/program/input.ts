@@ -59,6 +59,8 @@ export interface CompileInput {
   readonly keyring?: string;
   /** The descriptor of the user namespace that has the ids of each idmapped mount. */
   readonly idmaps?: ReadonlyMap<Mount, number>;
+  /** The descriptor of a socket on which somebody takes the listener of the seccomp filter. */
+  readonly listener?: number;
   /** How many descriptors are handed on, and the number of the first in the program. */
   readonly preserved?: Preserved;
 }

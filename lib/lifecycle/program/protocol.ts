@@ -19,6 +19,11 @@ export const STAGE_HOOKS = 1;
 /** The init waits for its container to be recorded as created; then it waits on its start socket. */
 export const STAGE_CREATED = 2;
 
+/** The init wants what it is to tell the listener of its seccomp filter, in place of a byte. */
+export const STAGE_LISTENER = 4;
+/** How much of it there may be. */
+export const MAX_TOLD = 16384;
+
 /** A directory is to be copied into another; two records follow with the init's descriptors of them. */
 export const STAGE_COPY = 3;
 

@@ -105,13 +105,20 @@ export function awaitCopy(s: Scope, from: Cell, to: Cell, label: string): void {
  * is where a failure is reported, and its end tells that the user's program has been executed.
  *
  * @param socket the descriptor of the listening socket; the descriptors to hand on come after it.
+ * @param listener the one right before those.
  */
-export function awaitStart(s: Scope, socket: number, { first, count }: Preserved): void {
+export function awaitStart(
+  s: Scope,
+  socket: number,
+  { first, count }: Preserved,
+  listener: number | undefined,
+): void {
   const { p } = s;
   awaitStage(s, STAGE_CREATED, "be created");
   // It may wait for long: nothing of the host's stays open, and the end of the report tells that it waits.
   p.call("close_range", [CONTROL, socket - 1, 0]);
-  if (first > socket + 1) p.call("close_range", [socket + 1, first - 1, 0]);
+  const kept = listener ?? first;
+  if (kept > socket + 1) p.call("close_range", [socket + 1, kept - 1, 0]);
   p.call("close_range", [first + count, 0xffffffff, 0]);
   const none = p.bytes(new Uint8Array(8), "{}");
   // A signal for a container that has not been started is for this process.

@@ -1,0 +1,74 @@
+import {
+  type Cell,
+  cmsg_fd,
+  iovec,
+  MSG_NOSIGNAL,
+  msghdr,
+  placeIn,
+  SCM_RIGHTS,
+  SOL_SOCKET,
+  valueOf,
+} from "../../../ffi/mod.ts";
+import {
+  CONTROL,
+  MAX_TOLD,
+  RECORD_SIZE,
+  REPORT,
+  SETUP_FAILED,
+  STAGE_LISTENER,
+} from "./protocol.ts";
+import type { Scope } from "./scope.ts";
+
+// The listener of a seccomp filter goes to whoever waits on listenerPath, with the container's state: what only
+// the starter knows, and has to be there before the filter is. config-linux.md, "Seccomp"
+
+/** What a listener's taker is told, and where. */
+export interface Told {
+  /** The register of the socket's descriptor. */
+  readonly socket: Cell;
+  readonly message: Cell;
+  readonly control: Cell;
+}
+
+/** Gets from the starter what is to be told, into memory. */
+export function prepareListener(s: Scope, descriptor: number): Told {
+  const { p } = s;
+  const label = "get the container's state for the seccomp listener";
+  const record = new Uint8Array(RECORD_SIZE);
+  record[8] = STAGE_LISTENER;
+  p.call("write", [REPORT, p.bytes(record, `{0, ${STAGE_LISTENER}}`), RECORD_SIZE], { label });
+  const text = p.variable("state for the listener", MAX_TOLD);
+  const length = s.descriptor("its length");
+  const gone = s.label("starter gone");
+  p.call("read", [CONTROL, text, MAX_TOLD], { label, result: length, zero: gone });
+  s.aside(() => {
+    p.place(gone);
+    p.call("exit_group", [SETUP_FAILED]);
+  });
+  const vector = p.variableStruct("vector for the listener", iovec, {});
+  p.pointer(placeIn(vector, 0), text);
+  p.set(placeIn(vector, iovec.offset("iov_len")), valueOf(length));
+  const control = p.variableStruct("descriptor for the listener", cmsg_fd, {
+    cmsg_len: 20, // CMSG_LEN(sizeof(int))
+    cmsg_level: SOL_SOCKET,
+    cmsg_type: SCM_RIGHTS,
+    fd: -1,
+  });
+  const message = p.variableStruct("message for the listener", msghdr, {
+    msg_iovlen: 1,
+    msg_controllen: cmsg_fd.size,
+  });
+  p.pointer(placeIn(message, msghdr.offset("msg_iov")), vector);
+  p.pointer(placeIn(message, msghdr.offset("msg_control")), control);
+  const socket = s.descriptor("listener's socket");
+  p.set(socket, descriptor);
+  return { socket, message, control };
+}
+
+/** Sends the filter's listener. */
+export function tellListener(s: Scope, { socket, message, control }: Told, listener: Cell): void {
+  s.p.set(placeIn(control, cmsg_fd.offset("fd")), valueOf(listener));
+  s.p.call("sendmsg", [valueOf(socket), message, MSG_NOSIGNAL], {
+    label: "hand out the seccomp listener",
+  });
+}
