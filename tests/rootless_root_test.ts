@@ -1,3 +1,4 @@
+// Not in the virtual machine: podman waits 20 s for the end of each rootless container here, and longer there
 import assert from "node:assert/strict";
 import { CRATE, IMAGE, plain, RUNC } from "./support/engines.ts";
 import { makeRootfs } from "./support/rootfs.ts";
@@ -60,8 +61,6 @@ for runtime in crate runc; do
   p() { podman --storage-driver vfs --runtime $runtime "$@" 2>/dev/null; echo "= $?"; }
   p run --rm --net none ${IMAGE} /bin/sh -c 'id -u; cat /proc/self/uid_map; echo x > /dev/null && exit 3'
   p run --rm --net none -u 5:6 ${IMAGE} /bin/sh -c 'id -u; id -g; touch /tmp/file; stat -c %u /tmp/file'
-  p run --rm --net none --read-only --tmpfs /tmp ${IMAGE} /bin/sh -c 'echo x > /tmp/a && echo y > /b'
-  p run --rm --net host ${IMAGE} /bin/sh -c 'ls -d /sys/class/net'
   p run --rm --net none ${IMAGE} nope
   p run -d --name web --net none ${IMAGE} /bin/sleep 1000
   p exec web /bin/sh -c 'id -u; exit 9'
