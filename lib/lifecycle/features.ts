@@ -1,6 +1,6 @@
 import { arch, exists } from "../../ffi/mod.ts";
 import { availableCapabilities } from "../security/mod.ts";
-import { MOUNT_OPTIONS, NAMESPACE_TYPES } from "../spec/mod.ts";
+import { HOOK_POINTS, MOUNT_OPTIONS, NAMESPACE_TYPES } from "../spec/mod.ts";
 
 const ARCHITECTURES = {
   x86_64: ["SCMP_ARCH_X86", "SCMP_ARCH_X86_64", "SCMP_ARCH_X32"],
@@ -16,14 +16,7 @@ export function ociFeatures(): Record<string, unknown> {
   return {
     ociVersionMin: "1.0.0",
     ociVersionMax: "1.3.0",
-    hooks: [
-      "prestart",
-      "createRuntime",
-      "createContainer",
-      "startContainer",
-      "poststart",
-      "poststop",
-    ],
+    hooks: HOOK_POINTS,
     mountOptions: [...MOUNT_OPTIONS].sort(),
     linux: {
       namespaces: [...NAMESPACE_TYPES].sort(),

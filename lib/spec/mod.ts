@@ -6,10 +6,11 @@
  */
 export type * from "./types.ts";
 export type * from "./types_resources.ts";
-export { validateSpec } from "./validate.ts";
+export { HOOKS as HOOK_POINTS, validateSpec } from "./validate.ts";
 export { formatSpec, parseJson, parseProcess, parseResources, parseSpec } from "./json.ts";
 export { MOUNT_OPTIONS, requireSupported } from "./supported.ts";
 export { NAMESPACES as NAMESPACE_TYPES } from "./validate_linux.ts";
+export { POLICIES as SCHEDULER_POLICIES, SCHEDULER_FLAGS } from "./validate_process.ts";
 export { sysctlNamespace, sysctlPath } from "./sysctl.ts";
 export {
   type RunDefaults,

@@ -98,7 +98,8 @@ function name(spec: Fields, key: string, root: string, namespaces: Namespaces): 
   }
 }
 
-const HOOKS = [
+/** The points of a container's life at which hooks run. */
+export const HOOKS = [
   "prestart",
   "createRuntime",
   "createContainer",

@@ -135,8 +135,8 @@ function rlimits(value: unknown, field: string): void {
   });
 }
 
-/** sched_setattr(2). */
-const POLICIES = [
+/** Scheduling policies, each at its number. linux/sched.h */
+export const POLICIES = [
   "SCHED_OTHER",
   "SCHED_FIFO",
   "SCHED_RR",
@@ -145,7 +145,8 @@ const POLICIES = [
   "SCHED_IDLE",
   "SCHED_DEADLINE",
 ];
-const SCHEDULER_FLAGS = [
+/** Flags of sched_setattr(2), each at its bit. */
+export const SCHEDULER_FLAGS = [
   "SCHED_FLAG_RESET_ON_FORK",
   "SCHED_FLAG_RECLAIM",
   "SCHED_FLAG_DL_OVERRUN",

@@ -29,18 +29,22 @@ import { cloneTree } from "./mounts.ts";
 import { attach, IN_ROOT, openBelow, openOrMake, type Scope } from "./scope.ts";
 
 /** A message that carries one descriptor; unix(7), cmsg(3). */
-interface DescriptorMessage {
+export interface DescriptorMessage {
   readonly message: Cell;
   readonly control: Cell;
 }
 
 const CMSG_LENGTH = 20; // CMSG_LEN(sizeof(int))
 
-function descriptorMessage(s: Scope): DescriptorMessage {
+/** @param text what goes with the descriptor, and the register of its length; absent: one byte. */
+export function descriptorMessage(
+  s: Scope,
+  text?: { readonly content: Cell; readonly length: Cell },
+): DescriptorMessage {
   const { p } = s;
-  const byte = p.variable("byte", 1);
   const vector = p.variableStruct("message vector", iovec, { iov_len: 1 });
-  p.pointer(placeIn(vector, 0), byte);
+  p.pointer(placeIn(vector, 0), text?.content ?? p.variable("byte", 1));
+  if (text !== undefined) p.set(placeIn(vector, iovec.offset("iov_len")), valueOf(text.length));
   const control = p.variableStruct("descriptor message", cmsg_fd, {
     cmsg_len: CMSG_LENGTH,
     cmsg_level: SOL_SOCKET,

@@ -1,14 +1,5 @@
-import {
-  type Cell,
-  cmsg_fd,
-  iovec,
-  MSG_NOSIGNAL,
-  msghdr,
-  placeIn,
-  SCM_RIGHTS,
-  SOL_SOCKET,
-  valueOf,
-} from "../../../ffi/mod.ts";
+import { type Cell, cmsg_fd, MSG_NOSIGNAL, placeIn, valueOf } from "../../../ffi/mod.ts";
+import { type DescriptorMessage, descriptorMessage } from "./console.ts";
 import {
   CONTROL,
   MAX_TOLD,
@@ -23,11 +14,9 @@ import type { Scope } from "./scope.ts";
 // the starter knows, and has to be there before the filter is. config-linux.md, "Seccomp"
 
 /** What a listener's taker is told, and where. */
-export interface Told {
+export interface Told extends DescriptorMessage {
   /** The register of the socket's descriptor. */
   readonly socket: Cell;
-  readonly message: Cell;
-  readonly control: Cell;
 }
 
 /** Gets from the starter what is to be told, into memory. */
@@ -37,32 +26,17 @@ export function prepareListener(s: Scope, descriptor: number): Told {
   const record = new Uint8Array(RECORD_SIZE);
   record[8] = STAGE_LISTENER;
   p.call("write", [REPORT, p.bytes(record, `{0, ${STAGE_LISTENER}}`), RECORD_SIZE], { label });
-  const text = p.variable("state for the listener", MAX_TOLD);
+  const content = p.variable("state for the listener", MAX_TOLD);
   const length = s.descriptor("its length");
   const gone = s.label("starter gone");
-  p.call("read", [CONTROL, text, MAX_TOLD], { label, result: length, zero: gone });
+  p.call("read", [CONTROL, content, MAX_TOLD], { label, result: length, zero: gone });
   s.aside(() => {
     p.place(gone);
     p.call("exit_group", [SETUP_FAILED]);
   });
-  const vector = p.variableStruct("vector for the listener", iovec, {});
-  p.pointer(placeIn(vector, 0), text);
-  p.set(placeIn(vector, iovec.offset("iov_len")), valueOf(length));
-  const control = p.variableStruct("descriptor for the listener", cmsg_fd, {
-    cmsg_len: 20, // CMSG_LEN(sizeof(int))
-    cmsg_level: SOL_SOCKET,
-    cmsg_type: SCM_RIGHTS,
-    fd: -1,
-  });
-  const message = p.variableStruct("message for the listener", msghdr, {
-    msg_iovlen: 1,
-    msg_controllen: cmsg_fd.size,
-  });
-  p.pointer(placeIn(message, msghdr.offset("msg_iov")), vector);
-  p.pointer(placeIn(message, msghdr.offset("msg_control")), control);
   const socket = s.descriptor("listener's socket");
   p.set(socket, descriptor);
-  return { socket, message, control };
+  return { socket, ...descriptorMessage(s, { content, length }) };
 }
 
 /** Sends the filter's listener. */

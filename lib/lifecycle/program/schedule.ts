@@ -1,34 +1,17 @@
 import { sched_attr } from "../../../ffi/mod.ts";
-import type {
-  Linux,
-  LinuxIOPriority,
-  LinuxMemoryPolicy,
-  Process,
-  Scheduler,
+import {
+  type Linux,
+  type LinuxIOPriority,
+  type LinuxMemoryPolicy,
+  type Process,
+  type Scheduler,
+  SCHEDULER_FLAGS,
+  SCHEDULER_POLICIES,
 } from "../../spec/mod.ts";
 import type { Scope } from "./scope.ts";
 
 // How the kernel schedules a process and gives it memory: inherited by what it executes.
 
-// linux/sched.h
-const POLICIES = [
-  "SCHED_OTHER",
-  "SCHED_FIFO",
-  "SCHED_RR",
-  "SCHED_BATCH",
-  "SCHED_ISO",
-  "SCHED_IDLE",
-  "SCHED_DEADLINE",
-];
-const SCHEDULER_FLAGS = [
-  "SCHED_FLAG_RESET_ON_FORK",
-  "SCHED_FLAG_RECLAIM",
-  "SCHED_FLAG_DL_OVERRUN",
-  "SCHED_FLAG_KEEP_POLICY",
-  "SCHED_FLAG_KEEP_PARAMS",
-  "SCHED_FLAG_UTIL_CLAMP_MIN",
-  "SCHED_FLAG_UTIL_CLAMP_MAX",
-];
 // linux/ioprio.h
 const IO_CLASSES = ["", "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
 const IOPRIO_CLASS_SHIFT = 13;
@@ -61,7 +44,7 @@ function setScheduler(s: Scope, scheduler: Scheduler): void {
   const { policy, nice = 0, priority = 0, flags = [] } = scheduler;
   const attr = s.p.struct(sched_attr, {
     size: sched_attr.size,
-    sched_policy: POLICIES.indexOf(policy),
+    sched_policy: SCHEDULER_POLICIES.indexOf(policy),
     sched_flags: flags.reduce((all, flag) => all | (1 << SCHEDULER_FLAGS.indexOf(flag)), 0),
     sched_nice: nice,
     sched_priority: priority,
