@@ -1,3 +1,4 @@
+// Not in the virtual machine: hooks are programs that are started, whatever the cgroups
 import assert from "node:assert/strict";
 import type { Hook, Hooks } from "../lib/spec/mod.ts";
 import { type BundleChanges, create, launchBundle, makeBundle, outcome } from "./support/bundle.ts";

@@ -1,3 +1,4 @@
+// Not in the virtual machine: the engines that are tried there call the same verbs
 import assert from "node:assert/strict";
 import { create, launchBundle, makeBundle, outcome } from "./support/bundle.ts";
 import { exists } from "../ffi/mod.ts";

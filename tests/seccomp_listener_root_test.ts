@@ -1,3 +1,4 @@
+// Not in the virtual machine: a filter does not know of cgroups
 import assert from "node:assert/strict";
 import { exists } from "../ffi/mod.ts";
 import type { LinuxSeccomp } from "../lib/spec/mod.ts";
