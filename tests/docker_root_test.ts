@@ -1,3 +1,4 @@
+// Not in the virtual machine: dockerd takes ten minutes there; containerd, by which it calls crate, is tried
 import assert from "node:assert/strict";
 import { DockerEngine, IMAGE, onTerminal, plain, same } from "./support/engines.ts";
 import { EMULATED, test, until } from "./support/mod.ts";
