@@ -49,6 +49,8 @@ test("exec runs a process of the engine's: its words, user, capabilities, and no
     const [words, code, reason] of [
       [["--process", file, "c", "/bin/true"], 2, /takes no command, got "\/bin\/true"/],
       [["--process", file, "-u", "1", "c"], 2, /--process says what --user would/],
+      [["--process", file, "--privileged", "c"], 2, /--process says what --privileged would/],
+      [["--process", file, "--no-new-privs", "c"], 2, /--process says what --no-new-privs would/],
       [["--process", box.path("none"), "c"], 125, /--process .*none cannot be read: ENOENT/],
       [["--process", box.file("bad.json", "{"), "c"], 125, /bad\.json:1:2: not JSON/],
       [
@@ -101,6 +103,10 @@ test("exec -d with a process of the engine's is the engine's child, and has its 
     "crate: nope: executable file not found in $PATH of the container\n",
   ]);
   Deno.kill(pid, "SIGKILL");
+  await until("its end", async () => {
+    reapOrphans();
+    return JSON.parse(await box.ok(["ps", "-f", "json", "c"])).length === 1;
+  });
   await end(box, "c");
 });
 

@@ -26,6 +26,8 @@ test("a container is created, started, killed and deleted, each by a command of 
   assert.equal(ociVersion, "1.0.2");
   assert(Math.abs(Date.parse(String(created)) - Date.now()) < 60_000);
 
+  assert.match(await box.ok(["list"]), new RegExp(`one +created +${pid} `));
+
   // What waits is a small program, the child of whoever called, in the container already.
   const parent = /^PPid:\s+(\d+)$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))![1];
   assert.equal(Number(parent), Deno.pid);

@@ -211,8 +211,7 @@ export async function runInside(
       late = true;
       trySyscall("shutdown", launched.control, 2);
     }, Math.min(timeout * 1000, 2 ** 31 - 1));
-    const { code } = await waitForExit(launched);
-    clearTimeout(timer);
+    const { code } = await waitForExit(launched).finally(() => clearTimeout(timer));
     if (late) throw new CrateError("START", `did not end within its timeout of ${timeout} s`);
     if (code !== 0) throw new CrateError("START", `exited with ${code}`);
   } finally {

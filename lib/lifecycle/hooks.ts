@@ -124,8 +124,7 @@ async function runHook(
       late = true;
       trySyscall("shutdown", launched.control, SHUT_RDWR);
     }, Math.min(timeout * 1000, 2 ** 31 - 1));
-    const exit = await waitForExit(launched);
-    clearTimeout(timer);
+    const exit = await waitForExit(launched).finally(() => clearTimeout(timer));
     if (late) throw failed(`did not end within its timeout of ${timeout} s`);
     if (exit.code === 0) return;
     syscall("lseek", said, 0, SEEK_SET);

@@ -6,9 +6,11 @@ import type { LinuxResources } from "../spec/mod.ts";
 
 const W_OK = 2;
 
+let isInitial: boolean | undefined;
+
 /** Whether all ids of the machine are ids here: the root here is the machine's. */
 export function isInitialUserNamespace(): boolean {
-  return /^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"));
+  return isInitial ??= /^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"));
 }
 
 /**

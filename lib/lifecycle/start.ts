@@ -181,35 +181,35 @@ export interface Holder extends Disposable {
 
 /** Starts a program of one process, and waits until it says that it is ready. @throws {CrateError} */
 export function launchHolder(program: Program, directory: string): Holder {
-  const pair = new Int32Array(2);
-  const pipe = new Int32Array(2);
-  const none = nullStdio();
-  syscall("socketpair", AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, new Uint8Array(pair.buffer));
-  syscall("pipe2", new Uint8Array(pipe.buffer), O_CLOEXEC);
-  const [control, theirs, report, theirReport] = [...pair, ...pipe] as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const opened = new Set<number>();
+  const letGo = (fd: number) => opened.delete(fd) && close(fd);
+  const both = (make: (ends: Uint8Array<ArrayBuffer>) => void): [number, number] => {
+    const ends = new Int32Array(2);
+    make(new Uint8Array(ends.buffer));
+    for (const fd of ends) opened.add(fd);
+    return [ends[0]!, ends[1]!];
+  };
   let pid: number | undefined;
   const end = () => {
-    close(control);
+    opened.forEach(letGo);
     if (pid !== undefined) reap(pid);
   };
   try {
+    const none = nullStdio();
+    opened.add(none);
+    const kind = SOCK_SEQPACKET | SOCK_CLOEXEC;
+    const [, theirs] = both((ends) => syscall("socketpair", AF_UNIX, kind, 0, ends));
+    const [report, theirReport] = both((ends) => syscall("pipe2", ends, O_CLOEXEC));
     const descriptors = [none, none, none, theirs, theirReport];
     pid = spawn(program, { name: "crate-holder", descriptors, directory });
-    close(theirs);
-    close(theirReport);
+    for (const fd of [none, theirs, theirReport]) letGo(fd);
     if (readRecord(report, program) === END) throw monitorKilled();
+    letGo(report);
+    // What is left is our end of its control socket.
     return { pid, [Symbol.dispose]: end };
   } catch (error) {
     end();
     throw error;
-  } finally {
-    close(report);
-    close(none);
   }
 }
 

@@ -147,11 +147,10 @@ function refuseBeside(call: ExecCall): void {
       (["env", "envFile", "cap", "additionalGids"] as const).find((name) =>
         options[name].length > 0
       );
-  if (given !== undefined) {
-    throw new CrateError(
-      "USAGE",
-      `crate exec: --process says what --${given} would: leave one out`,
-    );
+  const flag = (["tty", "privileged", "noNewPrivs"] as const).find((name) => options[name]);
+  const word = (given ?? flag)?.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  if (word !== undefined) {
+    throw new CrateError("USAGE", `crate exec: --process says what --${word} would: leave one out`);
   }
 }
 

@@ -19,7 +19,9 @@ function table(states: readonly ContainerState[]): string {
     ...states.map((state) => [
       state.record.id,
       statusText(state),
-      state.status === "running" ? String(state.process!.init.pid) : "-",
+      state.status === "running" || state.status === "created"
+        ? String(state.process!.init.pid)
+        : "-",
       state.record.created.slice(0, 19).replace("T", " "),
       commandText(state),
     ]),
