@@ -49,6 +49,7 @@ test("exec runs a process of the engine's: its words, user, capabilities, and no
     const [words, code, reason] of [
       [["--process", file, "c", "/bin/true"], 2, /takes no command, got "\/bin\/true"/],
       [["--process", file, "-u", "1", "c"], 2, /--process says what --user would/],
+      [["--process", file, "--tty", "c"], 2, /--tty, and .*process\.json has no terminal: true/],
       [["--process", file, "--privileged", "c"], 2, /--process says what --privileged would/],
       [["--process", file, "--no-new-privs", "c"], 2, /--process says what --no-new-privs would/],
       [["--process", box.path("none"), "c"], 125, /--process .*none cannot be read: ENOENT/],

@@ -198,4 +198,13 @@ test("podman pods, builds, health checks and terminals go by crate", async (box)
     const { words: line, env } = podman.commandLine(runtime, words);
     assert.equal(await onTerminal(line, env), "/dev/pts/0\r\na terminal\r\n");
   }
+  for (const runtime of ["crate", "runc"] as const) {
+    const engine = both[runtime];
+    const started = ["run", "-d", "--name", "tty", "--net", "none", IMAGE, "/bin/sleep", "100"];
+    assert.equal((await engine(started)).code, 0);
+    const words = ["exec", "-it", "tty", "/bin/sh", "-c", "test -t 0 && echo a terminal"];
+    const { words: line, env } = podman.commandLine(runtime, words);
+    assert.equal(await onTerminal(line, env), "a terminal\r\n");
+    assert.equal((await engine(["rm", "-f", "-t", "0", "tty"])).code, 0);
+  }
 });

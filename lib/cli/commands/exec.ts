@@ -119,7 +119,7 @@ function withCapabilities(
 }
 
 /** The process of a file; what it leaves out is the container's. @throws {CrateError} `INVALID` */
-function processFrom(file: string): (spec: Spec) => Process {
+function processFrom(file: string, tty: boolean): (spec: Spec) => Process {
   let text: string;
   try {
     text = readText(file, MAX_PROCESS_FILE);
@@ -128,6 +128,10 @@ function processFrom(file: string): (spec: Spec) => Process {
     throw new CrateError("INVALID", `--process ${file} cannot be read: ${cause.code}`, { cause });
   }
   const process = parseProcess(text, file);
+  // conmon says both, and they agree.
+  if (tty && process.terminal !== true) {
+    throw new CrateError("USAGE", `crate exec: --tty, and ${file} has no terminal: true`);
+  }
   return ({ process: own }) => ({
     ...process,
     capabilities: process.capabilities ?? own?.capabilities,
@@ -147,7 +151,7 @@ function refuseBeside(call: ExecCall): void {
       (["env", "envFile", "cap", "additionalGids"] as const).find((name) =>
         options[name].length > 0
       );
-  const flag = (["tty", "privileged", "noNewPrivs"] as const).find((name) => options[name]);
+  const flag = (["privileged", "noNewPrivs"] as const).find((name) => options[name]);
   const word = (given ?? flag)?.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   if (word !== undefined) {
     throw new CrateError("USAGE", `crate exec: --process says what --${word} would: leave one out`);
@@ -160,7 +164,9 @@ export default async function exec(call: ExecCall): Promise<number> {
   const root = (await readConfig(globals)).root.value;
   const id = findId(root, positionals[0]!);
   const { detach, consoleSocket, pidFile } = options;
-  const fromFile = options.process === undefined ? undefined : processFrom(options.process);
+  const fromFile = options.process === undefined
+    ? undefined
+    : processFrom(options.process, options.tty);
   if (fromFile !== undefined) refuseBeside(call);
   else if (positionals[1] === undefined) {
     throw new CrateError(
