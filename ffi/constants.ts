@@ -191,3 +191,8 @@ export const KEYCTL_JOIN_SESSION_KEYRING = 1;
 
 export const CLOSE_RANGE_CLOEXEC = 4;
 export const CLOCK_REALTIME = 0;
+
+// linux/netlink.h, netlink(7)
+export const AF_NETLINK = 16;
+export const NETLINK_NETFILTER = 12;
+export const SOCK_RAW = 3;

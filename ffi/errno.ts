@@ -51,8 +51,15 @@ export const ENOSYS = 38;
 export const ENOTEMPTY = 39;
 export const ELOOP = 40;
 export const ENOSPC = 28;
+export const ERESTART = 85;
+export const EMSGSIZE = 90;
 export const EOPNOTSUPP = 95;
+export const EPROTONOSUPPORT = 93;
+export const EAFNOSUPPORT = 97;
+export const EADDRNOTAVAIL = 99;
+export const EADDRINUSE = 98;
 export const ECONNRESET = 104;
+export const ENOBUFS = 105;
 export const ECONNREFUSED = 111;
 export const EDQUOT = 122;
 

@@ -54,3 +54,4 @@ export { decodeText, encodeText } from "./text.ts";
 export { printProgram } from "./program/print.ts";
 export { blockSignals } from "./signals.ts";
 export { become, type ProcessOptions, spawn } from "./process.ts";
+export { identify, isAlive, openProcess, type ProcessId } from "./process_id.ts";

@@ -25,6 +25,7 @@ const TABLE = {
   shutdown: [48, 210, "fd dec"],
   socketpair: [53, 199, "dec dec dec address"],
   setsockopt: [54, 208, "fd dec dec address dec"],
+  getsockname: [51, 204, "fd address address"],
   getsockopt: [55, 209, "fd dec dec address address"],
   execve: [59, 221, "path address address"],
   exit: [60, 93, "dec"],

@@ -13,12 +13,25 @@ const ARROWS: Record<string, { readonly values: readonly string[]; readonly type
   cgroup: { values: ["errors", "ffi"], types: ["spec"] },
   netlink: { values: ["errors", "ffi"], types: ["spec"] },
   security: { values: ["errors", "ffi"], types: ["spec"] },
+  network: { values: ["errors", "ffi", "netlink"] },
   config: { values: ["errors", "ffi"], types: ["spec"] },
   lifecycle: {
-    values: ["errors", "ffi", "spec", "image", "overlay", "cgroup", "netlink", "security"],
+    values: [
+      "errors",
+      "ffi",
+      "spec",
+      "image",
+      "overlay",
+      "cgroup",
+      "netlink",
+      "network",
+      "security",
+    ],
   },
   cli: {
-    values: "errors ffi spec image overlay cgroup netlink security config lifecycle".split(" "),
+    values: "errors ffi spec image overlay cgroup netlink network security config lifecycle".split(
+      " ",
+    ),
   },
   "cli.ts": { values: ["cli"] },
   "mod.ts": { values: ["cli", "errors", "ffi", "spec", "lifecycle"] },

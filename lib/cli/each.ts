@@ -29,6 +29,30 @@ export async function forEachContainer(
   return code;
 }
 
+/**
+ * Does something with each thing that was named, and goes on after one that fails.
+ *
+ * @param isFatal whether a failure is one after which nothing goes on.
+ * @returns the exit code: the last failure's.
+ */
+export async function forEachWord(
+  words: readonly string[],
+  act: (word: string) => void | Promise<void>,
+  isFatal: (error: CrateError) => boolean = () => false,
+): Promise<number> {
+  let code = 0;
+  for (const word of words) {
+    try {
+      await act(word);
+    } catch (error) {
+      if (!(error instanceof CrateError) || isFatal(error)) throw error;
+      log("error", error.message);
+      code = error.exitCode;
+    }
+  }
+  return code;
+}
+
 /** The state of the container that a word means. @throws {CrateError} `NOT_FOUND`, `INVALID` */
 export function stateOf(root: string, word: string): ContainerState {
   const state = readState(root, findId(root, word));

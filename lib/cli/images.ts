@@ -12,6 +12,7 @@ import {
   registrySource,
   type Store,
 } from "../image/mod.ts";
+import { forEachWord } from "./each.ts";
 import { log } from "./log.ts";
 import type { ProgressView } from "./progress.ts";
 
@@ -125,15 +126,5 @@ export async function forEachImage(
   words: readonly string[],
   act: (word: string) => void | Promise<void>,
 ): Promise<number> {
-  let code = 0;
-  for (const word of words) {
-    try {
-      await act(word);
-    } catch (error) {
-      if (!(error instanceof CrateError) || error instanceof Interrupted) throw error;
-      log("error", error.message);
-      code = error.exitCode;
-    }
-  }
-  return code;
+  return await forEachWord(words, act, (error) => error instanceof Interrupted);
 }

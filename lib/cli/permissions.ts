@@ -12,6 +12,8 @@ import { CrateError } from "../errors.ts";
 import { DEFAULT_ROOT } from "../lifecycle/mod.ts";
 import { permissions as image, registryFiles } from "../image/permissions.ts";
 import { permissions as overlay } from "../overlay/permissions.ts";
+import { permissions as network } from "../network/permissions.ts";
+import { permissions as netlink } from "../netlink/permissions.ts";
 import { permissions as lifecycle } from "../lifecycle/permissions.ts";
 import { permissions as security } from "../security/permissions.ts";
 import { permissions as spec } from "../spec/permissions.ts";
@@ -81,6 +83,8 @@ const ofProcesses: Needs = (places) => [
 /** The store is reached by system calls. */
 const onStore: Needs = start;
 
+const onNetworks: Needs = (places) => [...onContainers(places), netlink, network];
+
 const onBoth: Needs = (places) => [...onContainers(places), overlay];
 
 const onRegistries: Needs = (places) => [...start(places), image(places.registryFiles ?? [])];
@@ -90,6 +94,8 @@ const NEEDS = {
   run: (places) => [
     ...ofProcesses(places),
     overlay,
+    netlink,
+    network,
     {
       sys: ["uid"],
       read: list(places.seccompProfile),
@@ -111,8 +117,8 @@ const NEEDS = {
   pause: onContainers,
   resume: onContainers,
   stop: onContainers,
-  start: onContainersToStart,
-  restart: onContainersToStart,
+  start: (places) => [...onContainersToStart(places), netlink, network],
+  restart: (places) => [...onContainersToStart(places), netlink, network],
   kill: onContainers,
   delete: onContainers,
   diff: onBoth,
@@ -131,6 +137,8 @@ const NEEDS = {
   prune: onStore,
   df: onContainers,
   volume: onStore,
+  network: onNetworks,
+  port: onNetworks,
   login: onRegistries,
   logout: onRegistries,
   spec: (places) => [...onContainers(places), security],

@@ -40,7 +40,7 @@ read_only_rootfs = false # default
 # bridge_name is not set # default
 # subnet is not set # default
 # gateway is not set # default
-enabled = false # default
+enabled = true # default
 
 [registries]
 insecure = [] # default

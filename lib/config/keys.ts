@@ -11,7 +11,7 @@ export type KeyTable =
     readonly default: string | undefined;
   }
   | { readonly kind: "choice"; readonly choices: readonly string[]; readonly default: string }
-  | { readonly kind: "flag" | "unavailable"; readonly default: boolean }
+  | { readonly kind: "flag"; readonly default: boolean }
   | { readonly kind: "bytes"; readonly default: undefined }
   | { readonly kind: "capabilities" | "registries"; readonly default: readonly string[] }
   | { readonly kind: "mirrors"; readonly default: Readonly<Record<string, readonly string[]>> }
@@ -50,7 +50,7 @@ export const keys = {
   "network.bridge_name": { kind: "interface", default: undefined },
   "network.subnet": { kind: "subnet", default: undefined },
   "network.gateway": { kind: "address", default: undefined },
-  "network.enabled": { kind: "unavailable", default: false },
+  "network.enabled": { kind: "flag", default: true },
   "registries.insecure": { kind: "registries", default: [] },
   "registries.mirrors": { kind: "mirrors", default: {} },
 } as const satisfies Record<string, KeyTable>;
@@ -65,7 +65,6 @@ interface KindValues {
   address: string;
   subnet: string;
   flag: boolean;
-  unavailable: false;
   bytes: number | undefined;
   limit: number | undefined;
   capabilities: readonly string[];

@@ -325,8 +325,8 @@ Deno.test("a value of the wrong type or form is an error with its file and line"
       'network.gateway must be an IPv4 address, such as "10.88.0.1", got "10.0.0.01"',
     ],
     [
-      "network.enabled = true",
-      "network.enabled must be false, since bridge networks come in a later version, got true",
+      "network.enabled = 1",
+      "network.enabled must be true or false, got 1",
     ],
     ["a = [1", "not valid TOML: expected comma or end of structure"],
   ];

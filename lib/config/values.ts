@@ -30,7 +30,6 @@ export function valueOfText(key: Key, text: string): unknown {
       // A file names its paths in full; fingers need not.
       return text.startsWith("/") ? text : `${Deno.cwd()}/${text.replace(/^(\.\/+)+/, "")}`;
     case "flag":
-    case "unavailable":
       return text === "true" ? true : text === "false" ? false : text;
     case "limit":
       return /^\d+$/.test(text) ? Number(text) : text;
@@ -67,8 +66,6 @@ function accept(table: KeyTable, value: unknown): unknown {
       return table.choices.find((each) => each === value) ?? REFUSED;
     case "flag":
       return typeof value === "boolean" ? value : REFUSED;
-    case "unavailable":
-      return value === false ? value : REFUSED;
     case "bytes":
       return acceptBytes(value);
     case "capabilities":
@@ -106,8 +103,6 @@ function expectation(table: KeyTable): string {
       return `${table.choices.slice(0, -1).join(", ")} or ${table.choices.at(-1)}`;
     case "flag":
       return "true or false";
-    case "unavailable":
-      return "false, since bridge networks come in a later version";
     case "bytes":
       return 'a number of bytes, such as 536870912 or "512m" (0: not set)';
     case "capabilities":

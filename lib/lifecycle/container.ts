@@ -15,6 +15,8 @@ import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
 import { equip } from "./equip.ts";
 import { reapEnded } from "./ended.ts";
 import { idmappedMounts, makeIdmaps } from "./idmap.ts";
+import type { RecordedNetwork } from "./network.ts";
+import type { ProcessId } from "./process_id.ts";
 import { openListener } from "./seccomp_listener.ts";
 import { early } from "./stages.ts";
 import { claim, type Lock, ownDirectory, recordProcess } from "./claim.ts";
@@ -37,6 +39,22 @@ import {
 } from "./program/mod.ts";
 import type { Program } from "../../ffi/mod.ts";
 
+/** What a container has of networks before it is started: `claimNetworks` gives one. */
+export interface ClaimedNetwork {
+  /** Hold its ports of the host as long as they are open. */
+  readonly descriptors: readonly number[];
+  /** Taken by nftables when it has ended. */
+  readonly atEnd?: Uint8Array<ArrayBuffer>;
+  /** Files of the host that are its own, and their directory. */
+  readonly left: { readonly files: readonly string[]; readonly directory: string };
+  /** Gives its first process the interfaces. @throws {CrateError} */
+  attach(init: ProcessId): Promise<void>;
+  /** Its monitor has the descriptors. */
+  letGo(): void;
+  /** It could not be started; after it was, nothing happens. */
+  release(): Promise<void>;
+}
+
 /** What a container is started from. */
 export interface StartOptions {
   readonly id: string;
@@ -51,6 +69,11 @@ export interface StartOptions {
   readonly stdio: Stdio;
   readonly stopSignal?: string;
   readonly stopTimeout?: number;
+  readonly network?: ClaimedNetwork;
+  /** Files that mounts name and that are not made before it is started. */
+  readonly madeLater?: readonly string[];
+  /** What to claim when it is started again. */
+  readonly networkRequest?: RecordedNetwork;
 }
 
 /** A container's program and the groups it needs: all that can be known before anything is made. */
@@ -67,7 +90,7 @@ export interface Started {
 }
 
 function monitorOptions(options: StartOptions, cgroup: CgroupPlan): MonitorOptions {
-  const { root, id, detached, remove } = options;
+  const { root, id, detached, remove, network } = options;
   const paths = statePaths(root, id);
   const retired = retiredPath(root, id);
   return {
@@ -79,9 +102,18 @@ function monitorOptions(options: StartOptions, cgroup: CgroupPlan): MonitorOptio
       ? undefined
       : `${cgroup.directories[0]}/cgroup.procs`,
     retire: remove ? [paths.directory, retired] : undefined,
-    removeFiles: remove ? STATE_FILES.map((name) => `${retired}/${name}`) : [],
-    removeDirectories: remove ? [retired] : [],
+    removeFiles: [
+      ...network?.left.files ?? [],
+      ...remove ? STATE_FILES.map((name) => `${retired}/${name}`) : [],
+    ],
+    removeDirectories: [
+      ...network === undefined ? [] : [network.left.directory],
+      ...remove ? [retired] : [],
+    ],
     cgroupDirectories: cgroup.directories,
+    ...network !== undefined && {
+      network: { held: network.descriptors.length, atEnd: network.atEnd },
+    },
   };
 }
 
@@ -103,7 +135,7 @@ export type ProgramOptions = Pick<
  * @throws {CrateError} for a config that this version or this host cannot carry out.
  */
 export async function compileSpec(
-  { root, spec }: { readonly root: string; readonly spec: Spec },
+  { root, spec, madeLater }: Pick<StartOptions, "root" | "spec" | "madeLater">,
   group: string,
   optionsFor: (cgroup: CgroupPlan) => ProgramOptions,
 ): Promise<{ program: Program; cgroup: CgroupPlan }> {
@@ -119,7 +151,12 @@ export async function compileSpec(
   const seccomp = linux?.seccomp && await filterOf(linux.seccomp);
   const program = compileContainer({
     spec,
-    facts: gatherFacts(spec, layout, cgroup.directories.length === 0 ? undefined : cgroup.path),
+    facts: gatherFacts(
+      spec,
+      layout,
+      cgroup.directories.length === 0 ? undefined : cgroup.path,
+      madeLater,
+    ),
     attachPoint: mountPoint(root),
     cgroup: {
       files: cgroup.join,
@@ -175,7 +212,7 @@ export async function startContainer(
   { options, program, cgroup }: Prepared,
   beforeStart?: (launched: Launched) => void,
 ): Promise<Started> {
-  const { id, root, detached, remove, spec, bundle, stopSignal, stopTimeout } = options;
+  const { id, root, detached, remove, spec, bundle, stopSignal, stopTimeout, network } = options;
   reapEnded();
   prepareRoot(root);
   using lock = claim(root, {
@@ -188,6 +225,7 @@ export async function startContainer(
     remove,
     stopSignal,
     stopTimeout,
+    network: options.networkRequest,
   });
   const { directory } = statePaths(root, id);
   let grouped = false;
@@ -203,15 +241,23 @@ export async function startContainer(
         launch(program, {
           name: "crate-monitor",
           stdio: options.stdio,
-          extra: [...group, ...listener.descriptors, ...idmaps.descriptors],
+          extra: [
+            ...group,
+            ...listener.descriptors,
+            ...idmaps.descriptors,
+            ...network?.descriptors ?? [],
+          ],
           directory,
         }),
     );
     const { init } = launched;
     equip(spec, init);
+    // The init is at its mounts meanwhile.
+    await network?.attach(init);
     recordProcess(lock, root, id, { init, monitor: launched.monitor });
     beforeStart?.(launched);
     await launched.go(early({ id, spec, bundle, directory }, init));
+    network?.letGo();
     return { id, launched };
   } catch (error) {
     await launched?.abandon();

@@ -126,16 +126,22 @@ function requireModules({ process }: Spec): void {
  * Looks up what the compiler must know of this host for a config.
  *
  * @param group the path of the container's control group; absent: it has none of its own.
+ * @param madeLater files that are not there yet, and will be when the container is started.
  * @throws {CrateError} `INVALID` for a mount whose source, or a root, that is not there.
  */
 export function gatherFacts(
   spec: Spec,
   layout: CgroupLayout,
   group: string | undefined,
+  madeLater: readonly string[] = [],
 ): HostFacts {
   const sourceKinds = new Map<string, "directory" | "file">();
   for (const mount of spec.mounts ?? []) {
     if (!isBind(mount)) continue;
+    if (madeLater.includes(mount.source!)) {
+      sourceKinds.set(mount.source!, "file");
+      continue;
+    }
     const directory = isDirectory(mount.source!);
     if (directory === undefined) {
       throw new CrateError(

@@ -1,10 +1,11 @@
 import { AT_FDCWD, AT_REMOVEDIR, ENOENT, SyscallError, trySyscall } from "../../ffi/mod.ts";
 import { createCgroup, removeCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
-import { recordProcess, replaceRecord, tryLock } from "./claim.ts";
+import { type Lock, recordProcess, replaceRecord, tryLock } from "./claim.ts";
 import { prepareContainer, withGroup } from "./container.ts";
 import { equip } from "./equip.ts";
 import { makeIdmaps } from "./idmap.ts";
+import { claimAgain, type Claimed } from "./network.ts";
 import { isAlive } from "./process_id.ts";
 import { openListener } from "./seccomp_listener.ts";
 import { early } from "./stages.ts";
@@ -39,10 +40,29 @@ export async function startAgain(root: string, id: string): Promise<void> {
   }
   requireEnded(state);
   const { record } = state;
+  using network = await claimAgain(root, id, record);
+  try {
+    await startEnded(root, state, lock, network);
+  } catch (error) {
+    await network.claim?.release();
+    throw error;
+  }
+}
+
+async function startEnded(
+  root: string,
+  { record: recorded }: ContainerState,
+  lock: Lock,
+  network: Claimed,
+): Promise<void> {
+  const { id } = recorded;
+  const { directory } = statePaths(root, id);
+  const record = { ...recorded, spec: network.joined(recorded.spec) };
   const none = nullStdio();
   const { program, cgroup } = await prepareContainer({
     ...record,
     root,
+    network: network.claim,
     spec: record.cgroupsPath === undefined ? record.spec : {
       ...record.spec,
       linux: { ...record.spec.linux, cgroupsPath: record.cgroupsPath },
@@ -69,14 +89,21 @@ export async function startAgain(root: string, id: string): Promise<void> {
         launch(program, {
           name: "crate-monitor",
           stdio,
-          extra: [...group, ...listener.descriptors, ...idmaps.descriptors],
+          extra: [
+            ...group,
+            ...listener.descriptors,
+            ...idmaps.descriptors,
+            ...network.claim?.descriptors ?? [],
+          ],
           directory,
         }),
     );
     if (!record.detached) replaceRecord(lock, root, { ...record, detached: true });
     equip(record.spec, launched.init);
+    await network.claim?.attach(launched.init);
     recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });
     await launched.go(early({ ...record, directory }, launched.init));
+    network.claim?.letGo();
   } catch (error) {
     await launched?.abandon();
     if (grouped) await removeCgroup(cgroup.directories).catch(() => {});

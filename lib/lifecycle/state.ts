@@ -18,6 +18,7 @@ import {
 import { CrateError } from "../errors.ts";
 import { parseJson, type Spec } from "../spec/mod.ts";
 import { isAlive, type ProcessId } from "./process_id.ts";
+import type { RecordedNetwork } from "./network.ts";
 import { EXIT_RECORD_SIZE } from "./program/mod.ts";
 import { isAwaited } from "./sockets.ts";
 
@@ -57,6 +58,8 @@ export interface ContainerRecord {
   readonly stopSignal?: string;
   /** Seconds. */
   readonly stopTimeout?: number;
+  /** Of which networks it is; absent: of none, or of the host's. */
+  readonly network?: RecordedNetwork;
 }
 
 /** `process.json`: the processes of a running container, as the host sees them. */

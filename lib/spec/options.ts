@@ -80,8 +80,11 @@ export interface RunOptions {
   /** 0 or less is unlimited. */
   readonly pidsLimit?: number;
   readonly oomScoreAdj?: number;
-  /** A network namespace with loopback only (the default), or the host's. */
-  readonly network?: "none" | "host";
+  /**
+   * A network namespace with loopback only (the default), the host's, or the one at a path. Interfaces come into a
+   * new one when it is there: they are not the config's.
+   */
+  readonly network?: "none" | "host" | { readonly path: string };
   readonly pid?: Share;
   readonly ipc?: Share;
   readonly uts?: Share;
@@ -280,15 +283,19 @@ function lastOfEachPath(devices: readonly LinuxDevice[]): LinuxDevice[] {
 }
 
 function namespacesOf(options: RunOptions): LinuxNamespace[] {
+  const { network } = options;
+  const joined = typeof network === "object" ? network.path : undefined;
   const shared: Partial<Record<LinuxNamespaceType, string>> = {
     pid: options.pid,
-    network: options.network,
+    network: joined === undefined ? String(network) : undefined,
     ipc: options.ipc,
     uts: options.uts,
     cgroup: options.cgroupns,
   };
   const types: LinuxNamespaceType[] = ["mount", "pid", "network", "ipc", "uts", "cgroup"];
-  return types.filter((type) => shared[type] !== "host").map((type) => ({ type }));
+  return types.filter((type) => shared[type] !== "host").map((type) =>
+    type === "network" && joined !== undefined ? { type, path: joined } : { type }
+  );
 }
 
 /** A mount that hears from the host, or tells it, needs a root that does too. */

@@ -56,6 +56,8 @@ export class Sandbox {
       env: {
         CRATE_CGROUP_PARENT: this.cgroupParent,
         CRATE_IMAGE_ROOT: this.imageRoot,
+        // Only the tests of networks make any, in network namespaces of their own.
+        CRATE_NETWORK_ENABLED: "false",
         XDG_CONFIG_HOME: `${this.directory}/none`,
       },
     };

@@ -8,6 +8,7 @@ import {
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
+  type ClaimedNetwork,
   type Foreground,
   nullStdio,
   prepareContainer,
@@ -23,6 +24,7 @@ import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { Claimed } from "../../image/mod.ts";
 import type { RunCall } from "../words/mod.ts";
+import { plainMode } from "./run_mode.ts";
 import { imageWord, makeKept, runSpec } from "./run_spec.ts";
 
 /** Writes what an option names, or says which option it was. */
@@ -94,8 +96,13 @@ export default async function run(given: RunCall): Promise<number> {
   const image = word === undefined
     ? undefined
     : await (await import("./run_image.ts")).prepareImage(word, call, config, anonymous);
+  const mode = bundle === undefined ? plainMode(options, config) : undefined;
+  using network = bundle !== undefined || mode !== undefined
+    ? undefined
+    : (await import("./run_network.ts")).runNetwork(call, config, id, image?.config);
+  const parts = { image, network: network ?? { namespace: mode, mounts: [] } };
   const spec = bundle === undefined
-    ? validateSpec(runSpec(call, config, id, image), "crate run")
+    ? validateSpec(runSpec(call, config, id, parts), "crate run")
     : (await import("./run_bundle.ts")).withGroup(bundle.spec, config, id);
   const none = detach || tty || !input ? nullStdio() : 0;
   const { keep } = options;
@@ -104,8 +111,13 @@ export default async function run(given: RunCall): Promise<number> {
   let launched;
   const { directory } = statePaths(config.root.value, id);
   const claims: Claimed[] = [];
-  const giveUp = () => claims.forEach((claim) => claim.remove());
+  let networks: ClaimedNetwork | undefined;
+  const giveUp = async () => {
+    claims.forEach((claim) => claim.remove());
+    await networks?.release();
+  };
   try {
+    if (!options.explain) networks = await network?.claim();
     if (image !== undefined) claims.push(await image.claim({ id, directory }, spec));
     if (volumes !== undefined) claims.push(await volumes.claim(directory, spec, image?.openRoot));
     const prepared = await prepareContainer({
@@ -120,10 +132,13 @@ export default async function run(given: RunCall): Promise<number> {
       stopTimeout: options.stopTimeout === undefined
         ? undefined
         : parseInteger(options.stopTimeout, "--stop-timeout", -1, 2 ** 31 - 1),
+      network: networks,
+      networkRequest: network?.recorded,
+      madeLater: options.explain ? network?.mounts.map(({ source }) => source!) : undefined,
     });
     if (options.explain) {
       console.log(printProgram(prepared.program).trimEnd());
-      giveUp();
+      await giveUp();
       return 0;
     }
     if (keep !== undefined) write("--keep", keep, () => makeKept(keep));
@@ -143,7 +158,7 @@ export default async function run(given: RunCall): Promise<number> {
       blockSignals();
     }));
   } catch (error) {
-    giveUp();
+    await giveUp();
     for (const file of written) Deno.removeSync(file);
     throw error;
   }

@@ -57,7 +57,7 @@ async function findOrPull(
 
 /** What resolves names, with the host's network: the host's own files. */
 function networkFiles({ network }: RunCall["options"]): Mount[] {
-  if (network !== "host") return [];
+  if (network[0] !== "host") return [];
   return ["/etc/resolv.conf", "/etc/hosts"].map((path) => ({
     destination: path,
     type: "bind",

@@ -58,6 +58,15 @@ export interface RunImage {
   readonly readFile: (path: string) => string | undefined;
 }
 
+/** What other rooms give to a container, besides the words. */
+export interface RunParts {
+  readonly image?: RunImage;
+  readonly network?: {
+    readonly namespace: RunOptions["network"];
+    readonly mounts: readonly Mount[];
+  };
+}
+
 /** Where the container's root filesystem comes from. */
 interface RootFilesystem {
   /** `root.path` of the config. */
@@ -165,7 +174,7 @@ function argsOf({ options, positionals }: RunCall, image?: RunImage): string[] {
     : new CrateError("INVALID", `the image ${image.name} has no command of its own: give one`);
 }
 
-function mountsOf(options: Options, root: RootFilesystem, cwd: string): Mount[] {
+function mountsOf(options: Options, own: readonly Mount[], cwd: string): Mount[] {
   const mounts: Mount[] = [];
   for (const word of options.volume) {
     const { mount, relabel } = parseVolume(word, cwd);
@@ -177,7 +186,7 @@ function mountsOf(options: Options, root: RootFilesystem, cwd: string): Mount[] 
   mounts.push(...options.mount.map((word) => parseMountFlag(word, cwd)));
   mounts.push(...options.tmpfs.map((word) => parseTmpfs(word)));
   const taken = new Set(mounts.map(({ destination }) => destination));
-  return [...root.mounts.filter(({ destination }) => !taken.has(destination)), ...mounts];
+  return [...own.filter(({ destination }) => !taken.has(destination)), ...mounts];
 }
 
 /** `--security-opt`: what it may say of privileges and of the filter. */
@@ -255,7 +264,12 @@ const share = (word: string | undefined): Share | undefined =>
  *
  * @throws {CrateError}
  */
-export function runSpec(call: RunCall, config: Effective, id: string, image?: RunImage): Spec {
+export function runSpec(
+  call: RunCall,
+  config: Effective,
+  id: string,
+  { image, network }: RunParts,
+): Spec {
   const { options } = call;
   const cwd = Deno.cwd();
   const args = argsOf(call, image);
@@ -284,7 +298,7 @@ export function runSpec(call: RunCall, config: Effective, id: string, image?: Ru
     user,
     tty: options.tty,
     consoleSize: options.tty && !options.detach ? windowSize() : undefined,
-    mounts: mountsOf(options, root, cwd),
+    mounts: mountsOf(options, [...root.mounts, ...network?.mounts ?? []], cwd),
     capAdd: options.capAdd.map((word) => parseCapability(word, "--cap-add")),
     capDrop: [
       ...config["security.drop_capabilities"].value,
@@ -296,7 +310,7 @@ export function runSpec(call: RunCall, config: Effective, id: string, image?: Ru
     ulimits: options.ulimit.map((word) => parseUlimit(word)),
     devices: options.device.map((word) => hostDevice(word)),
     ...limitsOf(options, config),
-    network: options.network,
+    network: network?.namespace,
     pid: share(options.pid),
     ipc: share(options.ipc),
     uts: share(options.uts),

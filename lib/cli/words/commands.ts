@@ -45,6 +45,16 @@ import {
 } from "./tables/images.ts";
 import { createTable, eventsTable, featuresTable, psTable, updateTable } from "./tables/engine.ts";
 import { execTable } from "./tables/exec.ts";
+import {
+  networkConnectTable,
+  networkCreateTable,
+  networkDisconnectTable,
+  networkInspectTable,
+  networkListTable,
+  networkPruneTable,
+  networkRemoveTable,
+  portTable,
+} from "./tables/networks.ts";
 import { runTable } from "./tables/run.ts";
 import {
   volumeCreateTable,
@@ -171,6 +181,7 @@ export const commandLine: CommandLine = {
     listTable,
     stateTable,
     logsTable,
+    portTable,
     topTable,
     statsTable,
     waitTable,
@@ -223,6 +234,7 @@ export const commandLine: CommandLine = {
         ["rm", deleteTable],
         ["run", runTable],
         ["pause", pauseTable],
+        ["port", portTable],
         ["restart", restartTable],
         ["start", startTable],
         ["stats", statsTable],
@@ -248,6 +260,19 @@ export const commandLine: CommandLine = {
         ["rm", rmiTable],
         ["save", saveTable],
         ["tag", tagTable],
+      ],
+    },
+    {
+      name: "network",
+      summary: "Networks with names, for crate run --network NAME",
+      commands: [
+        ["connect", networkConnectTable],
+        ["create", networkCreateTable],
+        ["disconnect", networkDisconnectTable],
+        ["inspect", networkInspectTable],
+        ["ls", networkListTable],
+        ["prune", networkPruneTable],
+        ["rm", networkRemoveTable],
       ],
     },
     {

@@ -66,6 +66,16 @@ export type {
 } from "./tables/images.ts";
 export type { CreateCall, EventsCall, FeaturesCall, PsCall, UpdateCall } from "./tables/engine.ts";
 export type { ExecCall } from "./tables/exec.ts";
+export type {
+  NetworkConnectCall,
+  NetworkCreateCall,
+  NetworkDisconnectCall,
+  NetworkInspectCall,
+  NetworkListCall,
+  NetworkPruneCall,
+  NetworkRemoveCall,
+  PortCall,
+} from "./tables/networks.ts";
 export type { RunCall } from "./tables/run.ts";
 export type {
   VolumeCreateCall,

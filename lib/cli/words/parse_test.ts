@@ -140,7 +140,7 @@ Deno.test("what is not a call is left to be explained", () => {
       ["run", "--memory"],
       ["run", "-m"],
       ["run", "--rm=maybe", "sh"],
-      ["run", "--network", "bridge", "sh"],
+      ["run", "--pid", "bridge", "sh"],
       ["--log-format", "xml", "list"],
       ["state"],
       ["state", "a", "b"],

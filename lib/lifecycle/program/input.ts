@@ -97,4 +97,13 @@ export interface MonitorOptions {
   readonly removeDirectories: readonly string[];
   /** Control groups to remove when the container has ended, the deepest first. */
   readonly cgroupDirectories: readonly string[];
+  readonly network?: MonitoredNetwork;
+}
+
+/** What a monitor keeps and gives back for a container on networks. */
+export interface MonitoredNetwork {
+  /** How many descriptors that keep ports of the host are the last that the program starts with. */
+  readonly held: number;
+  /** A message for nftables, when the container has ended. */
+  readonly atEnd?: Uint8Array<ArrayBuffer>;
 }

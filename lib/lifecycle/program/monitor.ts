@@ -1,5 +1,6 @@
 import {
   addressOf,
+  AF_NETLINK,
   AT_FDCWD,
   AT_REMOVEDIR,
   type Cell,
@@ -13,6 +14,7 @@ import {
   EPIPE,
   type Label,
   MSG_NOSIGNAL,
+  NETLINK_NETFILTER,
   O_CLOEXEC,
   O_CREAT,
   O_TRUNC,
@@ -26,11 +28,13 @@ import {
   SIGCHLD,
   siginfo,
   SIGKILL,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
   timespec,
   valueOf,
   WEXITED,
 } from "../../../ffi/mod.ts";
-import type { MonitorOptions } from "./input.ts";
+import type { MonitoredNetwork, MonitorOptions } from "./input.ts";
 import { killGroup } from "./kill_group.ts";
 import { consoleStream, type LogStream, openLog, openLogFile, writeLog } from "./log.ts";
 import {
@@ -176,7 +180,7 @@ interface Watched {
 }
 
 /** Waits for the init's end, logging meanwhile, and for the starter's. */
-function watch(s: Scope, options: MonitorOptions, watched: Watched): void {
+function watch(s: Scope, options: SuperviseOptions, watched: Watched): void {
   const { p } = s;
   const { pidfd, streams } = watched;
   const count = 2 + streams.length;
@@ -234,7 +238,7 @@ function reserve(s: Scope, exitFile: string): Cell {
 /** The container has ended: what it still wrote, its status, its name, its groups. */
 function conclude(
   s: Scope,
-  options: MonitorOptions,
+  options: SuperviseOptions,
   { pidfd, streams, exitFile }: Watched,
 ): void {
   const { p } = s;
@@ -269,6 +273,9 @@ function conclude(
       p.call("renameat2", [AT_FDCWD, made, AT_FDCWD, p.string(file), 0], note);
     });
   }
+  if (options.network !== undefined) {
+    leaveNetworks(s, options.network, options.lastDescriptor + 1);
+  }
   const { retire } = options;
   if (retire !== undefined) {
     ignore((next) =>
@@ -297,6 +304,25 @@ function conclude(
   }
   p.place(kept);
   exitAs(s, info);
+}
+
+/** Before anybody is told of the end: who hears of it may want the container's ports at once. */
+function leaveNetworks(s: Scope, { held, atEnd }: MonitoredNetwork, first: number): void {
+  const { p } = s;
+  if (held > 0) p.call("close_range", [first, first + held - 1, 0]);
+  if (atEnd === undefined) return;
+  const label = "close its ports in the firewall";
+  const done = s.label("ports closed");
+  const socket = s.descriptor("nftables");
+  p.call("socket", [AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER], {
+    label,
+    result: socket,
+    negative: done,
+  });
+  // Nothing listens to the answer: what is not taken out now is found by the next crate that looks.
+  const message = p.bytes(atEnd, "take the ports out");
+  p.call("sendto", [valueOf(socket), message, atEnd.length, 0, 0, 0], { label, negative: done });
+  p.place(done);
 }
 
 /** Exits as the init did: its code, or 128 + the signal. */

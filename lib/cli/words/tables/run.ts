@@ -1,4 +1,5 @@
 import type { Call, CommandTableOf, OptionValues } from "../table.ts";
+import { networkOptions } from "./run_network.ts";
 
 export const runOptions = [
   {
@@ -290,14 +291,7 @@ export const runOptions = [
     description: "limit of processes and threads; -1 for no limit",
     group: "Resources",
   },
-  {
-    long: "network",
-    argument: "MODE",
-    choices: ["none", "host"],
-    description: "a network of its own with loopback only, or the host's",
-    default: "none",
-    group: "Isolation",
-  },
+  ...networkOptions,
   {
     long: "pid",
     argument: "MODE",
@@ -392,8 +386,8 @@ export const runTable: CommandTableOf<typeof runOptions> = {
       command: "crate run -r ./rootfs -m 512m --cpus 1.5 /bin/sh -c 'free -m'",
     },
     {
-      text: "in the background, with a directory of the host read-only",
-      command: "crate run -d --name web -v /srv/www:/www:ro /bin/httpd -f -h /www",
+      text: "in the background, with a read-only directory, on port 8080",
+      command: "crate run -d --name web -p 8080:80 -v /srv/www:/www:ro /bin/httpd -f -h /www",
     },
   ],
   load: () => import("../../commands/run.ts"),

@@ -1,0 +1,35 @@
+import { CrateError } from "../../errors.ts";
+import { findId } from "../../lifecycle/mod.ts";
+import {
+  attachmentOf,
+  formatHost,
+  formatPort,
+  networkPlaces,
+  parseExposed,
+} from "../../network/mod.ts";
+import { readConfig } from "../globals.ts";
+import type { PortCall } from "../words/mod.ts";
+
+/** `crate port`. */
+export default async function port({ positionals, globals }: PortCall): Promise<number> {
+  const config = await readConfig(globals);
+  const [word, wanted] = positionals;
+  const id = findId(config.root.value, word!);
+  const { ports = [] } = attachmentOf(networkPlaces(config.image_root.value), id) ?? {};
+  if (wanted === undefined) {
+    for (const each of ports) console.log(formatPort(each));
+    return 0;
+  }
+  const [asked] = parseExposed(wanted);
+  const found = ports.filter(({ containerPort, protocol }) =>
+    containerPort === asked!.containerPort && protocol === asked!.protocol
+  );
+  if (found.length === 0) {
+    throw new CrateError(
+      "NOT_FOUND",
+      `port ${asked!.containerPort}/${asked!.protocol} of container "${id}" is not published`,
+    );
+  }
+  for (const each of found) console.log(formatHost(each));
+  return 0;
+}

@@ -1,0 +1,133 @@
+import { randomHex } from "../../../ffi/mod.ts";
+import type { Effective } from "../../config/mod.ts";
+import { CrateError } from "../../errors.ts";
+import { findId, openNetworkOf, readState, type RecordedNetwork } from "../../lifecycle/mod.ts";
+import {
+  claimNetworks,
+  collectPorts,
+  DEFAULT_NETWORK,
+  type NetworkClaim,
+  networkFiles,
+  networkPlaces,
+  type NetworkRequest,
+  parseExposed,
+  parsePublish,
+  type PortRequest,
+  validateRequest,
+} from "../../network/mod.ts";
+import type { Mount, RunOptions } from "../../spec/mod.ts";
+import type { ExecutionConfig } from "../../image/mod.ts";
+import { networkDefaults } from "../networks.ts";
+import type { RunCall } from "../words/mod.ts";
+import { alone, refuseFor } from "./run_mode.ts";
+
+type Options = RunCall["options"];
+
+/** What a container has of networks, as a command line and the configuration mean it. */
+export interface RunNetwork extends Disposable {
+  readonly namespace: RunOptions["network"];
+  /** Its files below /etc. */
+  readonly mounts: readonly Mount[];
+  readonly recorded?: RecordedNetwork;
+  /** Takes what it needs; undefined for one that shares another's. */
+  claim(): Promise<NetworkClaim> | undefined;
+}
+
+function join(path: string, mounts: readonly Mount[], close: () => void): RunNetwork {
+  return { namespace: { path }, mounts, claim: () => undefined, [Symbol.dispose]: close };
+}
+
+function bind(source: string, destination: string): Mount {
+  return { destination, type: "bind", source, options: ["rbind", "rprivate"] };
+}
+
+/** Another container's network: its namespace, and its files. */
+function joinContainer(root: string, word: string): RunNetwork {
+  const id = findId(root, word);
+  const namespace = openNetworkOf(root, id);
+  const files =
+    readState(root, id)?.record.spec.mounts?.filter(({ destination }) =>
+      ["/etc/hosts", "/etc/resolv.conf"].includes(destination)
+    ) ?? [];
+  return {
+    ...join(namespace.path, files, () => namespace[Symbol.dispose]()),
+    recorded: { kind: "container", id },
+  };
+}
+
+/**
+ * A container's networks.
+ *
+ * @param exposed the image's `ExposedPorts`, for --publish-all.
+ * @throws {CrateError}
+ */
+export function runNetwork(
+  call: RunCall,
+  config: Effective,
+  id: string,
+  image: ExecutionConfig | undefined,
+): RunNetwork {
+  const { options } = call;
+  const words = options.network.length > 0 ? options.network : [DEFAULT_NETWORK];
+  for (const word of words) {
+    const [, kind, rest] = /^(container|ns):(.*)$/s.exec(word) ?? [];
+    if (kind === undefined) {
+      if (["host", "none"].includes(word)) throw alone(word);
+      continue;
+    }
+    if (words.length > 1) throw alone(word);
+    refuseFor(word, options);
+    if (kind === "container") return joinContainer(config.root.value, rest!);
+    if (!rest!.startsWith("/")) {
+      throw new CrateError("INVALID", `--network ${word}: it is ns: and an absolute path`);
+    }
+    return join(rest!, [], () => {});
+  }
+  const request = requestOf(call, words, image);
+  validateRequest(request);
+  const store = config.image_root.value;
+  const places = networkPlaces(store);
+  const key = `${id}-${randomHex(4)}`;
+  const defaults = networkDefaults(config);
+  return {
+    namespace: "none",
+    mounts: networkFiles(places, key).map(({ source, destination }) => bind(source, destination)),
+    recorded: { kind: "networks", store, key, request, defaults },
+    claim: () => claimNetworks({ places, id, key, request, defaults }),
+    [Symbol.dispose]() {},
+  };
+}
+
+function requestOf(
+  { options }: RunCall,
+  networks: readonly string[],
+  image: ExecutionConfig | undefined,
+): NetworkRequest {
+  const { ip, ip6, macAddress: mac, networkAlias: aliases } = options;
+  if (networks.length > 1 && (ip ?? ip6 ?? mac) !== undefined) {
+    throw new CrateError(
+      "INVALID",
+      "--ip, --ip6 and --mac-address are for one network: connect the others with crate network connect",
+    );
+  }
+  return {
+    endpoints: networks.map((network) => ({ network, ip, ip6, mac, aliases })),
+    ports: portsOf(options, image),
+    hostname: options.hostname,
+    addHosts: options.addHost,
+    dns: options.dns,
+    dnsSearch: options.dnsSearch,
+    dnsOptions: options.dnsOption,
+  };
+}
+
+/** What is published: by name, and with --publish-all what is exposed and not published by name. */
+function portsOf(options: Options, image: ExecutionConfig | undefined): PortRequest[] {
+  const named = options.publish.flatMap(parsePublish);
+  const exposed = [...Object.keys(image?.ExposedPorts ?? {}), ...options.expose]
+    .flatMap(parseExposed);
+  if (!options.publishAll) return collectPorts(named);
+  const key = ({ containerPort, protocol }: PortRequest) => `${containerPort}/${protocol}`;
+  const taken = new Set(named.map(key));
+  return collectPorts([...named, ...exposed.filter((port) => !taken.has(key(port)))]);
+}

@@ -1,0 +1,86 @@
+import { close, O_RDONLY, open, SyscallError } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import type { NetworkClaim, NetworkDefaults, NetworkRequest } from "../network/mod.ts";
+import type { Spec } from "../spec/mod.ts";
+import { isAlive } from "./process_id.ts";
+import { readState } from "./state.ts";
+
+/** What is kept in a container's record of its networks, to have the same again. */
+export type RecordedNetwork = {
+  /** Networks of its own. */
+  readonly kind: "networks";
+  /** Where networks are defined. */
+  readonly store: string;
+  /** The name of the directory with its files. */
+  readonly key: string;
+  readonly request: NetworkRequest;
+  readonly defaults: NetworkDefaults;
+} | {
+  /** Another container's. */
+  readonly kind: "container";
+  readonly id: string;
+};
+
+/** Networks, or another container's network namespace, as they are for one start. */
+export interface Claimed extends Disposable {
+  readonly claim?: NetworkClaim;
+  /** The config with the namespace to join in it. */
+  joined(spec: Spec): Spec;
+}
+
+/**
+ * The network namespace of a running container, to be joined. The path leads by a descriptor of this process: it is
+ * that container's, whoever has its pid by then.
+ *
+ * @returns what closes the descriptor, when the namespace has been joined.
+ * @throws {CrateError} `NOT_FOUND`; `STATE` when it does not run.
+ */
+export function openNetworkOf(root: string, id: string): { path: string } & Disposable {
+  const state = readState(root, id);
+  if (state === undefined) {
+    throw new CrateError("NOT_FOUND", `--network container:${id}: there is no such container`);
+  }
+  const { process } = state;
+  const refuse = () =>
+    new CrateError("STATE", `--network container:${id}: container "${id}" is not running`);
+  if (process === undefined) throw refuse();
+  let fd: number;
+  try {
+    fd = open(`/proc/${process.init.pid}/ns/net`, O_RDONLY);
+  } catch (error) {
+    throw error instanceof SyscallError ? refuse() : error;
+  }
+  if (!isAlive(process.init)) {
+    close(fd);
+    throw refuse();
+  }
+  return { path: `/proc/${Deno.pid}/fd/${fd}`, [Symbol.dispose]: () => close(fd) };
+}
+
+/** Claims what a container's record says, for another start of it. @throws {CrateError} */
+export async function claimAgain(
+  root: string,
+  id: string,
+  { network }: { readonly network?: RecordedNetwork },
+): Promise<Claimed> {
+  const asItIs = (spec: Spec) => spec;
+  if (network === undefined) return { joined: asItIs, [Symbol.dispose]() {} };
+  if (network.kind === "container") {
+    const namespace = openNetworkOf(root, network.id);
+    return {
+      joined: (spec) => joinNetwork(spec, namespace.path),
+      [Symbol.dispose]: () => namespace[Symbol.dispose](),
+    };
+  }
+  const { claimNetworks, networkPlaces } = await import("../network/mod.ts");
+  const { store, ...rest } = network;
+  const claim = await claimNetworks({ ...rest, id, places: networkPlaces(store) });
+  return { claim, joined: asItIs, [Symbol.dispose]: () => claim.letGo() };
+}
+
+function joinNetwork(spec: Spec, path: string): Spec {
+  const namespaces = spec.linux?.namespaces?.map((each) =>
+    each.type === "network" ? { ...each, path } : each
+  );
+  return { ...spec, linux: { ...spec.linux, namespaces } };
+}

@@ -1,0 +1,21 @@
+/**
+ * The kernel's networks, spoken to directly: netlink(7), links and addresses and routes (rtnetlink(7)), nf_tables. No
+ * program is run for any of it.
+ *
+ * @example
+ * ```ts ignore
+ * import * as netlink from "jsr:@crate/cli/netlink";
+ * using routes = netlink.RouteSocket.open();
+ * routes.execute([netlink.addLink({ name: "br0", kind: "bridge", up: true })]);
+ * ```
+ *
+ * @module
+ */
+export * from "./address.ts";
+export { NetlinkError } from "./errors.ts";
+export { NETLINK_NETFILTER, NETLINK_ROUTE } from "./constants.ts";
+export type { Message, Request } from "./message.ts";
+export { NetlinkSocket, type SocketOptions } from "./socket.ts";
+export { inNamespace } from "./namespace.ts";
+export * from "./route/mod.ts";
+export * from "./nftables/mod.ts";

@@ -1,0 +1,307 @@
+import { close, identify, type ProcessId } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import { type Link, RouteSocket } from "../netlink/mod.ts";
+import { type Addresses, allocateAddresses } from "./allocate.ts";
+import { ensureBridge } from "./bridge.ts";
+import { listDefinitions, type NetworkPlaces } from "./definitions.ts";
+import { hostInterfaceName, parentOf, plugIn } from "./endpoint.ts";
+import { leftFiles, makeFiles, type NetworkFile, networkFiles, removeFiles } from "./files.ts";
+import { elementsOf, publishedPorts } from "./firewall.ts";
+import { endOfPorts, syncFirewall } from "./firewall_sync.ts";
+import { ownHosts } from "./hosts.ts";
+import { inWords } from "./failure.ts";
+import { findNetwork, type NetworkDefaults } from "./networks.ts";
+import { ownerOf } from "./owner.ts";
+import { reclaim, sharesNetwork } from "./reclaim.ts";
+import { type Reserved, reservePorts } from "./reserve.ts";
+import { resolvFile } from "./resolv.ts";
+import { readNetworkState, withNetworks, writeNetworkState } from "./state.ts";
+import { spreadHosts } from "./spread.ts";
+import type {
+  Attachment,
+  Endpoint,
+  EndpointRequest,
+  NetworkDefinition,
+  NetworkRequest,
+  NetworkState,
+  PortMapping,
+} from "./types.ts";
+
+/** What a container needs of networks, its own before it is started. */
+export interface NetworkClaim {
+  readonly attachment: Attachment;
+  /** What it is to find below /etc. */
+  readonly files: readonly NetworkFile[];
+  /** Sockets that keep its ports of the host, to be held as long as it lives; the claim's own are closed by `release`. */
+  readonly descriptors: readonly number[];
+  /** A message for nftables that takes its ports out of the firewall when it has ended. */
+  readonly atEnd?: Uint8Array<ArrayBuffer>;
+  /** What is left of its files when it has ended. */
+  readonly left: { readonly files: readonly string[]; readonly directory: string };
+  /**
+   * Gives the container its interfaces: they are there and work when this returns.
+   *
+   * @param init its first process, by whose life all this lives from now on.
+   * @throws {CrateError}
+   */
+  attach(init: ProcessId): Promise<void>;
+  /** Closes the sockets here: the container's monitor has them. */
+  letGo(): void;
+  /** Gives all back: the container could not be started. */
+  release(): Promise<void>;
+}
+
+/** Whose networks, and which. */
+export interface ClaimOptions {
+  readonly places: NetworkPlaces;
+  readonly id: string;
+  /** The name of the directory with its files: nobody else's, not even that of a container with the same name. */
+  readonly key: string;
+  readonly request: NetworkRequest;
+  readonly defaults: NetworkDefaults;
+}
+
+/** Who has a port: another container, or a process. */
+function whoHas(state: NetworkState): (port: PortMapping) => string | undefined {
+  return (port) => {
+    for (const { id, ports } of Object.values(state.attachments)) {
+      const same = ports.some(({ protocol, hostPort, hostAddress }) =>
+        protocol === port.protocol && hostPort === port.hostPort &&
+        (hostAddress === port.hostAddress || hostAddress === undefined ||
+          port.hostAddress === undefined)
+      );
+      if (same) return `container "${id}"`;
+    }
+    return ownerOf(port);
+  };
+}
+
+/** Each network once; what cannot be had together is refused before anything is made. */
+function definitionsOf(
+  { places, request, defaults }: ClaimOptions,
+  socket: RouteSocket,
+): NetworkDefinition[] {
+  const found = request.endpoints.map(({ network }) =>
+    findNetwork(places, socket, network, defaults)
+  );
+  const twice = found.find((each, i) => found.findIndex(({ name }) => name === each.name) !== i);
+  if (twice !== undefined) {
+    throw new CrateError("INVALID", `--network ${twice.name} is given twice`);
+  }
+  return found;
+}
+
+/**
+ * Takes all that a container needs of its networks but the interfaces, which come when it has a process: addresses,
+ * ports of the host, its files. It is this process's until then: should it die, all is taken back.
+ *
+ * @throws {CrateError} `EXISTS` for a port or a name in use; `INVALID`, `NOT_FOUND` for what is asked for;
+ *   `UNSUPPORTED`, `PERMISSION` for what this host does not do. Nothing is left then.
+ */
+export async function claimNetworks(options: ClaimOptions): Promise<NetworkClaim> {
+  const { places } = options;
+  return await inWords(() => withNetworks(places, () => claimLocked(options)));
+}
+
+function claimLocked(options: ClaimOptions): NetworkClaim {
+  const { places, id, key, request } = options;
+  using socket = RouteSocket.open();
+  const definitions = definitionsOf(options, socket);
+  const { state } = reclaim(places, readNetworkState(places), standsInTheWay(id, request));
+  if (state.attachments[id] !== undefined) {
+    throw new CrateError("EXISTS", `the name "${id}" is in use by a container on these networks`);
+  }
+  requirePublishable(request, definitions);
+  const reserved = reservePorts(request.ports ?? [], whoHas(state));
+  try {
+    const links = new Map<string, Link>();
+    for (const each of definitions) {
+      if (each.driver === "bridge") links.set(each.name, ensureBridge(socket, each));
+      else if (each.driver === "macvlan") links.set(each.name, parentOf(socket, each));
+    }
+    let next: NetworkState = state;
+    const endpoints: Endpoint[] = [];
+    definitions.forEach((definition, i) => {
+      const { last, ...addresses } = allocate(places, definition, request.endpoints[i]!, next);
+      next = { ...next, last };
+      endpoints.push({
+        network: definition.name,
+        interface: `eth${i}`,
+        ...definition.driver === "bridge" && { hostInterface: hostInterfaceName() },
+        ...addresses,
+        aliases: request.endpoints[i]!.aliases ?? [],
+      });
+    });
+    const gateway = definitions.find(({ driver }) => driver === "bridge")?.subnets[0]?.gateway;
+    const attachment: Attachment = {
+      id,
+      key,
+      holder: identify(Deno.pid)!,
+      endpoints,
+      ports: reserved.ports,
+      hosts: ownHosts(id, request, endpoints, gateway),
+    };
+    next = { ...next, attachments: { ...next.attachments, [id]: attachment } };
+    makeFiles(places, key, {
+      // Others' names come when it has a process.
+      "hosts": attachment.hosts,
+      "resolv.conf": resolvFile(request, endpoints.some(({ ip6 }) => ip6 !== undefined)),
+      "hostname": `${request.hostname ?? id}\n`,
+    });
+    writeNetworkState(places, next);
+    return new Claim(options, attachment, definitions, links, reserved);
+  } catch (error) {
+    reserved.descriptors.forEach(close);
+    removeFiles(places, key);
+    throw error;
+  }
+}
+
+/** Has the name, a port or an address that this one is to have: if it is gone, they are free. */
+function standsInTheWay(
+  id: string,
+  { ports = [], endpoints }: NetworkRequest,
+): (attachment: Attachment) => boolean {
+  const wantedPorts = new Set(ports.map(({ hostPort }) => hostPort));
+  const wanted = new Set(endpoints.flatMap(({ ip, ip6 }) => [ip, ip6]));
+  wanted.delete(undefined);
+  return (other) =>
+    other.id === id || other.ports.some(({ hostPort }) => wantedPorts.has(hostPort)) ||
+    other.endpoints.some(({ ip, ip6 }) => wanted.has(ip) || wanted.has(ip6));
+}
+
+/** Addresses; where none is left, those of containers that are gone are taken back first. */
+function allocate(
+  places: NetworkPlaces,
+  definition: NetworkDefinition,
+  request: EndpointRequest,
+  state: NetworkState,
+): Addresses {
+  try {
+    return allocateAddresses(definition, request, state);
+  } catch (error) {
+    if (!(error instanceof CrateError) || error.code !== "FAILED") throw error;
+    const network = new Set([definition.name]);
+    const after = reclaim(places, state, (each) => sharesNetwork(network, each));
+    if (after.gone.length === 0) throw error;
+    return allocateAddresses(definition, request, after.state);
+  }
+}
+
+/** @throws {CrateError} `INVALID` for ports of a container that nobody outside could reach. */
+function requirePublishable(
+  { ports = [] }: NetworkRequest,
+  definitions: readonly NetworkDefinition[],
+): void {
+  if (ports.length === 0) return;
+  if (definitions.some(({ driver, internal }) => driver === "bridge" && !internal)) return;
+  const names = definitions.map(({ name }) => name).join(", ");
+  throw new CrateError(
+    "INVALID",
+    `--publish needs a bridge network with a way out, which ${names} is not`,
+  );
+}
+
+class Claim implements NetworkClaim {
+  readonly #options: ClaimOptions;
+  readonly #definitions: readonly NetworkDefinition[];
+  readonly #links: ReadonlyMap<string, Link>;
+  #descriptors: readonly number[];
+  readonly files: readonly NetworkFile[];
+  readonly left: NetworkClaim["left"];
+  readonly atEnd?: Uint8Array<ArrayBuffer>;
+
+  constructor(
+    options: ClaimOptions,
+    readonly attachment: Attachment,
+    definitions: readonly NetworkDefinition[],
+    links: ReadonlyMap<string, Link>,
+    { descriptors }: Reserved,
+  ) {
+    const { places, key } = options;
+    this.#options = options;
+    this.#definitions = definitions;
+    this.#links = links;
+    this.#descriptors = descriptors;
+    this.files = networkFiles(places, key);
+    this.left = leftFiles(places, key);
+    if (attachment.ports.length > 0) {
+      this.atEnd = endOfPorts(places.table, publishedPorts(attachment, definitions));
+    }
+  }
+
+  get descriptors(): readonly number[] {
+    return this.#descriptors;
+  }
+
+  async attach(init: ProcessId): Promise<void> {
+    const { places } = this.#options;
+    await inWords(async () => {
+      using socket = RouteSocket.open();
+      plugIn(socket, init.pid, this.#plugs(), ({ name }) => this.#links.get(name)!);
+      await withNetworks(places, () => this.#enter(init));
+    });
+  }
+
+  /** The first network with a way out is the one by which the container goes out. */
+  #plugs() {
+    const first = this.#definitions.find(({ internal, subnets }) =>
+      !internal && subnets.length > 0
+    );
+    return this.#definitions
+      .map((definition, i) => ({
+        definition,
+        endpoint: this.attachment.endpoints[i]!,
+        isDefault: definition === first,
+        isPublished: this.attachment.ports.length > 0,
+      }))
+      .filter(({ definition }) => definition.driver !== "none");
+  }
+
+  /** From now on it is the container's own, others know it, and its ports are open. */
+  #enter(holder: ProcessId): void {
+    const { places } = this.#options;
+    const attachment = { ...this.attachment, holder };
+    const names = new Set(this.#definitions.map(({ name }) => name));
+    const before = readNetworkState(places);
+    const { state: living, gone } = reclaim(places, {
+      ...before,
+      attachments: { ...before.attachments, [attachment.id]: attachment },
+    }, (each) => each.ports.length > 0 || sharesNetwork(names, each));
+    writeNetworkState(places, living);
+    if (this.#definitions.some(({ driver }) => driver === "bridge")) {
+      syncFirewall(places.table, elementsOf(listDefinitions(places), living));
+    }
+    spreadHosts(places, living, { came: attachment, gone });
+  }
+
+  letGo(): void {
+    this.#descriptors.forEach(close);
+    this.#descriptors = [];
+  }
+
+  async release(): Promise<void> {
+    const { places, id } = this.#options;
+    this.letGo();
+    await withNetworks(places, () => {
+      const state = readNetworkState(places);
+      const found = state.attachments[id];
+      if (found === undefined) return;
+      // Another container of this name may have taken the place of a dead one.
+      if (found.key === this.attachment.key) takeOut(places, state, found);
+    });
+  }
+}
+
+/** Takes a container off its networks: what it had is free, and others no longer know it. */
+export function takeOut(places: NetworkPlaces, state: NetworkState, gone: Attachment): void {
+  const attachments = { ...state.attachments };
+  delete attachments[gone.id];
+  removeFiles(places, gone.key);
+  const after = { ...state, attachments };
+  writeNetworkState(places, after);
+  if (gone.ports.length > 0) {
+    syncFirewall(places.table, elementsOf(listDefinitions(places), after));
+  }
+  spreadHosts(places, after, { gone: [gone] });
+}

@@ -1,0 +1,141 @@
+import { close, ENODEV, O_RDONLY, open, randomHex, SyscallError } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import {
+  addAddress,
+  addLink,
+  addRoute,
+  deleteLink,
+  inNamespace,
+  type Link,
+  parseAddress,
+  type Request,
+  RouteSocket,
+  setLink,
+} from "../netlink/mod.ts";
+import { parseMac } from "./allocate.ts";
+import { readSubnet } from "./subnets.ts";
+import { writeSetting } from "./sysctl.ts";
+import type { Endpoint, NetworkDefinition } from "./types.ts";
+
+/** An endpoint and the network that it is on. */
+export interface Plug {
+  readonly endpoint: Endpoint;
+  readonly definition: NetworkDefinition;
+  /** The container's ways out go through here. */
+  readonly isDefault: boolean;
+  /** It may meet itself at a port of the host. */
+  readonly isPublished: boolean;
+}
+
+/** A name for the end of a pair that stays on the host; IFNAMSIZ allows 15 characters. */
+export function hostInterfaceName(): string {
+  return `veth${randomHex(4)}`;
+}
+
+/** A network namespace by a process in it; the descriptor is the caller's to close. */
+export function openNetworkNamespace(pid: number): number {
+  return open(`/proc/${pid}/ns/net`, O_RDONLY);
+}
+
+/**
+ * Puts interfaces into a container's network namespace: there, up, with their addresses and routes when this
+ * returns.
+ *
+ * @param link gives the host's interface of a network: its bridge, or what a macvlan hangs on.
+ * @throws {NetlinkError} Then none of them is left.
+ */
+export function plugIn(
+  socket: RouteSocket,
+  pid: number,
+  plugs: readonly Plug[],
+  link: (definition: NetworkDefinition) => Link,
+): void {
+  if (plugs.length === 0) return;
+  const namespace = openNetworkNamespace(pid);
+  const made: Plug[] = [];
+  try {
+    for (const plug of plugs) {
+      socket.execute([interfaceOf(plug, namespace, link(plug.definition))]);
+      made.push(plug);
+      // Where netfilter sees what a bridge forwards (br_netfilter), the bridge itself sends that back.
+      const { hostInterface } = plug.endpoint;
+      if (plug.isPublished && hostInterface !== undefined) {
+        socket.execute([setLink({ name: hostInterface, bridgePort: { hairpin: true } })]);
+      }
+    }
+    inNamespace(namespace, () => {
+      for (const { endpoint } of plugs) restrict(endpoint);
+    });
+    using inside = RouteSocket.open({ namespace });
+    inside.execute(plugs.flatMap((plug) => settings(plug, inside.link(plug.endpoint.interface)!)));
+  } catch (error) {
+    for (const plug of made) unplug(socket, plug.endpoint, namespace);
+    throw error;
+  } finally {
+    close(namespace);
+  }
+}
+
+/** One message: both ends of a pair, one in the bridge and one in the container; or a macvlan in it. */
+function interfaceOf({ endpoint, definition }: Plug, namespaceFd: number, on: Link): Request {
+  const { interface: name, hostInterface } = endpoint;
+  const address = parseMac(endpoint.mac);
+  const mtu = definition.mtu === undefined ? {} : { mtu: definition.mtu };
+  if (definition.driver === "macvlan") {
+    return addLink({ name, kind: "macvlan", parent: on.index, address, namespaceFd, ...mtu });
+  }
+  return addLink({
+    name: hostInterface!,
+    kind: "veth",
+    master: on.index,
+    up: true,
+    ...mtu,
+    peer: { name, address, namespaceFd, ...mtu },
+  });
+}
+
+/** Neighbours on a network are no routers, and one without IPv6 has no use for link-local addresses. */
+function restrict({ interface: name, ip6 }: Endpoint): void {
+  writeSetting(`ipv6/conf/${name}/accept_ra`, "0");
+  if (ip6 === undefined) writeSetting(`ipv6/conf/${name}/disable_ipv6`, "1");
+}
+
+/** In the container: up, addresses, the way out. */
+function settings({ endpoint, definition, isDefault }: Plug, { index }: Link): Request[] {
+  const requests: Request[] = [setLink({ index, up: true })];
+  const routes: Request[] = [];
+  for (const { subnet, gateway } of definition.subnets) {
+    const range = readSubnet(subnet, `network ${definition.name}:`);
+    const own = range.address.length === 4 ? endpoint.ip : endpoint.ip6;
+    if (own === undefined) continue;
+    requests.push(
+      addAddress({ index, address: parseAddress(own)!, prefix: range.prefix, noDad: true }),
+    );
+    if (isDefault) routes.push(addRoute({ gateway: parseAddress(gateway)!, index }));
+  }
+  return [...requests, ...routes];
+}
+
+/** Takes an interface out of a container again; one that is gone already is fine. */
+export function unplug(socket: RouteSocket, endpoint: Endpoint, namespace: number): void {
+  const remove = (where: RouteSocket, name: string) => {
+    try {
+      where.execute([deleteLink({ name })]);
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.errno !== ENODEV) throw error;
+    }
+  };
+  if (endpoint.hostInterface !== undefined) return remove(socket, endpoint.hostInterface);
+  using inside = RouteSocket.open({ namespace });
+  remove(inside, endpoint.interface);
+}
+
+/** The host's interface that a macvlan network hangs on. @throws {CrateError} `NOT_FOUND` */
+export function parentOf(
+  socket: RouteSocket,
+  { name, interface: parent }: NetworkDefinition,
+): Link {
+  const link = socket.link(parent!);
+  if (link !== undefined) return link;
+  throw new CrateError("NOT_FOUND", `network ${name}: this host has no interface ${parent}`);
+}

@@ -1,0 +1,28 @@
+/**
+ * Networks of containers: bridges and macvlans, addresses, ports of the host, names. Spoken to the kernel
+ * directly; no program is run and no process stays.
+ *
+ * @module
+ */
+export { claimNetworks, type ClaimOptions, type NetworkClaim } from "./claim.ts";
+export { connectNetwork, type ConnectOptions, disconnectNetwork } from "./connect.ts";
+export { type NetworkPlaces, networkPlaces } from "./definitions.ts";
+export { type NetworkFile, networkFiles } from "./files.ts";
+export { attachmentOf, inspectNetwork, listNetworks, type NetworkInfo } from "./inspect.ts";
+export { DEFAULT_NETWORK, networkName } from "./names.ts";
+export type { CreateNetworkOptions, NetworkDefaults } from "./networks.ts";
+export { collectPorts, formatHost, formatPort, parseExposed, parsePublish } from "./ports.ts";
+export { makeNetwork, pruneNetworks, removeNetwork } from "./remove.ts";
+export { validateRequest } from "./request.ts";
+export type {
+  Attachment,
+  Driver,
+  Endpoint,
+  EndpointRequest,
+  NetworkDefinition,
+  NetworkRequest,
+  PortMapping,
+  PortRequest,
+  Protocol,
+  Subnet,
+} from "./types.ts";

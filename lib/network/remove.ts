@@ -1,0 +1,77 @@
+import { RouteSocket } from "../netlink/mod.ts";
+import { removeBridge } from "./bridge.ts";
+import { listDefinitions, type NetworkPlaces } from "./definitions.ts";
+import { inWords } from "./failure.ts";
+import { elementsOf } from "./firewall.ts";
+import { removeFirewall, syncFirewall } from "./firewall_sync.ts";
+import { createNetwork, type CreateNetworkOptions, forgetNetwork, membersOf } from "./networks.ts";
+import { reclaim } from "./reclaim.ts";
+import { readNetworkState, withNetworks, writeNetworkState } from "./state.ts";
+import { spreadHosts } from "./spread.ts";
+import type { NetworkDefinition } from "./types.ts";
+
+/** Makes a network. @throws {CrateError} as `createNetwork` */
+export async function makeNetwork(
+  places: NetworkPlaces,
+  name: string,
+  options: CreateNetworkOptions,
+): Promise<NetworkDefinition> {
+  return await inWords(() =>
+    withNetworks(places, () => {
+      using socket = RouteSocket.open();
+      return createNetwork(places, socket, name, options);
+    })
+  );
+}
+
+/** Takes back all that dead containers had, and says so to those who live. */
+function collect(places: NetworkPlaces): void {
+  const { state, gone } = reclaim(places, readNetworkState(places));
+  if (gone.length === 0) return;
+  writeNetworkState(places, state);
+  spreadHosts(places, state, { gone });
+}
+
+function settleFirewall(places: NetworkPlaces): void {
+  const definitions = listDefinitions(places);
+  const elements = elementsOf(definitions, readNetworkState(places));
+  if (elements.bridges.length === 0) removeFirewall(places.table);
+  else syncFirewall(places.table, elements);
+}
+
+/**
+ * Removes a network that nobody is on: its bridge and all about it in the firewall; with the last network the
+ * firewall's table.
+ *
+ * @throws {CrateError} `NOT_FOUND`; `STATE` when a container is on it.
+ */
+export async function removeNetwork(places: NetworkPlaces, word: string): Promise<void> {
+  await inWords(() =>
+    withNetworks(places, () => {
+      collect(places);
+      const definition = forgetNetwork(places, word);
+      using socket = RouteSocket.open();
+      if (definition.driver === "bridge") removeBridge(socket, definition);
+      settleFirewall(places);
+    })
+  );
+}
+
+/** Removes all networks that nobody is on. @returns their names. */
+export async function pruneNetworks(places: NetworkPlaces): Promise<string[]> {
+  return await inWords(() =>
+    withNetworks(places, () => {
+      collect(places);
+      const unused = listDefinitions(places).filter(({ name }) =>
+        membersOf(places, name).length === 0
+      );
+      using socket = RouteSocket.open();
+      for (const { name, driver } of unused) {
+        const definition = forgetNetwork(places, name);
+        if (driver === "bridge") removeBridge(socket, definition);
+      }
+      settleFirewall(places);
+      return unused.map(({ name }) => name);
+    })
+  );
+}

@@ -1,0 +1,98 @@
+import {
+  close,
+  EAGAIN,
+  EINTR,
+  ENOENT,
+  isAlive,
+  LOCK_EX,
+  LOCK_NB,
+  mkdirAll,
+  O_CREAT,
+  O_RDWR,
+  open,
+  readText,
+  replaceFile,
+  SyscallError,
+  trySyscall,
+} from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
+import { type NetworkPlaces, VERSION } from "./definitions.ts";
+import type { Attachment, NetworkState } from "./types.ts";
+
+// `state.json`: which container has what; one lock for all of it, held for moments and never over a wait for
+// anything but the kernel. Written whole (rename); a reboot clears it, so it is not fsynced.
+
+const MAX_FILE = 64 << 20;
+/** Milliseconds: so long, in all, others' turns may take. */
+const PATIENCE = 20_000;
+
+const EMPTY: NetworkState = { version: VERSION, last: {}, attachments: {} };
+
+const fileOf = ({ state }: NetworkPlaces) => `${state}/state.json`;
+
+/** The state as it is now. @throws {CrateError} `FAILED` for a broken file. */
+export function readNetworkState(places: NetworkPlaces): NetworkState {
+  const file = fileOf(places);
+  let text: string;
+  try {
+    text = readText(file, MAX_FILE);
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === ENOENT) return EMPTY;
+    throw error;
+  }
+  let cause: unknown;
+  try {
+    const value: NetworkState | null = JSON.parse(text);
+    if (value?.version === VERSION && typeof value.attachments === "object") return value;
+  } catch (error) {
+    cause = error;
+  }
+  throw new CrateError("FAILED", `${file} is not whole, or of another version: remove it`, {
+    cause,
+  });
+}
+
+/** Replaces the state, whole. */
+export function writeNetworkState(places: NetworkPlaces, state: NetworkState): void {
+  replaceFile(fileOf(places), JSON.stringify(state), 0o600);
+}
+
+/** Whether the process for which a container's addresses are kept still runs. */
+export function isHeld({ holder }: Attachment): boolean {
+  return isAlive(holder);
+}
+
+/**
+ * Does something while nobody else changes anything about networks. What it does must not wait, so that no
+ * other call of this process can come in between.
+ *
+ * @throws {CrateError} `PERMISSION`, `FAILED` when the state cannot be written; `STATE` when the lock stays held.
+ */
+export async function withNetworks<T>(places: NetworkPlaces, change: () => T): Promise<T> {
+  const { state: directory } = places;
+  let fd: number;
+  try {
+    mkdirAll(directory, 0o700);
+    fd = open(`${directory}/lock`, O_RDWR | O_CREAT, 0o600);
+  } catch (cause) {
+    if (!(cause instanceof SyscallError)) throw cause;
+    throw new CrateError("FAILED", `cannot write the state of networks: ${cause.message}`, {
+      cause,
+    });
+  }
+  try {
+    for (let end = performance.now() + PATIENCE, pause = 0.2;;) {
+      const result = trySyscall("flock", fd, LOCK_EX | LOCK_NB);
+      if (result === 0) break;
+      if (result !== -EAGAIN && result !== -EINTR) throw new SyscallError("flock", -result);
+      if (performance.now() > end) {
+        throw new CrateError("STATE", `${directory}/lock stays held by another crate`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      pause = Math.min(2 * pause, 5);
+    }
+    return change();
+  } finally {
+    close(fd);
+  }
+}
