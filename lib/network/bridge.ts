@@ -11,6 +11,7 @@ import {
   setLink,
 } from "../netlink/mod.ts";
 import { macOf, parseMac } from "./allocate.ts";
+import { InterfaceSocket } from "./interface.ts";
 import { readSubnet } from "./subnets.ts";
 import { forward, hasSix, writeSetting } from "./sysctl.ts";
 import type { NetworkDefinition, Subnet } from "./types.ts";
@@ -23,14 +24,35 @@ function gatewaysOf({ name, subnets }: NetworkDefinition): { address: Address; p
   }));
 }
 
+/** Whether a network's bridge is as it was made, by its state and its IPv4 address. @returns its number */
+function readyBridge({ interface: name, subnets }: NetworkDefinition): number | undefined {
+  const gateway = subnets.find(({ gateway }) => !gateway.includes(":"))?.gateway;
+  if (gateway === undefined) return undefined;
+  using socket = new InterfaceSocket();
+  const index = socket.index(name!);
+  if (index === undefined || !socket.isUp(name!)) return undefined;
+  return socket.address(name!)?.join(".") === gateway ? index : undefined;
+}
+
 /**
  * The bridge of a network: as it is when it is there, made when it is not.
  *
  * @throws {CrateError} `EXISTS` when an interface of this name is no bridge.
+ * @param known it was made before: then a look at it is enough.
+ * @returns its number.
  * @throws {NetlinkError}
  */
-export function ensureBridge(socket: RouteSocket, definition: NetworkDefinition): Link {
+export function ensureBridge(
+  socket: RouteSocket,
+  definition: NetworkDefinition,
+  known = false,
+): number {
   const name = definition.interface!;
+  const ready = known ? readyBridge(definition) : undefined;
+  if (ready !== undefined) {
+    if (!definition.internal) forward(hasSix());
+    return ready;
+  }
   const found = socket.link(name);
   if (found !== undefined && found.kind !== "bridge") {
     throw new CrateError(
@@ -47,7 +69,7 @@ export function ensureBridge(socket: RouteSocket, definition: NetworkDefinition)
     const missing = wanted.filter(({ address }) => !there.has(formatAddress(address)));
     socket.execute(missing.map((each) => addAddress({ ...each, index: found.index, noDad: true })));
     if (!definition.internal) forward(six);
-    return found;
+    return found.index;
   }
   return makeBridge(socket, definition, wanted, found);
 }
@@ -57,7 +79,7 @@ function makeBridge(
   { interface: name, mtu, internal }: NetworkDefinition,
   wanted: ReturnType<typeof gatewaysOf>,
   found: Link | undefined,
-): Link {
+): number {
   const six = hasSix();
   if (found === undefined) {
     socket.execute([
@@ -87,7 +109,7 @@ function makeBridge(
     if (found === undefined) socket.execute([deleteLink({ index: link.index })]);
     throw error;
   }
-  return link;
+  return link.index;
 }
 
 /** Removes a network's bridge, if it is there. */

@@ -1,13 +1,13 @@
 import { close, identify, type ProcessId } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import { type Link, RouteSocket } from "../netlink/mod.ts";
+import { RouteSocket } from "../netlink/mod.ts";
 import { type Addresses, allocateAddresses } from "./allocate.ts";
 import { ensureBridge } from "./bridge.ts";
-import { listDefinitions, type NetworkPlaces } from "./definitions.ts";
+import type { NetworkPlaces } from "./definitions.ts";
 import { hostInterfaceName, parentOf, plugIn } from "./endpoint.ts";
 import { leftFiles, makeFiles, type NetworkFile, networkFiles, removeFiles } from "./files.ts";
-import { elementsOf, publishedPorts } from "./firewall.ts";
-import { endOfPorts, syncFirewall } from "./firewall_sync.ts";
+import { publishedPorts } from "./firewall.ts";
+import { endOfPorts, isAsItWas, syncFirewall } from "./firewall_sync.ts";
 import { ownHosts } from "./hosts.ts";
 import { inWords } from "./failure.ts";
 import { findNetwork, type NetworkDefaults } from "./networks.ts";
@@ -114,10 +114,11 @@ function claimLocked(options: ClaimOptions): NetworkClaim {
   requirePublishable(request, definitions);
   const reserved = reservePorts(request.ports ?? [], whoHas(state));
   try {
-    const links = new Map<string, Link>();
+    const links = new Map<string, number>();
     for (const each of definitions) {
-      if (each.driver === "bridge") links.set(each.name, ensureBridge(socket, each));
-      else if (each.driver === "macvlan") links.set(each.name, parentOf(socket, each));
+      const known = state.firewall?.networks.includes(each.name);
+      if (each.driver === "bridge") links.set(each.name, ensureBridge(socket, each, known));
+      else if (each.driver === "macvlan") links.set(each.name, parentOf(each));
     }
     let next: NetworkState = state;
     const endpoints: Endpoint[] = [];
@@ -205,7 +206,7 @@ function requirePublishable(
 class Claim implements NetworkClaim {
   readonly #options: ClaimOptions;
   readonly #definitions: readonly NetworkDefinition[];
-  readonly #links: ReadonlyMap<string, Link>;
+  readonly #links: ReadonlyMap<string, number>;
   #descriptors: readonly number[];
   readonly files: readonly NetworkFile[];
   readonly left: NetworkClaim["left"];
@@ -215,7 +216,7 @@ class Claim implements NetworkClaim {
     options: ClaimOptions,
     readonly attachment: Attachment,
     definitions: readonly NetworkDefinition[],
-    links: ReadonlyMap<string, Link>,
+    links: ReadonlyMap<string, number>,
     { descriptors }: Reserved,
   ) {
     const { places, key } = options;
@@ -268,10 +269,12 @@ class Claim implements NetworkClaim {
       ...before,
       attachments: { ...before.attachments, [attachment.id]: attachment },
     }, (each) => each.ports.length > 0 || sharesNetwork(names, each));
-    writeNetworkState(places, living);
-    if (this.#definitions.some(({ driver }) => driver === "bridge")) {
-      syncFirewall(places.table, elementsOf(listDefinitions(places), living));
-    }
+    const bridges = this.#definitions.filter(({ driver }) => driver === "bridge");
+    const same = [attachment, ...gone].every(({ ports }) => ports.length === 0);
+    const firewall = bridges.length === 0 || same && isAsItWas(living.firewall, bridges)
+      ? living.firewall
+      : syncFirewall(places, living);
+    writeNetworkState(places, { ...living, firewall });
     spreadHosts(places, living, { came: attachment, gone });
   }
 
@@ -299,9 +302,7 @@ export function takeOut(places: NetworkPlaces, state: NetworkState, gone: Attach
   delete attachments[gone.id];
   removeFiles(places, gone.key);
   const after = { ...state, attachments };
-  writeNetworkState(places, after);
-  if (gone.ports.length > 0) {
-    syncFirewall(places.table, elementsOf(listDefinitions(places), after));
-  }
+  const firewall = gone.ports.length > 0 ? syncFirewall(places, after) : after.firewall;
+  writeNetworkState(places, { ...after, firewall });
   spreadHosts(places, after, { gone: [gone] });
 }

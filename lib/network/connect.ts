@@ -6,7 +6,6 @@ import { ensureBridge } from "./bridge.ts";
 import { listDefinitions, type NetworkPlaces } from "./definitions.ts";
 import { hostInterfaceName, openNetworkNamespace, parentOf, plugIn, unplug } from "./endpoint.ts";
 import { inWords } from "./failure.ts";
-import { elementsOf } from "./firewall.ts";
 import { syncFirewall } from "./firewall_sync.ts";
 import { networkName } from "./names.ts";
 import { findNetwork, type NetworkDefaults } from "./networks.ts";
@@ -49,8 +48,7 @@ function settle(
   gone: Attachment[],
 ) {
   const next = { ...state, attachments: { ...state.attachments, [changed.id]: changed } };
-  writeNetworkState(places, next);
-  syncFirewall(places.table, elementsOf(listDefinitions(places), next));
+  writeNetworkState(places, { ...next, firewall: syncFirewall(places, next) });
   spreadHosts(places, next, { came: changed, gone });
 }
 
@@ -79,7 +77,7 @@ export async function connectNetwork(options: ConnectOptions): Promise<void> {
       }
       const link = definition.driver === "bridge"
         ? ensureBridge(socket, definition)
-        : parentOf(socket, definition);
+        : parentOf(definition);
       const { last, ...addresses } = allocateAddresses(definition, request, state);
       const endpoint: Endpoint = {
         network: name,

@@ -6,15 +6,15 @@ import {
   addRoute,
   deleteLink,
   inNamespace,
-  type Link,
   parseAddress,
   type Request,
   RouteSocket,
   setLink,
 } from "../netlink/mod.ts";
 import { parseMac } from "./allocate.ts";
+import { InterfaceSocket } from "./interface.ts";
 import { readSubnet } from "./subnets.ts";
-import { writeSetting } from "./sysctl.ts";
+import { writeNewSetting } from "./sysctl.ts";
 import type { Endpoint, NetworkDefinition } from "./types.ts";
 
 /** An endpoint and the network that it is on. */
@@ -41,14 +41,14 @@ export function openNetworkNamespace(pid: number): number {
  * Puts interfaces into a container's network namespace: there, up, with their addresses and routes when this
  * returns.
  *
- * @param link gives the host's interface of a network: its bridge, or what a macvlan hangs on.
+ * @param link gives the number of the host's interface of a network: its bridge, or what a macvlan hangs on.
  * @throws {NetlinkError} Then none of them is left.
  */
 export function plugIn(
   socket: RouteSocket,
   pid: number,
   plugs: readonly Plug[],
-  link: (definition: NetworkDefinition) => Link,
+  link: (definition: NetworkDefinition) => number,
 ): void {
   if (plugs.length === 0) return;
   const namespace = openNetworkNamespace(pid);
@@ -64,10 +64,13 @@ export function plugIn(
       }
     }
     inNamespace(namespace, () => {
-      for (const { endpoint } of plugs) restrict(endpoint);
+      using interfaces = new InterfaceSocket();
+      using inside = RouteSocket.open();
+      inside.execute(plugs.flatMap((plug) => {
+        restrict(plug.endpoint);
+        return settings(plug, interfaces.index(plug.endpoint.interface)!);
+      }));
     });
-    using inside = RouteSocket.open({ namespace });
-    inside.execute(plugs.flatMap((plug) => settings(plug, inside.link(plug.endpoint.interface)!)));
   } catch (error) {
     for (const plug of made) unplug(socket, plug.endpoint, namespace);
     throw error;
@@ -77,17 +80,17 @@ export function plugIn(
 }
 
 /** One message: both ends of a pair, one in the bridge and one in the container; or a macvlan in it. */
-function interfaceOf({ endpoint, definition }: Plug, namespaceFd: number, on: Link): Request {
+function interfaceOf({ endpoint, definition }: Plug, namespaceFd: number, on: number): Request {
   const { interface: name, hostInterface } = endpoint;
   const address = parseMac(endpoint.mac);
   const mtu = definition.mtu === undefined ? {} : { mtu: definition.mtu };
   if (definition.driver === "macvlan") {
-    return addLink({ name, kind: "macvlan", parent: on.index, address, namespaceFd, ...mtu });
+    return addLink({ name, kind: "macvlan", parent: on, address, namespaceFd, ...mtu });
   }
   return addLink({
     name: hostInterface!,
     kind: "veth",
-    master: on.index,
+    master: on,
     up: true,
     ...mtu,
     peer: { name, address, namespaceFd, ...mtu },
@@ -96,12 +99,12 @@ function interfaceOf({ endpoint, definition }: Plug, namespaceFd: number, on: Li
 
 /** Neighbours on a network are no routers, and one without IPv6 has no use for link-local addresses. */
 function restrict({ interface: name, ip6 }: Endpoint): void {
-  writeSetting(`ipv6/conf/${name}/accept_ra`, "0");
-  if (ip6 === undefined) writeSetting(`ipv6/conf/${name}/disable_ipv6`, "1");
+  writeNewSetting(`ipv6/conf/${name}/accept_ra`, "0");
+  if (ip6 === undefined) writeNewSetting(`ipv6/conf/${name}/disable_ipv6`, "1");
 }
 
 /** In the container: up, addresses, the way out. */
-function settings({ endpoint, definition, isDefault }: Plug, { index }: Link): Request[] {
+function settings({ endpoint, definition, isDefault }: Plug, index: number): Request[] {
   const requests: Request[] = [setLink({ index, up: true })];
   const routes: Request[] = [];
   for (const { subnet, gateway } of definition.subnets) {
@@ -131,11 +134,9 @@ export function unplug(socket: RouteSocket, endpoint: Endpoint, namespace: numbe
 }
 
 /** The host's interface that a macvlan network hangs on. @throws {CrateError} `NOT_FOUND` */
-export function parentOf(
-  socket: RouteSocket,
-  { name, interface: parent }: NetworkDefinition,
-): Link {
-  const link = socket.link(parent!);
-  if (link !== undefined) return link;
+export function parentOf({ name, interface: parent }: NetworkDefinition): number {
+  using socket = new InterfaceSocket();
+  const index = socket.index(parent!);
+  if (index !== undefined) return index;
   throw new CrateError("NOT_FOUND", `network ${name}: this host has no interface ${parent}`);
 }

@@ -13,9 +13,11 @@ import {
   type Request,
   type Value,
 } from "../netlink/mod.ts";
-import type { Elements, PublishedPort } from "./firewall.ts";
+import { listDefinitions, type NetworkPlaces } from "./definitions.ts";
+import { type Elements, elementsOf, type PublishedPort } from "./firewall.ts";
+import { readLink } from "./links.ts";
 import { makeTable, RULE_NAMES, SET_NAMES, type SetKey, setOf, SHAPE, tableOf } from "./rules.ts";
-import type { Protocol } from "./types.ts";
+import type { FirewallMark, NetworkDefinition, NetworkState, Protocol } from "./types.ts";
 
 /** linux/in.h */
 const PROTOCOLS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
@@ -115,11 +117,41 @@ function readSets(socket: NftablesSocket, table: string): Wanted | undefined {
  * Makes the firewall's table as it is to be, whatever somebody has done to it, in one transaction: what is right already
  * stays. Other tables are left alone.
  *
+ * @returns by what it is known later that it is still so.
  * @throws {NetlinkError}
  */
-export function syncFirewall(table: string, elements: Elements): void {
+export function syncFirewall(places: NetworkPlaces, state: NetworkState): FirewallMark {
+  const { table } = places;
+  const definitions = listDefinitions(places);
   using socket = NftablesSocket.open();
-  const wanted = wantedOf(elements);
+  const wanted = wantedOf(elementsOf(definitions, state));
+  change(socket, table, wanted);
+  return {
+    generation: socket.generation(),
+    namespace: ownNamespace(),
+    networks: definitions.filter(({ driver }) => driver === "bridge").map(({ name }) => name),
+  };
+}
+
+/** The network namespace of this process, by its number. namespaces(7) */
+function ownNamespace(): string {
+  return readLink("/proc/thread-self/ns/net");
+}
+
+/** Whether nobody has changed any firewall since crate did, and it knows these networks. @throws {NetlinkError} */
+export function isAsItWas(
+  mark: FirewallMark | undefined,
+  networks: readonly NetworkDefinition[],
+): boolean {
+  if (mark === undefined || networks.some(({ name }) => !mark.networks.includes(name))) {
+    return false;
+  }
+  if (mark.namespace !== ownNamespace()) return false;
+  using socket = NftablesSocket.open();
+  return socket.generation() === mark.generation;
+}
+
+function change(socket: NftablesSocket, table: string, wanted: Wanted): void {
   const there = isWhole(socket, table) ? readSets(socket, table) : undefined;
   if (there === undefined) {
     const none: readonly Element[] = [];

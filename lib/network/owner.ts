@@ -1,11 +1,5 @@
-import {
-  AT_FDCWD,
-  decodeText,
-  readDirectory,
-  readText,
-  SyscallError,
-  trySyscall,
-} from "../../ffi/mod.ts";
+import { readDirectory, readText, SyscallError } from "../../ffi/mod.ts";
+import { readLink } from "./links.ts";
 import type { PortMapping } from "./types.ts";
 
 /** More than any table of sockets that is worth looking through for a sentence. */
@@ -35,12 +29,6 @@ function inodesOf({ hostPort, protocol }: PortMapping): Set<string> {
   return inodes;
 }
 
-function linkOf(path: string): string {
-  const bytes = new Uint8Array(256);
-  const length = trySyscall("readlinkat", AT_FDCWD, path, bytes, bytes.length);
-  return length < 0 ? "" : decodeText(bytes.subarray(0, length));
-}
-
 function listed(path: string): string[] {
   try {
     return readDirectory(path);
@@ -57,7 +45,7 @@ export function ownerOf(port: PortMapping): string | undefined {
   for (const pid of listed("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
     for (const fd of listed(`/proc/${pid}/fd`)) {
-      if (!links.has(linkOf(`/proc/${pid}/fd/${fd}`))) continue;
+      if (!links.has(readLink(`/proc/${pid}/fd/${fd}`))) continue;
       return `${tryText(`/proc/${pid}/comm`, 64).trim() || "a process"} (pid ${pid})`;
     }
   }

@@ -2,7 +2,6 @@ import { RouteSocket } from "../netlink/mod.ts";
 import { removeBridge } from "./bridge.ts";
 import { listDefinitions, type NetworkPlaces } from "./definitions.ts";
 import { inWords } from "./failure.ts";
-import { elementsOf } from "./firewall.ts";
 import { removeFirewall, syncFirewall } from "./firewall_sync.ts";
 import { createNetwork, type CreateNetworkOptions, forgetNetwork, membersOf } from "./networks.ts";
 import { reclaim } from "./reclaim.ts";
@@ -33,10 +32,10 @@ function collect(places: NetworkPlaces): void {
 }
 
 function settleFirewall(places: NetworkPlaces): void {
-  const definitions = listDefinitions(places);
-  const elements = elementsOf(definitions, readNetworkState(places));
-  if (elements.bridges.length === 0) removeFirewall(places.table);
-  else syncFirewall(places.table, elements);
+  const state = readNetworkState(places);
+  const has = listDefinitions(places).some(({ driver }) => driver === "bridge");
+  if (!has) removeFirewall(places.table);
+  writeNetworkState(places, { ...state, firewall: has ? syncFirewall(places, state) : undefined });
 }
 
 /**

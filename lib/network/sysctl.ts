@@ -20,6 +20,15 @@ export function writeSetting(name: string, value: string): void {
   if (now !== undefined && now !== value) writeFile(`${NET}/${name}`, value);
 }
 
+/** Sets what is new, and so not as it is to be; what this kernel does not have needs no setting. */
+export function writeNewSetting(name: string, value: string): void {
+  try {
+    writeFile(`${NET}/${name}`, value);
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.errno !== ENOENT) throw error;
+  }
+}
+
 /** Whether this namespace has IPv6 at all. */
 export function hasSix(): boolean {
   return readSetting("ipv6/conf/default/disable_ipv6") === "0";

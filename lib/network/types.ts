@@ -104,4 +104,15 @@ export interface NetworkState {
   /** The address given last, by `network family`: one that is given back is given again late. */
   readonly last: Readonly<Record<string, string>>;
   readonly attachments: Readonly<Record<string, Attachment>>;
+  readonly firewall?: FirewallMark;
+}
+
+/** By what it is known that nobody has changed the firewall since crate did. */
+export interface FirewallMark {
+  /** The number that each change of anybody's makes another. */
+  readonly generation: number;
+  /** The network namespace. */
+  readonly namespace: string;
+  /** The networks that it knows. */
+  readonly networks: readonly string[];
 }
