@@ -1,4 +1,5 @@
 import { type ContainerState, IMAGE_ANNOTATION, overlayOf } from "../lifecycle/mod.ts";
+import type { Attachment, NetworkDefinition } from "../network/mod.ts";
 import type { Mount } from "../spec/mod.ts";
 
 /** Docker's word for a container that has ended; the others are the same. */
@@ -14,8 +15,51 @@ function inspectMount({ type, source, destination, options = [] }: Mount): objec
   };
 }
 
+/** What a running container has of networks, as docker shows it. */
+function inspectNetworks({ attachment, networks }: NetworkSettings): object {
+  const ports: Record<string, object[]> = {};
+  for (const { protocol, containerPort, hostAddress, hostPort } of attachment.ports) {
+    const key = `${containerPort}/${protocol}`;
+    (ports[key] ??= []).push({ HostIp: hostAddress ?? "0.0.0.0", HostPort: String(hostPort) });
+  }
+  const subnetOf = (name: string, six: boolean) =>
+    networks.find((each) => each.name === name)?.subnets
+      .find(({ subnet }) => subnet.includes(":") === six);
+  const prefix = (subnet: string | undefined) => Number(subnet?.split("/")[1] ?? 0);
+  const shown = attachment.endpoints.map(({ network, mac, ip, ip6, aliases }) => {
+    const four = subnetOf(network, false);
+    const six = subnetOf(network, true);
+    return [network, {
+      Aliases: aliases,
+      MacAddress: mac,
+      Gateway: four?.gateway ?? "",
+      IPAddress: ip ?? "",
+      IPPrefixLen: ip === undefined ? 0 : prefix(four?.subnet),
+      IPv6Gateway: six?.gateway ?? "",
+      GlobalIPv6Address: ip6 ?? "",
+      GlobalIPv6PrefixLen: ip6 === undefined ? 0 : prefix(six?.subnet),
+    }] as const;
+  });
+  const [first] = attachment.endpoints;
+  return {
+    Ports: ports,
+    IPAddress: first?.ip ?? "",
+    MacAddress: first?.mac ?? "",
+    Networks: Object.fromEntries(shown),
+  };
+}
+
+/** What is known of a container's networks. */
+export interface NetworkSettings {
+  readonly attachment: Attachment;
+  readonly networks: readonly NetworkDefinition[];
+}
+
 /** A container as `docker container inspect` shows one, as far as crate knows of it. */
-export function inspectContainer({ record, status, process, exit }: ContainerState): object {
+export function inspectContainer(
+  { record, status, process, exit }: ContainerState,
+  network?: NetworkSettings,
+): object {
   const { id, spec } = record;
   const { args = [], env = [], cwd = "/", terminal = false, user } = spec.process ?? {};
   const overlay = overlayOf(record);
@@ -63,6 +107,9 @@ export function inspectContainer({ record, status, process, exit }: ContainerSta
       ReadonlyRootfs: spec.root?.readonly ?? false,
       ...record.cgroupsPath !== undefined && { CgroupsPath: record.cgroupsPath },
     },
+    NetworkSettings: network === undefined
+      ? { Ports: {}, IPAddress: "", MacAddress: "", Networks: {} }
+      : inspectNetworks(network),
     Bundle: record.bundle,
   };
 }

@@ -1,5 +1,24 @@
 import type { Effective } from "../config/mod.ts";
-import type { NetworkDefaults } from "../network/mod.ts";
+import type { ContainerState } from "../lifecycle/mod.ts";
+import {
+  attachmentOf,
+  inspectNetwork,
+  type NetworkDefaults,
+  networkPlaces,
+} from "../network/mod.ts";
+import type { NetworkSettings } from "./inspection.ts";
+
+/** What a running container has of networks; undefined when it has none. */
+export function networkOf({ record, status }: ContainerState): NetworkSettings | undefined {
+  if (record.network?.kind !== "networks" || status !== "running") return undefined;
+  const places = networkPlaces(record.network.store);
+  const attachment = attachmentOf(places, record.id);
+  if (attachment === undefined) return undefined;
+  const networks = attachment.endpoints
+    .map(({ network }) => inspectNetwork(places, network)?.definition)
+    .filter((definition) => definition !== undefined);
+  return { attachment, networks };
+}
 
 /** What the configuration says of the default network. */
 export function networkDefaults(config: Effective): NetworkDefaults {

@@ -1,9 +1,10 @@
 import { close, randomHex } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type RunOptions, type Spec, validateId, validateSpec } from "../spec/mod.ts";
-import { prepareContainer, startContainer } from "./container.ts";
+import { type ClaimedNetwork, prepareContainer, startContainer } from "./container.ts";
 import { waitForExit } from "./ended.ts";
 import { killContainer } from "./operations.ts";
+import { type Requested, requested } from "./network.ts";
 import { hostView, makeSpec } from "./options.ts";
 import { makePipe, readStream, writeStream } from "./pipe.ts";
 import { parseSignal, signalName } from "./signals.ts";
@@ -20,6 +21,12 @@ export interface ContainerOptions extends Partial<Omit<RunOptions, "args" | "tty
   readonly id?: string;
   /** The directory of all containers' state, `/run/crate` when left out. */
   readonly stateRoot?: string;
+  /** The directory of images and networks, `/var/lib/crate` when left out. */
+  readonly imageRoot?: string;
+  /** Networks by their names, such as `crate0`, which is made when it is not there; none when left out. */
+  readonly networks?: readonly string[];
+  /** Ports of this host that are the container's: `8080:80`, as `crate run --publish` takes them. */
+  readonly publish?: readonly string[];
   readonly stdin?: ContainerStdio;
   readonly stdout?: ContainerStdio;
   readonly stderr?: ContainerStdio;
@@ -41,6 +48,22 @@ export interface ContainerOutput extends ContainerStatus {
 
 /** The directory of all containers' state. */
 export const DEFAULT_ROOT = "/run/crate";
+const DEFAULT_IMAGE_ROOT = "/var/lib/crate";
+
+/** What a container asks for of networks; undefined when nothing. */
+async function requestNetworks(
+  id: string,
+  { networks = [], publish = [], hostname, imageRoot = DEFAULT_IMAGE_ROOT }: ContainerOptions,
+): Promise<Requested | undefined> {
+  if (networks.length === 0 && publish.length === 0) return undefined;
+  const { collectPorts, DEFAULT_NETWORK, parsePublish } = await import("../network/mod.ts");
+  const names = networks.length === 0 ? [DEFAULT_NETWORK] : networks;
+  return await requested(id, imageRoot, {
+    endpoints: names.map((network) => ({ network })),
+    ports: collectPorts(publish.flatMap(parsePublish)),
+    hostname,
+  }, {});
+}
 
 /** An open end of ours and what the container gets. */
 interface End {
@@ -99,9 +122,10 @@ export class Container {
     else this.#spec = validateSpec(command, "the config");
   }
 
-  #makeSpec(id: string): Spec {
+  #makeSpec(id: string, network: Requested | undefined): Spec {
     if (this.#spec !== undefined) return this.#spec;
-    const { args = [], rootfs, mounts = [], ...rest } = this.#options;
+    const { args = [], rootfs, mounts: own = [], ...rest } = this.#options;
+    const mounts = [...network?.mounts ?? [], ...own];
     const spec = makeSpec({
       hostname: id.slice(0, 63),
       noNewPrivileges: !rest.privileged,
@@ -124,17 +148,20 @@ export class Container {
   async spawn(): Promise<ContainerProcess> {
     const { id: given, stateRoot: root = DEFAULT_ROOT } = this.#options;
     const id = given === undefined ? randomHex(6) : validateId(given);
-    const spec = this.#makeSpec(id);
+    const network = await requestNetworks(id, this.#options);
+    const spec = this.#makeSpec(id, network);
     if (spec.process?.terminal) {
       throw new CrateError("UNSUPPORTED", "process.terminal: a script has no terminal to give");
     }
     const { stdin = "inherit", stdout = "inherit", stderr = "inherit" } = this.#options;
     const ends: End[] = [];
+    let claim: ClaimedNetwork | undefined;
     try {
       ends.push(openEnd(stdin, 0));
       ends.push(openEnd(stdout, 1));
       ends.push(openEnd(stderr, 2));
       const [a, b, c] = ends as [End, End, End];
+      claim = await network?.claim();
       const { launched } = await startContainer(
         await prepareContainer({
           id,
@@ -144,6 +171,8 @@ export class Container {
           detached: false,
           remove: true,
           stdio: [a.theirs, b.theirs, c.theirs],
+          network: claim,
+          networkRequest: network?.recorded,
         }),
       );
       const status = waitForExit(launched).then(({ code, signal }) => ({
@@ -154,6 +183,7 @@ export class Container {
       return new ContainerProcess(id, root, launched.init.pid, status, [a.ours, b.ours, c.ours]);
     } catch (error) {
       for (const { ours } of ends) if (ours !== undefined) close(ours);
+      await claim?.release();
       throw error;
     } finally {
       closeTheirs(ends);

@@ -39,7 +39,7 @@ export {
 } from "./operations.ts";
 export { INIT_ANNOTATION } from "./program/mod.ts";
 export { isPaused, pauseContainer, resumeContainer, shownStatus, whilePaused } from "./pause.ts";
-export { openNetworkOf, type RecordedNetwork } from "./network.ts";
+export { openNetworkOf, type RecordedNetwork, requested } from "./network.ts";
 export { isInitialUserNamespace } from "./rootless.ts";
 export { startAgain } from "./restart.ts";
 export { startCreated } from "./start_created.ts";

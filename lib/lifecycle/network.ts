@@ -1,7 +1,7 @@
-import { close, O_RDONLY, open, SyscallError } from "../../ffi/mod.ts";
+import { close, O_RDONLY, open, randomHex, SyscallError } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { NetworkClaim, NetworkDefaults, NetworkRequest } from "../network/mod.ts";
-import type { Spec } from "../spec/mod.ts";
+import type { Mount, Spec } from "../spec/mod.ts";
 import { isAlive } from "./process_id.ts";
 import { readState } from "./state.ts";
 
@@ -20,6 +20,45 @@ export type RecordedNetwork = {
   readonly kind: "container";
   readonly id: string;
 };
+
+/** Networks that a container is going to have. */
+export interface Requested {
+  /** Its files below /etc. */
+  readonly mounts: readonly Mount[];
+  readonly recorded: RecordedNetwork;
+  /** Takes what it needs, before it is started. */
+  claim(): Promise<NetworkClaim>;
+}
+
+/**
+ * What a container asks for of networks, with the places of its files. Nothing is taken before `claim`.
+ *
+ * @param store where networks are defined, `/var/lib/crate`.
+ * @throws {CrateError} `INVALID` for what is asked for.
+ */
+export async function requested(
+  id: string,
+  store: string,
+  request: NetworkRequest,
+  defaults: NetworkDefaults,
+): Promise<Requested> {
+  const { claimNetworks, networkFiles, networkPlaces, validateRequest } = await import(
+    "../network/mod.ts"
+  );
+  validateRequest(request);
+  const places = networkPlaces(store);
+  const key = `${id}-${randomHex(4)}`;
+  return {
+    mounts: networkFiles(places, key).map(({ source, destination }) => ({
+      destination,
+      type: "bind",
+      source,
+      options: ["rbind", "rprivate"],
+    })),
+    recorded: { kind: "networks", store, key, request, defaults },
+    claim: () => claimNetworks({ places, id, key, request, defaults }),
+  };
+}
 
 /** Networks, or another container's network namespace, as they are for one start. */
 export interface Claimed extends Disposable {

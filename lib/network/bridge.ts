@@ -25,34 +25,28 @@ function gatewaysOf({ name, subnets }: NetworkDefinition): { address: Address; p
 }
 
 /** Whether a network's bridge is as it was made, by its state and its IPv4 address. @returns its number */
-function readyBridge({ interface: name, subnets }: NetworkDefinition): number | undefined {
+export function readyBridge(
+  { interface: name, subnets, internal }: NetworkDefinition,
+): number | undefined {
   const gateway = subnets.find(({ gateway }) => !gateway.includes(":"))?.gateway;
   if (gateway === undefined) return undefined;
   using socket = new InterfaceSocket();
   const index = socket.index(name!);
   if (index === undefined || !socket.isUp(name!)) return undefined;
-  return socket.address(name!)?.join(".") === gateway ? index : undefined;
+  if (socket.address(name!)?.join(".") !== gateway) return undefined;
+  if (!internal) forward(hasSix());
+  return index;
 }
 
 /**
  * The bridge of a network: as it is when it is there, made when it is not.
  *
  * @throws {CrateError} `EXISTS` when an interface of this name is no bridge.
- * @param known it was made before: then a look at it is enough.
  * @returns its number.
  * @throws {NetlinkError}
  */
-export function ensureBridge(
-  socket: RouteSocket,
-  definition: NetworkDefinition,
-  known = false,
-): number {
+export function ensureBridge(socket: RouteSocket, definition: NetworkDefinition): number {
   const name = definition.interface!;
-  const ready = known ? readyBridge(definition) : undefined;
-  if (ready !== undefined) {
-    if (!definition.internal) forward(hasSix());
-    return ready;
-  }
   const found = socket.link(name);
   if (found !== undefined && found.kind !== "bridge") {
     throw new CrateError(
@@ -68,7 +62,7 @@ export function ensureBridge(
     );
     const missing = wanted.filter(({ address }) => !there.has(formatAddress(address)));
     socket.execute(missing.map((each) => addAddress({ ...each, index: found.index, noDad: true })));
-    if (!definition.internal) forward(six);
+    prepare(definition, six);
     return found.index;
   }
   return makeBridge(socket, definition, wanted, found);
@@ -76,10 +70,11 @@ export function ensureBridge(
 
 function makeBridge(
   socket: RouteSocket,
-  { interface: name, mtu, internal }: NetworkDefinition,
+  definition: NetworkDefinition,
   wanted: ReturnType<typeof gatewaysOf>,
   found: Link | undefined,
 ): number {
+  const { interface: name, mtu } = definition;
   const six = hasSix();
   if (found === undefined) {
     socket.execute([
@@ -94,22 +89,27 @@ function makeBridge(
   }
   const link = socket.link(name!)!;
   try {
-    // Containers are not this host's routers (CVE-2020-13401).
-    writeSetting(`ipv6/conf/${name}/accept_ra`, "0");
-    // What comes from the host's own loopback to a published port leaves by the bridge; nothing else gets
-    // through to 127.0.0.0/8 that way: the firewall sees to it.
-    writeSetting(`ipv4/conf/${name}/route_localnet`, "1");
+    prepare(definition, six);
     socket.execute([
       ...wanted.map((each) => addAddress({ ...each, index: link.index, noDad: true })),
       setLink({ index: link.index, up: true }),
     ]);
-    // An internal network's containers are not sent on anywhere; nor does it make the host a router.
-    if (!internal) forward(six);
   } catch (error) {
     if (found === undefined) socket.execute([deleteLink({ index: link.index })]);
     throw error;
   }
   return link.index;
+}
+
+/** Settings of the host for a bridge. */
+function prepare({ interface: name, internal }: NetworkDefinition, six: boolean): void {
+  // Containers are not this host's routers (CVE-2020-13401).
+  writeSetting(`ipv6/conf/${name}/accept_ra`, "0");
+  // What comes from the host's own loopback to a published port leaves by the bridge; nothing else gets through to
+  // 127.0.0.0/8 that way: the firewall sees to it.
+  writeSetting(`ipv4/conf/${name}/route_localnet`, "1");
+  // An internal network's containers are not sent on anywhere; nor does it make the host a router.
+  if (!internal) forward(six);
 }
 
 /** Removes a network's bridge, if it is there. */

@@ -2,7 +2,7 @@ import { close, identify, type ProcessId } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { RouteSocket } from "../netlink/mod.ts";
 import { type Addresses, allocateAddresses } from "./allocate.ts";
-import { ensureBridge } from "./bridge.ts";
+import { ensureBridge, readyBridge } from "./bridge.ts";
 import type { NetworkPlaces } from "./definitions.ts";
 import { hostInterfaceName, parentOf, plugIn } from "./endpoint.ts";
 import { leftFiles, makeFiles, type NetworkFile, networkFiles, removeFiles } from "./files.ts";
@@ -114,12 +114,7 @@ function claimLocked(options: ClaimOptions): NetworkClaim {
   requirePublishable(request, definitions);
   const reserved = reservePorts(request.ports ?? [], whoHas(state));
   try {
-    const links = new Map<string, number>();
-    for (const each of definitions) {
-      const known = state.firewall?.networks.includes(each.name);
-      if (each.driver === "bridge") links.set(each.name, ensureBridge(socket, each, known));
-      else if (each.driver === "macvlan") links.set(each.name, parentOf(each));
-    }
+    const links = findLinks(socket, definitions, state);
     let next: NetworkState = state;
     const endpoints: Endpoint[] = [];
     definitions.forEach((definition, i) => {
@@ -150,12 +145,39 @@ function claimLocked(options: ClaimOptions): NetworkClaim {
       "hostname": `${request.hostname ?? id}\n`,
     });
     writeNetworkState(places, next);
-    return new Claim(options, attachment, definitions, links, reserved);
+    return new Claim(options, attachment, links, reserved);
   } catch (error) {
     reserved.descriptors.forEach(close);
     removeFiles(places, key);
     throw error;
   }
+}
+
+/** The networks of a container, and by what it gets to them. */
+interface Links {
+  readonly definitions: readonly NetworkDefinition[];
+  /** The numbers of the host's interfaces, by the networks' names. */
+  readonly indices: ReadonlyMap<string, number>;
+  /** All of them were there, just as they were made. */
+  readonly areReady: boolean;
+}
+
+function findLinks(
+  socket: RouteSocket,
+  definitions: readonly NetworkDefinition[],
+  { firewall }: NetworkState,
+): Links {
+  const indices = new Map<string, number>();
+  let areReady = true;
+  for (const each of definitions) {
+    const { driver, name } = each;
+    if (driver === "macvlan") indices.set(name, parentOf(each));
+    if (driver !== "bridge") continue;
+    const ready = firewall?.networks.includes(name) ? readyBridge(each) : undefined;
+    areReady &&= ready !== undefined;
+    indices.set(name, ready ?? ensureBridge(socket, each));
+  }
+  return { definitions, indices, areReady };
 }
 
 /** Has the name, a port or an address that this one is to have: if it is gone, they are free. */
@@ -205,8 +227,7 @@ function requirePublishable(
 
 class Claim implements NetworkClaim {
   readonly #options: ClaimOptions;
-  readonly #definitions: readonly NetworkDefinition[];
-  readonly #links: ReadonlyMap<string, number>;
+  readonly #links: Links;
   #descriptors: readonly number[];
   readonly files: readonly NetworkFile[];
   readonly left: NetworkClaim["left"];
@@ -215,19 +236,17 @@ class Claim implements NetworkClaim {
   constructor(
     options: ClaimOptions,
     readonly attachment: Attachment,
-    definitions: readonly NetworkDefinition[],
-    links: ReadonlyMap<string, number>,
+    links: Links,
     { descriptors }: Reserved,
   ) {
     const { places, key } = options;
     this.#options = options;
-    this.#definitions = definitions;
     this.#links = links;
     this.#descriptors = descriptors;
     this.files = networkFiles(places, key);
     this.left = leftFiles(places, key);
     if (attachment.ports.length > 0) {
-      this.atEnd = endOfPorts(places.table, publishedPorts(attachment, definitions));
+      this.atEnd = endOfPorts(places.table, publishedPorts(attachment, links.definitions));
     }
   }
 
@@ -237,19 +256,19 @@ class Claim implements NetworkClaim {
 
   async attach(init: ProcessId): Promise<void> {
     const { places } = this.#options;
+    const { indices } = this.#links;
     await inWords(async () => {
       using socket = RouteSocket.open();
-      plugIn(socket, init.pid, this.#plugs(), ({ name }) => this.#links.get(name)!);
+      plugIn(socket, init.pid, this.#plugs(), ({ name }) => indices.get(name)!);
       await withNetworks(places, () => this.#enter(init));
     });
   }
 
   /** The first network with a way out is the one by which the container goes out. */
   #plugs() {
-    const first = this.#definitions.find(({ internal, subnets }) =>
-      !internal && subnets.length > 0
-    );
-    return this.#definitions
+    const { definitions } = this.#links;
+    const first = definitions.find(({ internal, subnets }) => !internal && subnets.length > 0);
+    return definitions
       .map((definition, i) => ({
         definition,
         endpoint: this.attachment.endpoints[i]!,
@@ -263,14 +282,15 @@ class Claim implements NetworkClaim {
   #enter(holder: ProcessId): void {
     const { places } = this.#options;
     const attachment = { ...this.attachment, holder };
-    const names = new Set(this.#definitions.map(({ name }) => name));
+    const { definitions, areReady } = this.#links;
+    const names = new Set(definitions.map(({ name }) => name));
     const before = readNetworkState(places);
     const { state: living, gone } = reclaim(places, {
       ...before,
       attachments: { ...before.attachments, [attachment.id]: attachment },
     }, (each) => each.ports.length > 0 || sharesNetwork(names, each));
-    const bridges = this.#definitions.filter(({ driver }) => driver === "bridge");
-    const same = [attachment, ...gone].every(({ ports }) => ports.length === 0);
+    const bridges = definitions.filter(({ driver }) => driver === "bridge");
+    const same = areReady && [attachment, ...gone].every(({ ports }) => ports.length === 0);
     const firewall = bridges.length === 0 || same && isAsItWas(living.firewall, bridges)
       ? living.firewall
       : syncFirewall(places, living);

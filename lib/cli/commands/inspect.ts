@@ -6,6 +6,7 @@ import { stateOf } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import { forEachImage, platformOf, storeOf } from "../images.ts";
 import { inspectContainer } from "../inspection.ts";
+import { networkOf } from "../networks.ts";
 import type { ContainerInspectCall, ImageInspectCall, InspectCall } from "../words/mod.ts";
 
 /** Throws `NOT_FOUND` when there is nothing of this name. */
@@ -22,7 +23,10 @@ async function print(words: readonly string[], find: Find): Promise<number> {
 }
 
 function containerFinder(config: Effective): Find {
-  return (word) => inspectContainer(stateOf(config.root.value, word));
+  return (word) => {
+    const state = stateOf(config.root.value, word);
+    return inspectContainer(state, networkOf(state));
+  };
 }
 
 async function imageFinder(config: Effective, platformWord: string | undefined): Promise<Find> {

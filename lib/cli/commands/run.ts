@@ -99,7 +99,7 @@ export default async function run(given: RunCall): Promise<number> {
   const mode = bundle === undefined ? plainMode(options, config) : undefined;
   using network = bundle !== undefined || mode !== undefined
     ? undefined
-    : (await import("./run_network.ts")).runNetwork(call, config, id, image?.config);
+    : await (await import("./run_network.ts")).runNetwork(call, config, id, image?.config);
   const parts = { image, network: network ?? { namespace: mode, mounts: [] } };
   const spec = bundle === undefined
     ? validateSpec(runSpec(call, config, id, parts), "crate run")

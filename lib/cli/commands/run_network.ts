@@ -1,19 +1,20 @@
-import { randomHex } from "../../../ffi/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { findId, openNetworkOf, readState, type RecordedNetwork } from "../../lifecycle/mod.ts";
 import {
-  claimNetworks,
+  findId,
+  openNetworkOf,
+  readState,
+  type RecordedNetwork,
+  requested,
+} from "../../lifecycle/mod.ts";
+import {
   collectPorts,
   DEFAULT_NETWORK,
   type NetworkClaim,
-  networkFiles,
-  networkPlaces,
   type NetworkRequest,
   parseExposed,
   parsePublish,
   type PortRequest,
-  validateRequest,
 } from "../../network/mod.ts";
 import type { Mount, RunOptions } from "../../spec/mod.ts";
 import type { ExecutionConfig } from "../../image/mod.ts";
@@ -37,10 +38,6 @@ function join(path: string, mounts: readonly Mount[], close: () => void): RunNet
   return { namespace: { path }, mounts, claim: () => undefined, [Symbol.dispose]: close };
 }
 
-function bind(source: string, destination: string): Mount {
-  return { destination, type: "bind", source, options: ["rbind", "rprivate"] };
-}
-
 /** Another container's network: its namespace, and its files. */
 function joinContainer(root: string, word: string): RunNetwork {
   const id = findId(root, word);
@@ -61,12 +58,12 @@ function joinContainer(root: string, word: string): RunNetwork {
  * @param exposed the image's `ExposedPorts`, for --publish-all.
  * @throws {CrateError}
  */
-export function runNetwork(
+export async function runNetwork(
   call: RunCall,
   config: Effective,
   id: string,
   image: ExecutionConfig | undefined,
-): RunNetwork {
+): Promise<RunNetwork> {
   const { options } = call;
   const words = options.network.length > 0 ? options.network : [DEFAULT_NETWORK];
   for (const word of words) {
@@ -84,18 +81,8 @@ export function runNetwork(
     return join(rest!, [], () => {});
   }
   const request = requestOf(call, words, image);
-  validateRequest(request);
-  const store = config.image_root.value;
-  const places = networkPlaces(store);
-  const key = `${id}-${randomHex(4)}`;
-  const defaults = networkDefaults(config);
-  return {
-    namespace: "none",
-    mounts: networkFiles(places, key).map(({ source, destination }) => bind(source, destination)),
-    recorded: { kind: "networks", store, key, request, defaults },
-    claim: () => claimNetworks({ places, id, key, request, defaults }),
-    [Symbol.dispose]() {},
-  };
+  const made = await requested(id, config.image_root.value, request, networkDefaults(config));
+  return { namespace: "none", ...made, [Symbol.dispose]() {} };
 }
 
 function requestOf(
