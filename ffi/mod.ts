@@ -54,4 +54,5 @@ export { decodeText, encodeText } from "./text.ts";
 export { printProgram } from "./program/print.ts";
 export { blockSignals } from "./signals.ts";
 export { become, type ProcessOptions, spawn } from "./process.ts";
+export { isInitialUserNamespace } from "./user_namespace.ts";
 export { identify, isAlive, openProcess, type ProcessId } from "./process_id.ts";

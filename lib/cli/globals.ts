@@ -1,5 +1,5 @@
 import { exists } from "../../ffi/mod.ts";
-import { type Effective, loadConfig, type Override } from "../config/mod.ts";
+import { type Effective, loadConfig, type Override, type Setting } from "../config/mod.ts";
 import { isInitialUserNamespace } from "../lifecycle/mod.ts";
 import { openLog } from "./log.ts";
 import type { Globals } from "./words/mod.ts";
@@ -14,14 +14,24 @@ function overrides({ root, log, logFormat, debug }: Globals): Override[] {
 }
 
 /**
- * For the root of a user namespace, whom a rootless engine calls crate as, state is in the user's runtime
- * directory when nobody says otherwise, as it is for runc.
+ * For the root of a user namespace, as whom a rootless engine or an ordinary user calls crate, state is in the user's
+ * runtime directory when nobody says otherwise, as it is for runc, and images are in his home.
  */
-function withRuntimeDirectory(config: Effective): Effective {
-  const directory = Deno.env.get("XDG_RUNTIME_DIR");
-  if (config.root.origin !== "default" || !directory || isInitialUserNamespace()) return config;
-  const root = { value: `${directory}/crate`, origin: "XDG_RUNTIME_DIR, in a user namespace" };
-  return { ...config, root };
+function withUsersDirectories(config: Effective): Effective {
+  const isSaid = config.root.origin !== "default" && config.image_root.origin !== "default";
+  if (isSaid || isInitialUserNamespace()) return config;
+  const own = (setting: Setting<string>, directory: string | undefined, variable: string) =>
+    setting.origin !== "default" || !directory
+      ? setting
+      : { value: `${directory}/crate`, origin: `${variable}, in a user namespace` };
+  const [home, data] = [Deno.env.get("HOME"), Deno.env.get("XDG_DATA_HOME")];
+  return {
+    ...config,
+    root: own(config.root, Deno.env.get("XDG_RUNTIME_DIR"), "XDG_RUNTIME_DIR"),
+    image_root: data
+      ? own(config.image_root, data, "XDG_DATA_HOME")
+      : own(config.image_root, home && `${home}/.local/share`, "HOME"),
+  };
 }
 
 /**
@@ -38,7 +48,7 @@ export async function readConfig(globals: Globals): Promise<Effective> {
     // Deno's own look costs an error object for each file that is not there.
     exists,
   });
-  const config = withRuntimeDirectory(loaded instanceof Promise ? await loaded : loaded);
+  const config = withUsersDirectories(loaded instanceof Promise ? await loaded : loaded);
   openLog(config);
   return config;
 }

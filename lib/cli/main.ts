@@ -1,6 +1,7 @@
 import { encodeText, SyscallError } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { log } from "./log.ts";
+import { needsNamespace } from "./rootless.ts";
 import { commandLine, explainWords, parseWords } from "./words/mod.ts";
 
 /** What crate exits with when it fails itself: docker's convention. */
@@ -20,6 +21,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     return exitCode;
   }
   try {
+    if (needsNamespace(parsed.command.name)) {
+      const { enterUserNamespace } = await import("../lifecycle/enter.ts");
+      await enterUserNamespace();
+    }
     const module = await parsed.command.load();
     return await module.default(parsed.call);
   } catch (error) {

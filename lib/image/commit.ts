@@ -3,6 +3,7 @@ import { CrateError } from "../errors.ts";
 import { applyChanges } from "./documents/mod.ts";
 import { newImage } from "./import.ts";
 import { writeLayer } from "./pack/mod.ts";
+import { ownXattrs } from "./unpack/mod.ts";
 import { type Pulled, pullImage, type PullOptions } from "./pull.ts";
 import { canonicalName, contentOf, type Store } from "./store/mod.ts";
 
@@ -43,7 +44,7 @@ export async function commitImage(
   const tree = stack.adopt(open(upper, O_RDONLY | O_DIRECTORY), close);
   const fd = stack.adopt(store.temporary(), close);
   const { signal } = options;
-  const layer = await writeLayer(tree, fd, { overlay: "trusted", ...signal && { signal } });
+  const layer = await writeLayer(tree, fd, { overlay: ownXattrs(), ...signal && { signal } });
   const created = new Date().toISOString();
   const { os, architecture, variant } = below;
   const image = {

@@ -10,7 +10,7 @@ import {
   type Store,
 } from "./store/mod.ts";
 import type { Descriptor, Digest, ImageSource, Progress } from "./types.ts";
-import { unpackLayer } from "./unpack/mod.ts";
+import { ownXattrs, unpackLayer } from "./unpack/mod.ts";
 import { Download } from "./download.ts";
 
 /** How many blobs come at the same time. */
@@ -80,7 +80,7 @@ export async function fetchLayers(
           diffId: diffIds[i]!,
           directory: tree.path,
           lowers,
-          xattrs: "trusted",
+          xattrs: ownXattrs(),
           signal: stopped,
         });
         await tree.commit({ size, entries });

@@ -17,6 +17,7 @@ export { importImage, type ImportOptions } from "./import.ts";
 export { fetchMissing } from "./layers.ts";
 export { type Loaded, loadImages } from "./load.ts";
 export { tarOf, type TreeChange, treeChanges, walkTree } from "./pack/mod.ts";
+export { ownXattrs } from "./unpack/mod.ts";
 export { type Pulled, pullImage, type PullOptions } from "./pull.ts";
 export { type Pushed, pushImage, type PushOptions } from "./push.ts";
 export { saveImages, type SaveOptions } from "./save.ts";

@@ -1,10 +1,12 @@
 import {
   AT_FDCWD,
   close,
+  decodeText,
   ENOENT,
   ENOTDIR,
   FSCONFIG_SET_STRING,
   FSOPEN_CLOEXEC,
+  readDirectory,
   readText,
   S_IFCHR,
   S_IFDIR,
@@ -23,8 +25,10 @@ import {
   type CgroupHierarchy,
   hasUserNamespace,
   type HostFacts,
+  type HostPart,
   isBind,
   needsLayers,
+  rootMount,
 } from "./program/mod.ts";
 
 function statx(path: string): Uint8Array | undefined {
@@ -122,6 +126,52 @@ function requireModules({ process }: Spec): void {
   );
 }
 
+/** Whether the root is a view of the host's own, which nothing keeps. */
+function viewsHost({ mounts = [] }: Spec): boolean {
+  const mount = rootMount(mounts);
+  if (mount?.type !== "overlay" || !mount.options?.includes("lowerdir=/")) return false;
+  if (!mount.options.some((option) => option.startsWith("upperdir="))) return true;
+  if (isInitialUserNamespace()) return false;
+  throw new CrateError(
+    "UNSUPPORTED",
+    "--keep of the view of the host's root needs root: in a user namespace it is made of parts",
+  );
+}
+
+/** Paths where something is mounted, of the host's. proc(5), /proc/pid/mountinfo */
+function mountPoints(): string[] {
+  return readText("/proc/self/mountinfo", 64 << 20).split("\n").map((line) =>
+    (line.split(" ")[4] ?? "").replace(
+      /\\([0-7]{3})/g,
+      (_, octal) => String.fromCharCode(parseInt(octal, 8)),
+    )
+  );
+}
+
+/** What a view of the host's root is made of, where it is made in parts. */
+function hostParts(): HostPart[] {
+  const mounted = mountPoints();
+  const parts: HostPart[] = [];
+  for (const name of readDirectory("/")) {
+    const path = `/${name}`;
+    const target = new Uint8Array(4096);
+    const length = trySyscall("readlinkat", AT_FDCWD, path, target, target.length);
+    if (length >= 0) {
+      parts.push({ name, kind: "link", target: decodeText(target.subarray(0, length)) });
+      continue;
+    }
+    if (!isDirectory(path)) continue;
+    // What is mounted below / is not in the view. Something mounted deeper cannot be left out.
+    const kind = mounted.includes(path)
+      ? "empty"
+      : mounted.some((point) => point.startsWith(`${path}/`))
+      ? "readonly"
+      : "view";
+    parts.push({ name, kind });
+  }
+  return parts;
+}
+
 /**
  * Looks up what the compiler must know of this host for a config.
  *
@@ -165,6 +215,7 @@ export function gatherFacts(
     cgroupHierarchies: wantsCgroups ? hierarchies(layout, group) : [],
     lastCapability: lastCapability(),
     ...(hasUserNamespace(spec) || !isInitialUserNamespace() ? { isInUserNamespace: true } : {}),
+    ...viewsHost(spec) && !isInitialUserNamespace() && { hostParts: hostParts() },
     ...(needsLayers(spec.mounts ?? []) ? { overlayAppends: appendsLayers() } : {}),
   };
 }

@@ -1,4 +1,4 @@
-import { AT_FDCWD, ENOENT, readText, trySyscall } from "../../ffi/mod.ts";
+import { AT_FDCWD, ENOENT, trySyscall } from "../../ffi/mod.ts";
 import type { CgroupPlan } from "../cgroup/mod.ts";
 import type { LinuxResources } from "../spec/mod.ts";
 
@@ -6,12 +6,7 @@ import type { LinuxResources } from "../spec/mod.ts";
 
 const W_OK = 2;
 
-let isInitial: boolean | undefined;
-
-/** Whether all ids of the machine are ids here: the root here is the machine's. */
-export function isInitialUserNamespace(): boolean {
-  return isInitial ??= /^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"));
-}
+export { isInitialUserNamespace } from "../../ffi/mod.ts";
 
 /**
  * What is left of a plan for a user who may make no groups: nothing, when nothing is to be limited.

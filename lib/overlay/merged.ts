@@ -5,6 +5,7 @@ import {
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  isInitialUserNamespace,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
@@ -51,6 +52,9 @@ function mounted(layers: readonly string[]): number {
     const set = (key: string, value: string) =>
       syscall("fsconfig", context, FSCONFIG_SET_STRING, key, value, 0);
     syscall("fsconfig", context, FSCONFIG_SET_FLAG, "ro", null, 0);
+    if (!isInitialUserNamespace()) {
+      syscall("fsconfig", context, FSCONFIG_SET_FLAG, "userxattr", null, 0);
+    }
     const joined = layers.join(":");
     // One by one since Linux 6.7; before, by the short names of descriptors.
     const append = (layer: string) =>

@@ -1,6 +1,6 @@
 import { close, O_DIRECTORY, O_RDONLY, open } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { treeChanges } from "../../image/mod.ts";
+import { ownXattrs, treeChanges } from "../../image/mod.ts";
 import { overlayOf } from "../../lifecycle/mod.ts";
 import { openMerged } from "../../overlay/mod.ts";
 import { stateOf } from "../each.ts";
@@ -24,7 +24,7 @@ export default async function command({ positionals, globals }: DiffCall) {
   using stack = new DisposableStack();
   const upper = stack.adopt(open(overlay.upper, O_RDONLY | O_DIRECTORY), close);
   const lower = stack.adopt(openMerged(overlay.lowers), close);
-  for (const { kind, path } of treeChanges(upper, lower, "trusted")) {
+  for (const { kind, path } of treeChanges(upper, lower, ownXattrs())) {
     console.log(`${LETTERS[kind]} ${printable(path)}`);
   }
   return 0;

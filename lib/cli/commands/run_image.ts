@@ -11,6 +11,7 @@ import {
 } from "../../image/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { canHoldUpper, openMerged, overlayMount, withMerged } from "../../overlay/mod.ts";
+import { isInitialUserNamespace } from "../../../ffi/mod.ts";
 import { readInRoot } from "../../security/mod.ts";
 import { type Mount, normalize, type Spec } from "../../spec/mod.ts";
 import { platformOf, pull, registryOptions, storeOf } from "../images.ts";
@@ -114,7 +115,7 @@ export async function prepareImage(
     config: imageConfig.config ?? {},
     layers,
     mounts: [
-      overlayMount({ lowers: layers, ...own }),
+      overlayMount({ lowers: layers, ...own, userxattr: !isInitialUserNamespace() }),
       ...volumes.map(({ number, destination }) => ({
         destination,
         type: "bind",

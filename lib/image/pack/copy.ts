@@ -1,5 +1,5 @@
 import { AT_FDCWD, syscall } from "../../../ffi/mod.ts";
-import { LayerWriter, statusOf, withDefaults } from "../unpack/mod.ts";
+import { LayerWriter, ownXattrs, statusOf, withDefaults } from "../unpack/mod.ts";
 import { walkTree } from "./walk.ts";
 
 /**
@@ -10,7 +10,7 @@ import { walkTree } from "./walk.ts";
  * @throws {CrateError} @throws {SyscallError}
  */
 export async function copyTree(from: number, to: string): Promise<void> {
-  const writer = new LayerWriter(to, [], "trusted", withDefaults());
+  const writer = new LayerWriter(to, [], ownXattrs(), withDefaults());
   try {
     for (const event of walkTree(from)) {
       if (event.type === "entry") writer.entry(event.entry);

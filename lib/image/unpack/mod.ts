@@ -4,5 +4,5 @@ export { statusOf } from "./lowers.ts";
 export { type UnpackLimits, withDefaults } from "./limits.ts";
 export { LayerWriter } from "./writer.ts";
 export { type Unpacked, unpackLayer, type UnpackOptions } from "./unpack.ts";
-export { isKept, opaqueMark, type OverlayXattrs } from "./xattrs.ts";
+export { isKept, opaqueMark, type OverlayXattrs, ownXattrs } from "./xattrs.ts";
 export { namesIn } from "./remove.ts";

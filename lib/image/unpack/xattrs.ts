@@ -1,3 +1,4 @@
+import { isInitialUserNamespace } from "../../../ffi/mod.ts";
 import type { ByteString } from "../tar/mod.ts";
 
 /** Whose overlay reads the directory: root's has `trusted.overlay.*`, a user namespace's `user.overlay.*`. */
@@ -13,6 +14,11 @@ export function isKept(name: ByteString): boolean {
   return name === "security.capability" ||
     name.startsWith("user.") && name.length > 5 && name !== "user.overlay" &&
       !name.startsWith("user.overlay.");
+}
+
+/** Those of an overlay that this process mounts. */
+export function ownXattrs(): OverlayXattrs {
+  return isInitialUserNamespace() ? "trusted" : "user";
 }
 
 /** The mark of a directory that hides what the layers below have in it. */

@@ -21,6 +21,20 @@ export interface HostFacts {
    * are more than a page names.
    */
   readonly overlayAppends?: boolean;
+  /**
+   * The parts of the host's root filesystem, where a view of it cannot be had in one: in a user namespace nothing may be
+   * laid over a tree in which something else is mounted.
+   */
+  readonly hostParts?: readonly HostPart[];
+}
+
+/** An entry of the host's root directory, and what the container has in its place. */
+export interface HostPart {
+  readonly name: string;
+  /** A view of it, the same to be read only, an empty directory, or a link. */
+  readonly kind: "view" | "readonly" | "empty" | "link";
+  /** A link's target. */
+  readonly target?: string;
 }
 
 /** One hierarchy of a host that still has cgroup v1. */

@@ -6,7 +6,7 @@ export { candidates, EXECUTE } from "./execute.ts";
 export { deviceNumber } from "./devices.ts";
 export { isBind, isIdmapped, MAP_IDS } from "./mounts.ts";
 export { compileHolder } from "./holder.ts";
-export { needsLayers } from "./root.ts";
+export { needsLayers, rootMount } from "./root.ts";
 export { compileExec, EXEC_PIDFD, type ExecInput } from "./exec.ts";
 export { compileHook, type HookInput } from "./hook.ts";
 export { hasUserNamespace } from "./identity.ts";
@@ -19,7 +19,9 @@ export type {
   CompileInput,
   EngineOptions,
   HostFacts,
+  HostPart,
   MonitorOptions,
   Preserved,
 } from "./input.ts";
 export * from "./protocol.ts";
+export { compileEnter, compileUserNamespace } from "./user_namespace.ts";

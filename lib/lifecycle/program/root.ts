@@ -2,17 +2,20 @@ import {
   AT_FDCWD,
   type Cell,
   MNT_DETACH,
+  MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
   MS_REC,
   MS_SLAVE,
   valueOf,
 } from "../../../ffi/mod.ts";
 import type { Mount, Spec } from "../../spec/mod.ts";
-import type { CompileInput } from "./input.ts";
-import { propagationFlag, sortOptions } from "./mount_options.ts";
+import type { CompileInput, HostPart } from "./input.ts";
+import { type MountOptions, propagationFlag, sortOptions } from "./mount_options.ts";
 import { below, type Scope } from "./scope.ts";
 import { cloneTree, makeFilesystem, setAttributes } from "./mounts.ts";
 import { mountOverlay, overlayWay } from "./overlay.ts";
+
+type Data = MountOptions["data"];
 
 /** The mount of a config that is the root filesystem itself, in place of `root.path`. */
 export function rootMount(mounts: readonly Mount[]): Mount | undefined {
@@ -86,6 +89,8 @@ export function attachRoot(
   }
   const { type = "none", source = "" } = mount;
   const attributes = options.attributes.set;
+  const { hostParts } = input.facts;
+  if (hostParts !== undefined) return viewHost(s, attachPoint, hostParts);
   if (type === "overlay") {
     const made = mountOverlay(s, input.facts, { at, source, data, attributes, label });
     if (!made.attached) attachAt(s, made.root, at, label);
@@ -93,6 +98,40 @@ export function attachRoot(
   }
   const root = makeFilesystem(s, type, source, data, attributes, label);
   attachAt(s, root, at, label);
+  return root;
+}
+
+/** A view of the host's root in parts: an overlay for each directory, all on one tmpfs of the container's. */
+function viewHost(s: Scope, attachPoint: string, parts: readonly HostPart[]): Cell {
+  const { p } = s;
+  const path = `${attachPoint}/root`;
+  const label = "make the view of the host's root";
+  const root = cloneTree(s, AT_FDCWD, path, false, label);
+  attachAt(s, root, path, label);
+  const make = (name: string) => p.call("mkdirat", [AT_FDCWD, p.string(name), 0o755], { label });
+  for (const { name, kind, target } of parts) {
+    const at = `${path}/${name}`;
+    if (kind === "link") {
+      p.call("symlinkat", [p.string(target!), AT_FDCWD, p.string(at)], { label });
+      continue;
+    }
+    make(at);
+    if (kind === "empty") continue;
+    const part = `view /${name}`;
+    if (kind === "readonly") {
+      const tree = cloneTree(s, AT_FDCWD, `/${name}`, true, part);
+      setAttributes(s, valueOf(tree), { set: MOUNT_ATTR_RDONLY, clear: 0 }, 0, true, part);
+      attachAt(s, tree, at, part);
+      continue;
+    }
+    const [upper, work] = [`${attachPoint}/upper/${name}`, `${attachPoint}/work/${name}`];
+    make(upper);
+    make(work);
+    const data: Data = [["lowerdir", `/${name}`], ["upperdir", upper], ["workdir", work], [
+      "userxattr",
+    ]];
+    attachAt(s, makeFilesystem(s, "overlay", "overlay", data, 0, part), at, part);
+  }
   return root;
 }
 
