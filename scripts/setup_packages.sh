@@ -17,7 +17,7 @@ packages="$packages debootstrap"
 # to build the bench's C program and to look at seccomp filters
 packages="$packages gcc libc6-dev libseccomp-dev"
 # what tests and the bench look at processes with
-packages="$packages procps iproute2 util-linux strace jq hyperfine"
+packages="$packages procps iproute2 nftables util-linux strace jq hyperfine"
 
 missing=
 for package in $packages; do

@@ -53,7 +53,11 @@ async function withExamples(
       return file;
     });
     const map = `${directory}/map.json`;
-    const imports = { ...manifest.imports, "jsr:@crate/cli": `file://${root}mod.ts` };
+    const imports = {
+      ...manifest.imports,
+      "jsr:@crate/cli": `file://${root}mod.ts`,
+      "jsr:@crate/cli/netlink": `file://${root}lib/netlink/mod.ts`,
+    };
     Deno.writeTextFileSync(map, JSON.stringify({ imports }));
     await use(files, ["--config", `${root}deno.json`, "--import-map", map]);
   } finally {

@@ -135,7 +135,7 @@ export function decodeDone({ body, flags }: Message): Acknowledgement {
 
 function errnoOf(result: number): number {
   if (result > 0 || result < -4095) throw malformed(`the error ${result}`);
-  return -result;
+  return Math.abs(result);
 }
 
 function extended(flags: number, body: Uint8Array<ArrayBuffer>, at: number): ExtendedAck {

@@ -11,6 +11,7 @@ import {
 import { NetlinkError } from "./errors.ts";
 
 const SIGABRT = 6;
+const LABEL = "enter the network namespace";
 
 /**
  * Does something synchronous in another network namespace: this thread goes in, and comes back in any case.
@@ -25,8 +26,15 @@ export function inNamespace<T>(namespace: number, body: () => T): T {
   const path = "/proc/thread-self/ns/net";
   const own = syscall("openat", AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
   try {
+    // In a user namespace below that of its own network it would get in, and not back.
+    const stayed = trySyscall("setns", own, CLONE_NEWNET);
+    if (stayed < 0) {
+      throw new NetlinkError(LABEL, -stayed, {
+        text: "coming back would be refused: it takes CAP_SYS_ADMIN over its own, too",
+      });
+    }
     const entered = trySyscall("setns", namespace, CLONE_NEWNET);
-    if (entered < 0) throw new NetlinkError("enter the network namespace", -entered);
+    if (entered < 0) throw new NetlinkError(LABEL, -entered);
     try {
       return body();
     } finally {

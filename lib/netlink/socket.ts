@@ -1,43 +1,15 @@
-import {
-  close,
-  EAGAIN,
-  EINTR,
-  EMSGSIZE,
-  ENOBUFS,
-  ENODEV,
-  ENOENT,
-  ESRCH,
-  Layout,
-  MSG_DONTWAIT,
-  SOCK_CLOEXEC,
-  syscall,
-  SyscallError,
-  trySyscall,
-} from "../../ffi/mod.ts";
+import { EAGAIN, EINTR, ENOBUFS, ENODEV, ENOENT, ESRCH } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import {
-  AF_NETLINK,
-  MSG_TRUNC,
-  NETLINK_CAP_ACK,
-  NETLINK_EXT_ACK,
-  NETLINK_GET_STRICT_CHK,
-  NETLINK_ROUTE,
   NLM_F_ACK,
   NLM_F_DUMP,
   NLM_F_DUMP_INTR,
   NLM_F_REQUEST,
   NLMSG_DONE,
   NLMSG_ERROR,
-  NLMSG_NOOP,
   NLMSG_OVERRUN,
-  SO_RCVBUF,
-  SO_RCVBUFFORCE,
-  SO_RCVTIMEO,
-  SO_SNDBUF,
-  SO_SNDBUFFORCE,
-  SOCK_RAW,
-  SOL_NETLINK,
 } from "./constants.ts";
+import { type Datagrams, EMPTY, KernelDatagrams, LOST } from "./datagrams.ts";
 import { NetlinkError } from "./errors.ts";
 import {
   type Acknowledgement,
@@ -49,31 +21,17 @@ import {
   messageSize,
   type Request,
 } from "./message.ts";
-import { inNamespace } from "./namespace.ts";
 
-const SOL_SOCKET = 1;
-/** What the kernel puts into one datagram of a dump at most, NLMSG_GOODSIZE and 32 KiB; more comes for one large message alone. */
-const DUMP_SIZE = 32 << 10;
-/** An acknowledgement has the kernel's sentence at most. */
-const ANSWER_SIZE = 4096;
-const MAX_SIZE = 1 << 19;
 /** Their acknowledgements fit the receive buffer that any process has. */
 const REQUESTS_AT_ONCE = 64;
-const BYTES_AT_ONCE = 64 << 10;
-const RECEIVE_BUFFER = 4 << 20;
-/** The kernel answers before a send returns: a socket that waits any longer would wait for ever. */
-const PATIENCE_SECONDS = 10;
+/** Bytes. */
+const SENT_AT_ONCE = 64 << 10;
+/** For what changes, or is lost, while it is read. */
 const ATTEMPTS = 20;
-
 /** Not there, in the words of the several subsystems. */
 const ABSENT: readonly number[] = [ENOENT, ENODEV, ESRCH];
-
-/** A list changed while it was made, or some of it was lost. */
+/** A list that must be asked for again. */
 const AGAIN = Symbol("again");
-/** A datagram did not fit where it should go. */
-const LOST = Symbol("lost");
-/** There is none. */
-const EMPTY = Symbol("empty");
 
 /** Which network a socket is of. */
 export interface SocketOptions {
@@ -81,31 +39,36 @@ export interface SocketOptions {
   readonly namespace?: number;
 }
 
+/** What came back at once. */
+export interface Answers {
+  readonly messages: readonly Message[];
+  /** Some had no room. */
+  readonly lost: boolean;
+}
+
 /**
  * A conversation with the kernel, netlink(7): requests go out, and for each an answer comes back.
  *
- * All calls are synchronous: the kernel answers before it returns from a send. What is not an answer to this
- * conversation, or not from the kernel, is skipped.
+ * All calls are synchronous: the kernel answers before it returns from a send. What is not an answer to the request at
+ * hand is skipped.
  *
  * @example
- * ```ts ignore
+ * ```ts
+ * import { NETLINK_ROUTE } from "./constants.ts";
+ * import { decodeLink, dumpLinks } from "./route/mod.ts";
  * import { NetlinkSocket } from "./socket.ts";
  * using socket = NetlinkSocket.open(NETLINK_ROUTE);
- * socket.execute([addLink({ name: "br0", kind: "bridge", up: true })]);
+ * const links = socket.dump(dumpLinks(), decodeLink);
+ * if (links[0]?.name !== "lo") throw new Error();
  * ```
  */
 export class NetlinkSocket implements Disposable {
-  #fd: number;
+  readonly #datagrams: Datagrams;
   #sequence = 0;
-  #sendBuffer = 0;
-  /** Grown when a message is larger. */
-  #dumpBuffer: Uint8Array<ArrayBuffer> | undefined;
-  #answerBuffer = new Uint8Array(ANSWER_SIZE);
-  readonly #from = new Uint8Array(12);
-  readonly #fromSize = new Uint8Array(4);
 
-  private constructor(fd: number) {
-    this.#fd = fd;
+  /** A conversation over anything that carries its messages: {@linkcode open} has the kernel's own. */
+  constructor(datagrams: Datagrams) {
+    this.#datagrams = datagrams;
   }
 
   /**
@@ -115,29 +78,11 @@ export class NetlinkSocket implements Disposable {
    * @throws {NetlinkError} when the namespace cannot be entered, {SyscallError} when there can be no socket.
    */
   static open(protocol: number, { namespace }: SocketOptions = {}): NetlinkSocket {
-    const make = () => syscall("socket", AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
-    const fd = namespace === undefined ? make() : inNamespace(namespace, make);
-    try {
-      setNumber(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
-      setNumber(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
-      if (protocol === NETLINK_ROUTE) setNumber(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
-      // Beyond the limit of other processes with CAP_NET_ADMIN on the host, up to it without.
-      if (trySetNumber(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER) < 0) {
-        setNumber(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
-      }
-      const timeval = new Layout("timeval", { tv_sec: "i64", tv_usec: "i64" });
-      const patience = timeval.pack({ tv_sec: PATIENCE_SECONDS });
-      syscall("setsockopt", fd, SOL_SOCKET, SO_RCVTIMEO, patience, patience.length);
-      return new NetlinkSocket(fd);
-    } catch (error) {
-      close(fd);
-      throw error;
-    }
+    return new NetlinkSocket(new KernelDatagrams(protocol, namespace));
   }
 
   [Symbol.dispose](): void {
-    if (this.#fd >= 0) close(this.#fd);
-    this.#fd = -1;
+    this.#datagrams[Symbol.dispose]();
   }
 
   /**
@@ -147,29 +92,42 @@ export class NetlinkSocket implements Disposable {
    * @throws {NetlinkError} the first failure's. All answers have been read: the socket can be used on.
    */
   execute(requests: readonly Request[]): void {
-    let failure: NetlinkError | undefined;
     for (const group of groups(requests)) {
-      const first = this.#next(group.length);
-      this.send(encodeMessages(group.map(({ type, flags, body }, index) => ({
-        type,
-        flags: flags | NLM_F_REQUEST | NLM_F_ACK,
+      const first = this.reserve(group.length);
+      const messages = group.map((request, index) => ({
+        ...request,
+        flags: request.flags | NLM_F_REQUEST | NLM_F_ACK,
         sequence: first + index,
-        body,
-      }))));
-      for (let done = 0; done < group.length;) {
-        for (const message of this.#answers(group[done]!.label)) {
-          const index = message.sequence - first;
-          if (message.type !== NLMSG_ERROR || index < done || index >= group.length) continue;
-          done = index + 1;
-          failure ??= failureOf(group[index]!.label, decodeError(message));
-        }
-      }
+      }));
+      this.#datagrams.send(encodeMessages(messages), group[0]!.label);
+      const failure = this.#acknowledgements(group, first);
       if (failure !== undefined) throw failure;
     }
   }
 
+  /** Reads an acknowledgement for each request. @returns the first failure. */
+  #acknowledgements(requests: readonly Request[], first: number): NetlinkError | undefined {
+    let failure: NetlinkError | undefined;
+    for (let done = 0; done < requests.length;) {
+      const { label } = requests[done]!;
+      const datagram = this.#receive("acknowledgement", label);
+      if (datagram === LOST) {
+        this.#drain();
+        throw failure ?? lostAnswer(label);
+      }
+      for (const message of decodeMessages(datagram)) {
+        const index = message.sequence - first;
+        if (message.type !== NLMSG_ERROR || index < done || index >= requests.length) continue;
+        done = index + 1;
+        failure ??= failureOf(requests[index]!.label, decodeError(message));
+      }
+    }
+    return failure;
+  }
+
   /**
-   * All objects that a request asks for. A list that changed while the kernel made it is asked for again.
+   * All objects that a request asks for, but those for which `decode` gives undefined. A list that changed while the
+   * kernel made it is asked for again.
    *
    * @throws {NetlinkError} when the kernel refuses; `EINTR` when the list never stayed the same. {CrateError} `FAILED` for
    * a malformed answer.
@@ -179,24 +137,22 @@ export class NetlinkSocket implements Disposable {
       const found = this.#dumpOnce(request, decode);
       if (found !== AGAIN) return found;
     }
-    throw new NetlinkError(request.label, EINTR, { text: "it changes faster than it can be read" });
+    throw unsteady(request.label);
   }
 
   #dumpOnce<T>(
-    { label, type, flags, body }: Request,
+    request: Request,
     decode: (message: Message) => T | undefined,
   ): T[] | typeof AGAIN {
-    const sequence = this.#next(1);
-    this.send(
-      encodeMessages([{ type, flags: flags | NLM_F_REQUEST | NLM_F_DUMP, sequence, body }]),
-    );
+    const { label } = request;
+    const sequence = this.#ask(request, NLM_F_DUMP);
     const found: T[] = [];
     let again = false;
-    let broken: unknown;
+    let malformed: { error: unknown } | undefined;
+    // It is read to its end in any case: the kernel makes one list for a socket at a time.
     for (;;) {
-      const datagram = this.#receive(label, "dump");
+      const datagram = this.#receive("object", label);
       if (datagram === LOST) {
-        // It goes on to its end: the kernel makes one list for a socket at a time.
         again = true;
         continue;
       }
@@ -204,19 +160,19 @@ export class NetlinkSocket implements Disposable {
         if (message.sequence !== sequence) continue;
         if (message.flags & NLM_F_DUMP_INTR) again = true;
         if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) {
-          const done = message.type === NLMSG_DONE ? decodeDone(message) : decodeError(message);
-          const failure = failureOf(label, done);
-          if (failure?.errno === EINTR || failure?.errno === EAGAIN) return AGAIN;
+          const end = message.type === NLMSG_DONE ? decodeDone(message) : decodeError(message);
+          if (again || end.errno === EINTR || end.errno === EAGAIN) return AGAIN;
+          const failure = failureOf(label, end);
           if (failure !== undefined) throw failure;
-          if (broken !== undefined) throw broken;
-          return again ? AGAIN : found;
+          if (malformed !== undefined) throw malformed.error;
+          return found;
         }
-        if (message.type <= NLMSG_OVERRUN || broken !== undefined) continue;
+        if (message.type <= NLMSG_OVERRUN || malformed !== undefined) continue;
         try {
           const value = decode(message);
           if (value !== undefined) found.push(value);
         } catch (error) {
-          broken = error;
+          malformed = { error };
         }
       }
     }
@@ -228,15 +184,16 @@ export class NetlinkSocket implements Disposable {
    * @returns undefined when there is none (`ENOENT`, `ENODEV`, `ESRCH`).
    * @throws {NetlinkError} when the kernel refuses, {CrateError} `FAILED` for a malformed answer.
    */
-  get<T>({ label, type, flags, body }: Request, decode: (message: Message) => T): T | undefined {
+  get<T>(request: Request, decode: (message: Message) => T): T | undefined {
+    const { label } = request;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const sequence = this.#next(1);
-      this.send(encodeMessages([{ type, flags: flags | NLM_F_REQUEST, sequence, body }]));
+      const sequence = this.#ask(request, 0);
       for (;;) {
-        const datagram = this.#receive(label, "dump");
+        const datagram = this.#receive("object", label);
         if (datagram === LOST) break;
         const answer = decodeMessages(datagram).find((message) =>
-          message.sequence === sequence && message.type !== NLMSG_NOOP
+          message.sequence === sequence &&
+          (message.type === NLMSG_ERROR || message.type > NLMSG_OVERRUN)
         );
         if (answer === undefined) continue;
         if (answer.type !== NLMSG_ERROR) return decode(answer);
@@ -248,104 +205,48 @@ export class NetlinkSocket implements Disposable {
     throw lostAnswer(label);
   }
 
-  /** Sends bytes that are messages already, in one datagram. @throws {NetlinkError} {CrateError} `INVALID` when too large */
-  send(bytes: Uint8Array, label = "send to the kernel"): void {
-    if (bytes.length > MAX_SIZE) throw tooLarge(label, bytes.length);
-    this.#growSendBuffer(bytes.length);
-    for (;;) {
-      const sent = trySyscall("sendto", this.#fd, bytes, bytes.length, 0, null, 0);
-      if (sent >= 0) return;
-      if (sent === -EMSGSIZE) throw tooLarge(label, bytes.length);
-      if (sent !== -EINTR) throw new NetlinkError(label, -sent);
-    }
-  }
-
   /** Reserves numbers for messages. @returns the first. */
   reserve(count: number): number {
-    return this.#next(count);
-  }
-
-  /**
-   * The answers that are there already; none is waited for.
-   *
-   * @throws {NetlinkError} `ENOBUFS` when some are lost and none that came is an error.
-   */
-  drain(label: string): Message[] {
-    const found: Message[] = [];
-    let lost = false;
-    for (;;) {
-      const datagram = this.#tryReceive(label, "answer", MSG_DONTWAIT);
-      if (datagram === EMPTY) break;
-      if (datagram === LOST) lost = true;
-      else found.push(...decodeMessages(datagram));
-    }
-    if (lost && found.length === 0) throw lostAnswer(label);
-    return found;
-  }
-
-  /** The next messages from the kernel. */
-  #answers(label: string): Message[] {
-    const datagram = this.#receive(label, "answer");
-    if (datagram !== LOST) return decodeMessages(datagram);
-    this.drain(label);
-    throw lostAnswer(label);
-  }
-
-  /** The next datagram from the kernel, waited for. */
-  #receive(label: string, size: "dump" | "answer"): Uint8Array<ArrayBuffer> | typeof LOST {
-    const datagram = this.#tryReceive(label, size, 0);
-    if (datagram !== EMPTY) return datagram;
-    throw new CrateError("FAILED", `${label}: no answer in ${PATIENCE_SECONDS} s`);
-  }
-
-  #tryReceive(
-    label: string,
-    size: "dump" | "answer",
-    flags: number,
-  ): Uint8Array<ArrayBuffer> | typeof LOST | typeof EMPTY {
-    const buffer = size === "answer"
-      ? this.#answerBuffer
-      : this.#dumpBuffer ??= new Uint8Array(DUMP_SIZE);
-    for (;;) {
-      new DataView(this.#fromSize.buffer).setUint32(0, this.#from.length, true);
-      const count = trySyscall(
-        "recvfrom",
-        this.#fd,
-        buffer,
-        buffer.length,
-        flags | MSG_TRUNC,
-        this.#from,
-        this.#fromSize,
-      );
-      if (count === -EINTR) continue;
-      if (count === -ENOBUFS) return LOST;
-      if (count === -EAGAIN) return EMPTY;
-      if (count < 0) throw new SyscallError("recvfrom", -count);
-      // Anybody may send to a socket's port: the kernel's own is 0.
-      if (new DataView(this.#from.buffer).getUint32(4, true) !== 0) continue;
-      if (count <= buffer.length) return buffer.slice(0, count);
-      if (count > MAX_SIZE) throw tooLarge(`${label}: an answer`, count);
-      if (size === "answer") this.#answerBuffer = new Uint8Array(count);
-      else this.#dumpBuffer = new Uint8Array(count);
-      return LOST;
-    }
-  }
-
-  #next(count: number): number {
     if (this.#sequence + count > 0xffffffff) this.#sequence = 0;
     const first = this.#sequence + 1;
     this.#sequence += count;
     return first;
   }
 
-  /** A datagram must fit the send buffer, with what the kernel keeps of it besides. */
-  #growSendBuffer(size: number): void {
-    const wanted = 2 * size;
-    if (size < BYTES_AT_ONCE + 4096 || wanted <= this.#sendBuffer) return;
-    if (trySetNumber(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, wanted) < 0) {
-      setNumber(this.#fd, SOL_SOCKET, SO_SNDBUF, wanted);
+  /** Sends messages in one datagram, and reads the answers that are there then: none is waited for. @throws {NetlinkError} */
+  exchange(bytes: Uint8Array, label: string): Answers {
+    this.#datagrams.send(bytes, label);
+    return this.#drain();
+  }
+
+  /** The answers that are there already. */
+  #drain(): Answers {
+    const messages: Message[] = [];
+    let lost = false;
+    for (;;) {
+      const datagram = this.#datagrams.receive("acknowledgement", false);
+      if (datagram === EMPTY) return { messages, lost };
+      if (datagram === LOST) lost = true;
+      else messages.push(...decodeMessages(datagram));
     }
-    this.#sendBuffer = wanted;
+  }
+
+  /** Sends one request. @returns its number. */
+  #ask({ label, type, flags, body }: Request, more: number): number {
+    const sequence = this.reserve(1);
+    const message = { type, flags: flags | NLM_F_REQUEST | more, sequence, body };
+    this.#datagrams.send(encodeMessages([message]), label);
+    return sequence;
+  }
+
+  /** The next datagram, waited for. @throws {CrateError} `FAILED` when none comes. */
+  #receive(
+    size: "acknowledgement" | "object",
+    label: string,
+  ): Uint8Array<ArrayBuffer> | typeof LOST {
+    const datagram = this.#datagrams.receive(size, true);
+    if (datagram !== EMPTY) return datagram;
+    throw new CrateError("FAILED", `${label}: the kernel does not answer`);
   }
 }
 
@@ -354,12 +255,14 @@ export function failureOf(label: string, answer: Acknowledgement): NetlinkError 
   return answer.errno === 0 ? undefined : new NetlinkError(label, answer.errno, answer);
 }
 
-function lostAnswer(label: string): NetlinkError {
-  return new NetlinkError(label, ENOBUFS, { text: "the kernel's answer is lost" });
+/** The error for a list that was never the same from its beginning to its end. */
+export function unsteady(label: string): NetlinkError {
+  return new NetlinkError(label, EINTR, { text: "it changes faster than it can be read" });
 }
 
-function tooLarge(label: string, size: number): CrateError {
-  return new CrateError("INVALID", `${label}: ${size} bytes are too many for one datagram`);
+/** The error for an answer that had no room. */
+export function lostAnswer(label: string): NetlinkError {
+  return new NetlinkError(label, ENOBUFS, { text: "the kernel's answer is lost" });
 }
 
 /** Requests in groups that are sane to send at once. */
@@ -369,7 +272,7 @@ function groups(requests: readonly Request[]): Request[][] {
   for (const request of requests) {
     const size = messageSize(request.body);
     const last = all.at(-1);
-    if (last === undefined || last.length === REQUESTS_AT_ONCE || bytes + size > BYTES_AT_ONCE) {
+    if (last === undefined || last.length === REQUESTS_AT_ONCE || bytes + size > SENT_AT_ONCE) {
       all.push([request]);
       bytes = size;
     } else {
@@ -378,15 +281,4 @@ function groups(requests: readonly Request[]): Request[][] {
     }
   }
   return all;
-}
-
-function trySetNumber(fd: number, level: number, option: number, value: number): number {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setInt32(0, value, true);
-  return trySyscall("setsockopt", fd, level, option, bytes, bytes.length);
-}
-
-function setNumber(fd: number, level: number, option: number, value: number): void {
-  const result = trySetNumber(fd, level, option, value);
-  if (result < 0) throw new SyscallError("setsockopt", -result);
 }

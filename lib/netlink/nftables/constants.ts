@@ -248,6 +248,9 @@ export const NF_NAT_RANGE_PROTO_RANDOM = 4;
 export const NF_NAT_RANGE_PERSISTENT = 8;
 export const NF_NAT_RANGE_PROTO_RANDOM_FULLY = 16;
 
-// linux/netfilter/nf_conntrack_common.h, as nf_tables shows the states: one bit each
-export const IPS_DNAT = 32;
-export const IPS_SNAT = 16;
+// linux/netfilter/nf_conntrack_common.h
+export const IPS_SEEN_REPLY = 2;
+export const IPS_ASSURED = 4;
+export const IPS_CONFIRMED = 8;
+export const IPS_SRC_NAT = 16;
+export const IPS_DST_NAT = 32;

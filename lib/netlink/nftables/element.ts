@@ -213,6 +213,15 @@ export function decodeElements(message: Message, types: ElementTypes): RawElemen
   });
 }
 
+/**
+ * Whether an element is told twice: the kernel's hash table grew while it went through it, which no flag says, and others
+ * may not be told at all.
+ */
+export function hasTwice(raw: readonly RawElement[]): boolean {
+  const seen = new Set(raw.map(({ key, keyEnd, isEnd }) => `${key} ${keyEnd} ${isEnd}`));
+  return seen.size < raw.length;
+}
+
 /** Elements as they were given: a range of single values is one again. The order is that of the keys. */
 export function joinElements(raw: readonly RawElement[], types: ElementTypes): ElementEntry[] {
   // An end comes before a beginning at the same place.

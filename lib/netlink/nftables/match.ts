@@ -1,4 +1,5 @@
 import { maskAddress, prefixMask, type Subnet } from "../address.ts";
+import * as c from "./constants.ts";
 import type { Comparison, Expression, Load, Meta, Payload, Register } from "./expression.ts";
 import type { MetaKey } from "./keys.ts";
 import { type DataTypeName, encodeValue, type Value } from "./types.ts";
@@ -47,6 +48,16 @@ export function is(load: Load, type: DataTypeName, value: Value): Expression[] {
 /** A value that is loaded must not be this one. @throws {CrateError} `INVALID` for a value that is not of the type. */
 export function isNot(load: Load, type: DataTypeName, value: Value): Expression[] {
   return compareWith(load, "!=", encodeValue(type, value));
+}
+
+/** A number that is loaded, in network byte order, must be one of a range, both ends of which belong to it. */
+export function between(load: Load, from: Uint8Array, to: Uint8Array): Expression[] {
+  const { register } = load;
+  return [
+    load,
+    { kind: "cmp", register, op: ">=", value: from },
+    { kind: "cmp", register, op: "<=", value: to },
+  ];
 }
 
 /** One of the bits must be set, of a number of 32 bits in the machine's order: states and statuses of conntrack. */
@@ -98,5 +109,11 @@ export function jump(chain: string): Expression {
 
 /** States of a connection, as nf_tables numbers them: linux/netfilter/nf_conntrack_common.h. */
 export const CT_STATES = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 } as const;
-/** What has been done with a connection, `IPS_*`. */
-export const CT_STATUSES = { seenReply: 2, assured: 4, confirmed: 8, snat: 16, dnat: 32 } as const;
+/** What has been done with a connection, conntrack's status. */
+export const CT_STATUSES = {
+  seenReply: c.IPS_SEEN_REPLY,
+  assured: c.IPS_ASSURED,
+  confirmed: c.IPS_CONFIRMED,
+  snat: c.IPS_SRC_NAT,
+  dnat: c.IPS_DST_NAT,
+} as const;

@@ -1,11 +1,17 @@
-import { EAGAIN, EINTR, ERESTART } from "../../../ffi/mod.ts";
+import { EAGAIN, EINTR, ENOENT, ERESTART } from "../../../ffi/mod.ts";
 import { NETLINK_NETFILTER, NLMSG_ERROR } from "../constants.ts";
-import type { NetlinkError } from "../errors.ts";
-import { decodeError, type Request } from "../message.ts";
-import { failureOf, NetlinkSocket, type SocketOptions } from "../socket.ts";
+import { NetlinkError } from "../errors.ts";
+import { decodeError, type Message, type Request } from "../message.ts";
+import { failureOf, lostAnswer, NetlinkSocket, type SocketOptions, unsteady } from "../socket.ts";
 import { type Chain, decodeChain, dumpChains } from "./chain.ts";
 import * as c from "./constants.ts";
-import { decodeElements, dumpElements, type ElementEntry, joinElements } from "./element.ts";
+import {
+  decodeElements,
+  dumpElements,
+  type ElementEntry,
+  hasTwice,
+  joinElements,
+} from "./element.ts";
 import { type Family, nftRequest, readMessage, type SetName, type TableName } from "./request.ts";
 import { decodeRule, dumpRules, type Rule } from "./rule.ts";
 import { decodeSet, dumpSets, type SetEntry } from "./set.ts";
@@ -23,7 +29,7 @@ const CLASHES: readonly number[] = [EAGAIN, EINTR, ERESTART];
  *
  * @example
  * ```ts ignore
- * import { addTable, NftablesSocket } from "./mod.ts";
+ * import { addTable, NftablesSocket } from "jsr:@crate/cli/netlink";
  * using socket = NftablesSocket.open();
  * socket.transaction([addTable({ family: "inet", table: "web" })]);
  * ```
@@ -31,7 +37,8 @@ const CLASHES: readonly number[] = [EAGAIN, EINTR, ERESTART];
 export class NftablesSocket implements Disposable {
   readonly #socket: NetlinkSocket;
 
-  private constructor(socket: NetlinkSocket) {
+  /** Over a conversation of `NETLINK_NETFILTER`: {@linkcode open} makes one. */
+  constructor(socket: NetlinkSocket) {
     this.#socket = socket;
   }
 
@@ -47,7 +54,7 @@ export class NftablesSocket implements Disposable {
   /**
    * Does all requests, or none.
    *
-   * @throws {NetlinkError} the first that fails, of the order given. {CrateError} `INVALID` above half a mebibyte.
+   * @throws {NetlinkError} the first that fails, of the order given. {CrateError} `INVALID` above 1,000,000 bytes.
    */
   transaction(requests: readonly Request[]): void {
     if (requests.length === 0) return;
@@ -61,11 +68,14 @@ export class NftablesSocket implements Disposable {
   #transactionOnce(requests: readonly Request[]): NetlinkError | undefined {
     const sequence = this.#socket.reserve(requests.length + 2);
     const label = requests.length === 1 ? requests[0]!.label : "change the tables of nftables";
-    this.#socket.send(encodeTransaction(requests, { sequence }), label);
     // The kernel has done it, and answered, when the send returns. What fails later than another may do so because
     // of it.
+    const { messages, lost } = this.#socket.exchange(
+      encodeTransaction(requests, { sequence }),
+      label,
+    );
     let first: [index: number, failure: NetlinkError] | undefined;
-    for (const message of this.#socket.drain(label)) {
+    for (const message of messages) {
       const index = message.sequence - sequence - 1;
       if (message.type !== NLMSG_ERROR || index < -1 || index > requests.length) continue;
       const failure = failureOf(requests[index]?.label ?? label, decodeError(message));
@@ -73,6 +83,7 @@ export class NftablesSocket implements Disposable {
         first = [index, failure];
       }
     }
+    if (first === undefined && lost) return lostAnswer(label);
     return first?.[1];
   }
 
@@ -87,22 +98,36 @@ export class NftablesSocket implements Disposable {
     return of === undefined ? all : all.filter(({ table }) => table === of.table);
   }
 
-  /** The sets of a table. */
+  /** The sets of a table; none when there is no such table. */
   sets(table: TableName): SetEntry[] {
-    return this.#socket.dump(dumpSets(table), decodeSet);
+    return this.#listIn(dumpSets(table), decodeSet);
   }
 
   /** The elements of a set; undefined when there is no such set. */
   elements(of: SetName): ElementEntry[] | undefined {
     const types = this.sets(of).find(({ set }) => set === of.set);
     if (types === undefined) return undefined;
-    const raw = this.#socket.dump(dumpElements(of), (message) => decodeElements(message, types));
-    return joinElements(raw.flat(), types);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const lists = this.#listIn(dumpElements(of), (message) => decodeElements(message, types));
+      const raw = lists.flat();
+      if (!hasTwice(raw)) return joinElements(raw, types);
+    }
+    throw unsteady(dumpElements(of).label);
   }
 
   /** The rules of a table, or of one of its chains, in order. */
   rules(of: TableName & { readonly chain?: string }): Rule[] {
-    return this.#socket.dump(dumpRules(of), decodeRule);
+    return this.#listIn(dumpRules(of), decodeRule);
+  }
+
+  /** A list of what is in something that may not be there. */
+  #listIn<T>(request: Request, decode: (message: Message) => T | undefined): T[] {
+    try {
+      return this.#socket.dump(request, decode);
+    } catch (error) {
+      if (error instanceof NetlinkError && error.errno === ENOENT) return [];
+      throw error;
+    }
   }
 
   /** A number that each transaction changes, of anybody's. */

@@ -20,7 +20,7 @@ export interface TransactionOptions {
  * import { addTable } from "./table.ts";
  * import { encodeTransaction } from "./transaction.ts";
  * const bytes = encodeTransaction([addTable({ family: "inet", table: "web" })]);
- * if (bytes.length !== 20 + 40 + 20) throw new Error();
+ * if (bytes.length !== 20 + 36 + 20) throw new Error();
  * ```
  */
 export function encodeTransaction(

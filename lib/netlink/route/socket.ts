@@ -23,7 +23,8 @@ import { decodeRoute, dumpRoutes, type RouteEntry } from "./route.ts";
 export class RouteSocket implements Disposable {
   readonly #socket: NetlinkSocket;
 
-  private constructor(socket: NetlinkSocket) {
+  /** Over a conversation of `NETLINK_ROUTE`: {@linkcode open} makes one. */
+  constructor(socket: NetlinkSocket) {
     this.#socket = socket;
   }
 
