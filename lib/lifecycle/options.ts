@@ -9,6 +9,7 @@ import {
   type SeccompFilter,
   seccompFilter,
 } from "../security/mod.ts";
+import { withOwnGroups } from "./rootless.ts";
 import {
   type LinuxDevice,
   type LinuxSeccomp,
@@ -89,13 +90,13 @@ export function makeSpec(options: RunOptions, hostDevices?: () => LinuxDevice[])
   requireCapabilities(capAdd);
   for (const name of capDrop) if (name !== "ALL") capabilityBit(name);
   const available = availableCapabilities();
-  return specFromOptions(options, {
+  return withOwnGroups(specFromOptions(options, {
     capabilities: DEFAULT_CAPABILITIES.filter((name) => available.includes(name)),
     allCapabilities: available,
     seccomp: defaultProfile,
     hostDevices: privileged ? hostDevices?.() : undefined,
     swapLimit: options.memory !== undefined && options.memorySwap === undefined && countsSwap(),
-  });
+  }));
 }
 
 /** Whether this host has swap that a container could use, and limits it. */

@@ -1,12 +1,35 @@
-import { AT_FDCWD, ENOENT, trySyscall } from "../../ffi/mod.ts";
+import { AT_FDCWD, ENOENT, isInitialUserNamespace, readText, trySyscall } from "../../ffi/mod.ts";
 import type { CgroupPlan } from "../cgroup/mod.ts";
-import type { LinuxResources } from "../spec/mod.ts";
+import type { LinuxResources, Spec } from "../spec/mod.ts";
 
 // crate as the root of a user namespace, where a rootless engine calls it. user_namespaces(7)
 
 const W_OK = 2;
 
-export { isInitialUserNamespace } from "../../ffi/mod.ts";
+export { isInitialUserNamespace };
+
+/** Whether a group is one in this user namespace. proc(5), /proc/pid/gid_map */
+function hasGroup(gid: number): boolean {
+  return readText("/proc/self/gid_map").split("\n").some((line) => {
+    const [first, , count] = line.trim().split(/\s+/).map(Number);
+    return gid >= first! && gid < first! + count!;
+  });
+}
+
+/** A config without the group of terminals (5) where that is none: in a namespace of one id. */
+export function withOwnGroups(spec: Spec): Spec {
+  if (isInitialUserNamespace()) return spec;
+  const mounts = spec.mounts?.map((mount) => {
+    const wanted = mount.type !== "devpts"
+      ? undefined
+      : mount.options?.find((option) =>
+        option.startsWith("gid=") && !hasGroup(Number(option.slice(4)))
+      );
+    if (wanted === undefined) return mount;
+    return { ...mount, options: mount.options!.filter((option) => option !== wanted) };
+  });
+  return { ...spec, ...mounts && { mounts } };
+}
 
 /**
  * What is left of a plan for a user who may make no groups: nothing, when nothing is to be limited.
