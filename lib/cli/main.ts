@@ -22,7 +22,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   try {
     if (needsNamespace(parsed.command.name)) {
-      const { enterUserNamespace } = await import("../lifecycle/enter.ts");
+      const { enterUserNamespace } = await import("../lifecycle/mod.ts");
       await enterUserNamespace();
     }
     const module = await parsed.command.load();

@@ -160,6 +160,13 @@ async function holderOf(directory: string, uid: number, gid: number): Promise<Pr
   }
 }
 
+/** This process's own program. proc(5), /proc/pid/exe */
+function ownFile(): string {
+  const path = new Uint8Array(4096);
+  const length = syscall("readlinkat", AT_FDCWD, "/proc/self/exe", path, path.length);
+  return decodeText(path.subarray(0, length));
+}
+
 /** This process's own words, to be said again. proc(5), /proc/pid/cmdline */
 function ownWords(): string[] {
   return decodeText(readFile("/proc/self/cmdline", 4 << 20)).split("\0").slice(0, -1);
@@ -170,7 +177,7 @@ function ownWords(): string[] {
  *
  * @throws {CrateError} when this host gives the user none.
  */
-export async function enterUserNamespace(): Promise<never> {
+export async function enter(): Promise<never> {
   const uid = syscall("getuid");
   const gid = syscall("getegid");
   if (Deno.env.get(ENTERED) !== undefined) {
@@ -184,7 +191,7 @@ export async function enterUserNamespace(): Promise<never> {
     const namespace = open(`/proc/${holder.pid}/ns/user`, O_RDONLY);
     const env = { ...Deno.env.toObject(), [RUNTIME]: runtime, [ENTERED]: "1" };
     const program = compileEnter({
-      file: Deno.execPath(),
+      file: ownFile(),
       argv: ownWords(),
       env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     });

@@ -40,7 +40,7 @@ export {
 export { INIT_ANNOTATION } from "./program/mod.ts";
 export { isPaused, pauseContainer, resumeContainer, shownStatus, whilePaused } from "./pause.ts";
 export { openNetworkOf, type RecordedNetwork, requested } from "./network.ts";
-export { isInitialUserNamespace } from "./rootless.ts";
+export { enterUserNamespace, isInitialUserNamespace } from "./rootless.ts";
 export { startAgain } from "./restart.ts";
 export { startCreated } from "./start_created.ts";
 export { type ContainerStats, containerStats } from "./stats.ts";

@@ -65,3 +65,13 @@ function canMake(directory: string): boolean {
   }
   return false;
 }
+
+/**
+ * Becomes crate as the root of the user's own namespace, with the same words. Never returns.
+ *
+ * @throws {CrateError} `PERMISSION` when this host gives the user none.
+ */
+export async function enterUserNamespace(): Promise<never> {
+  // An ordinary user alone needs it.
+  return await (await import("./enter.ts")).enter();
+}
