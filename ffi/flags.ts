@@ -12,6 +12,7 @@ import {
   CLONE_NEWUSER,
   CLONE_NEWUTS,
   FSCONFIG_CMD_CREATE,
+  FSCONFIG_CMD_RECONFIGURE,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
   MNT_DETACH,
@@ -64,6 +65,7 @@ import {
   TIOCSCTTY,
   TIOCSPTLCK,
   TIOCSWINSZ,
+  UMOUNT_NOFOLLOW,
   WEXITED,
   WNOHANG,
   WNOWAIT,
@@ -107,7 +109,7 @@ function makeKinds(): Kinds {
       },
     },
     MS: { bits: { MS_REC, MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED } },
-    MNT: { bits: { MNT_DETACH } },
+    MNT: { bits: { MNT_DETACH, UMOUNT_NOFOLLOW } },
     OPEN_TREE: { bits: { OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC, AT_RECURSIVE, AT_EMPTY_PATH } },
     MOVE_MOUNT: { bits: { MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH } },
     MOUNT_ATTR: {
@@ -121,7 +123,14 @@ function makeKinds(): Kinds {
         MOUNT_ATTR_NODIRATIME,
       },
     },
-    FSCONFIG: { values: { FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE } },
+    FSCONFIG: {
+      values: {
+        FSCONFIG_SET_FLAG,
+        FSCONFIG_SET_STRING,
+        FSCONFIG_CMD_CREATE,
+        FSCONFIG_CMD_RECONFIGURE,
+      },
+    },
     PR: {
       values: {
         PR_SET_PDEATHSIG,

@@ -19,7 +19,12 @@ const KERNEL = [
 /** Constants that C has as enumerators, which no `#ifdef` sees. */
 const ENUMERATORS = {
   libc: ["SCM_RIGHTS"],
-  kernel: ["FSCONFIG_SET_FLAG", "FSCONFIG_SET_STRING", "FSCONFIG_CMD_CREATE"],
+  kernel: [
+    "FSCONFIG_SET_FLAG",
+    "FSCONFIG_SET_STRING",
+    "FSCONFIG_CMD_CREATE",
+    "FSCONFIG_CMD_RECONFIGURE",
+  ],
 };
 /** Names of ours for what the headers call otherwise. */
 const EXPRESSIONS: Record<string, string> = {

@@ -24,7 +24,7 @@ async function makeBundle(box: Sandbox, change: (config: Config) => void): Promi
   return bundle;
 }
 
-test("a bundle runs as its config says, paths relative to it, by the name that runc would give it", async (box) => {
+test("a bundle runs as its config says, paths relative to it, by a name or none", async (box) => {
   const bundle = await makeBundle(box, (config) => {
     config.process.args = ["sh", "-c", "echo $GREETING; cat /data/file; exit 3"];
     config.process.env.push("GREETING=hello");
@@ -37,7 +37,7 @@ test("a bundle runs as its config says, paths relative to it, by the name that r
   });
   Deno.mkdirSync(`${bundle}/data`);
   Deno.writeTextFileSync(`${bundle}/data/file`, "from the bundle\n");
-  const { code, stdout, stderr } = await box.crate(["run", "--bundle", bundle, "mine"]);
+  const { code, stdout, stderr } = await box.crate(["run", "--bundle", bundle, "--name", "mine"]);
   assert.deepEqual([code, stdout, stderr], [3, "hello\nfrom the bundle\n", ""]);
   const state = await box.state("mine");
   assert.deepEqual([state.status, state.bundle], ["stopped", bundle]);

@@ -131,15 +131,35 @@ test("a hook that is not there, is killed or takes too long is told so", async (
   }
 });
 
-test("crate run --bundle runs hooks too", async (box) => {
+test("crate run --bundle runs hooks too, those of its end when it is deleted by itself", async (box) => {
   const hooks = {
     createRuntime: [noting(box, "createRuntime")],
     poststop: [noting(box, "poststop")],
   };
   const bundle = makeBundle(box, "r", "echo ran", { hooks });
-  const { code, stdout, stderr } = await box.crate(["run", "--bundle", bundle, "r"]);
-  assert.deepEqual([code, stdout, stderr], [0, "ran\n", ""]);
-  await box.ok(["delete", "r"]);
-  const notes = Deno.readTextFileSync(box.path("notes")).trim().split("\n");
-  assert.deepEqual(notes.map((line) => line.split(" ")[0]), ["createRuntime", "poststop"]);
+  const notes = () => {
+    const lines = Deno.readTextFileSync(box.path("notes")).trim().split("\n");
+    Deno.removeSync(box.path("notes"));
+    return lines.map((line) => line.split(" ")[0]);
+  };
+  for (
+    const [words, deleted] of [[["--name", "r"], false], [["r"], true], [["--rm"], true]] as const
+  ) {
+    const { code, stdout, stderr } = await box.crate(["run", "--bundle", bundle, ...words]);
+    assert.deepEqual([code, stdout, stderr], [0, "ran\n", ""]);
+    if (!deleted) await box.ok(["delete", "r"]);
+    assert.deepEqual(notes(), ["createRuntime", "poststop"]);
+    assert.equal(await box.ok(["list", "-q"]), "");
+  }
+  const refused = await box.crate(["run", "--bundle", bundle, "--rm", "-d"]);
+  assert.equal(refused.code, 125);
+  assert.match(refused.stderr, /hooks\.poststop run when the container is deleted: with --detach/);
+  // Whoever stays for the hooks passes on what is sent to it.
+  const script = "trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done";
+  const waiting = makeBundle(box, "s", script, { hooks: { poststop: hooks.poststop } });
+  const running = box.start(["run", "--bundle", waiting, "s"]);
+  await until("it runs", () => running.stdout === "up\n");
+  running.signal("SIGTERM");
+  assert.equal((await running.ended).code, 7);
+  assert.deepEqual(notes(), ["poststop"]);
 });

@@ -226,6 +226,48 @@ test("a console goes to the engine's socket, for the container and for exec", as
   await box.ok(["delete", "--force", "t"]);
 });
 
+/** Takes a pidfd as an engine does, waits for the process's end by it, and says the process's pid. */
+const TAKE_PIDFD = `
+import array, os, re, select, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+s.bind(sys.argv[1])
+s.listen(1)
+connection, _ = s.accept()
+_, data, _, _ = connection.recvmsg(64, socket.CMSG_SPACE(4))
+fd = array.array("i", data[0][2][:4])[0]
+pid = re.search(r"Pid:\\s+(\\d+)", open(f"/proc/self/fdinfo/{fd}").read())[1]
+poll = select.poll()
+poll.register(fd, select.POLLIN)
+print(pid, len(poll.poll(0)), flush=True)
+poll.poll(20000)
+print("ended", len(poll.poll(0)))`;
+
+test("the pidfd of a created container's init, and of exec's process, goes to the engine's socket", async (box) => {
+  const sockets = [box.path("one.sock"), box.path("two.sock")];
+  const takers = sockets.map((path) => new Running(["python3", "-c", TAKE_PIDFD, path]));
+  await until("the sockets", () => sockets.every((path) => exists(path)));
+  const bundle = makeBundle(box, "p", "exec sleep 100");
+  const creation = await create(box, "p", bundle, ["--pidfd-socket", sockets[0]!]);
+  assert.deepEqual([creation.code, creation.stderr], [0, ""]);
+  const { pid } = await box.state("p");
+  await until("the pidfd", () => takers[0]!.stdout === `${pid} 0\n`);
+  await box.ok(["start", "p"]);
+  const words = ["exec", "--pidfd-socket", sockets[1]!, "p", "/bin/sh", "-c", "exec sleep 0.2"];
+  assert.equal(await box.ok(words), "");
+  assert.match((await takers[1]!.ended).stdout, /^[1-9]\d* 0\nended 1\n$/);
+  await box.ok(["kill", "p", "KILL"]);
+  assert.equal((await takers[0]!.ended).stdout, `${pid} 0\nended 1\n`);
+  reapOrphans();
+  await box.ok(["delete", "--force", "p"]);
+  const nobody = box.path("nobody");
+  const missed = await create(box, "q", makeBundle(box, "q", "true"), ["--pidfd-socket", nobody]);
+  assert.deepEqual([missed.code, missed.stderr], [
+    125,
+    `crate: --pidfd-socket ${nobody}: nobody listens: ENOENT\n`,
+  ]);
+  await refused(box, ["state", "q"], /does not exist/);
+});
+
 test("descriptors are handed on by number, and those that systemd gives by its protocol", async (box) => {
   const script = "ls /proc/self/fd; echo 1 >&3; echo 2 >&4";
   const bundle = makeBundle(box, "f", script, { process: { args: ["/bin/sh", "-c", script] } });

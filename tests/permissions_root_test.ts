@@ -201,11 +201,16 @@ test("state works under its own flags, and not under fewer", async (box) => {
   await box.ok(["delete", "-f", id]);
 });
 
-test("ps, update and features work under their own flags, and not under fewer", async (box) => {
+test("ps, update, mounts and features work under their own flags, and not under fewer", async (box) => {
   const id = await box.detached("sleep 1000");
   const stdout = `${await box.ok(["ps", "-f", "json", id])}\n`;
   await holds(box, { command: "ps", words: ["ps", "-f", "json", id], expected: { stdout } });
   await holds(box, { command: "update", words: ["update", "--pids-limit", "9", id], expected: {} });
+  const mounts = box.file("mounts.json", '[{"destination": "/more", "type": "tmpfs"}]');
+  for (const verb of ["add", "remove"]) {
+    const words = ["mounts", verb, id, mounts];
+    await holds(box, { command: "mounts", words, expected: {} });
+  }
   await box.ok(["delete", "-f", id]);
   const features = `${await box.ok(["features"])}\n`;
   await holds(box, { command: "features", words: ["features"], expected: { stdout: features } });

@@ -89,6 +89,7 @@ test("a seccomp listener gets the container's state, and answers in its place an
     "run",
     "--bundle",
     makeBundle(box, "m", TRY, { linux }),
+    "--name",
     "m",
   ]);
   assert.deepEqual([code, stdout], [0, "Too many open files\n"]);

@@ -190,6 +190,40 @@ test("an AppArmor profile is set where the host has AppArmor, and an error where
   );
 });
 
+test("SELinux labels are an error where the host has no SELinux, of a config and of exec", async (box) => {
+  if (exists("/sys/fs/selinux/enforce")) return;
+  const label = "system_u:system_r:container_t:s0";
+  for (
+    const [changes, field] of [
+      [{ process: { selinuxLabel: label } }, "process.selinuxLabel"],
+      [{ linux: { mountLabel: label } }, "linux.mountLabel"],
+    ] as const
+  ) {
+    const { code, stderr } = await create(box, "s", makeBundle(box, "s", "true", changes));
+    const said = `crate: ${field} is "${label}", and this host has no SELinux\n`;
+    assert.deepEqual([code, stderr], [125, said]);
+  }
+  const empty = { process: { selinuxLabel: "" }, linux: { mountLabel: "" } };
+  const creation = await launchBundle(box, "s", "exec sleep 100", empty);
+  const exec = await box.crate(["exec", "--process-label", label, "s", "/bin/true"]);
+  assert.deepEqual([exec.code, exec.stderr], [
+    125,
+    `crate: process.selinuxLabel is "${label}", and this host has no SELinux\n`,
+  ]);
+  await box.ok(["kill", "s", "KILL"]);
+  await outcome(box, "s", creation);
+});
+
+test("Intel RDT is an error where no resctrl is mounted, and nothing is left of the container", async (box) => {
+  if (exists("/sys/fs/resctrl/schemata")) return;
+  const linux = { intelRdt: { closID: "x", l3CacheSchema: "L3:0=f" } };
+  const { code, stderr } = await create(box, "r", makeBundle(box, "r", "true", { linux }));
+  assert.deepEqual([code, stderr], [
+    125,
+    "crate: linux.intelRdt needs resctrl, and this host has none mounted on /sys/fs/resctrl\n",
+  ]);
+});
+
 test("without a cgroup namespace a container sees its own groups only", async (box) => {
   const mounts = [
     { destination: "/proc", type: "proc", source: "proc" },

@@ -16,20 +16,21 @@ export interface Bundle {
  * An OCI bundle: its config, with the paths that are relative to it made absolute.
  *
  * @param given its directory.
+ * @param name of the config, from there.
  * @throws {CrateError} `NOT_FOUND`, `INVALID` naming the file and the field.
  *
  * @see https://github.com/opencontainers/runtime-spec/blob/main/bundle.md
  */
-export function readBundle(given: string): Bundle {
+export function readBundle(given: string, name = "config.json"): Bundle {
   const directory = given.startsWith("/") ? given : `${Deno.cwd()}/${given}`;
-  const file = `${directory}/config.json`;
+  const file = name.startsWith("/") ? name : `${directory}/${name}`;
   let text: string;
   try {
     text = readText(file, MAX_CONFIG);
   } catch (cause) {
     if (!(cause instanceof SyscallError)) throw cause;
     const code = cause.code === "ENOENT" ? "NOT_FOUND" : "FAILED";
-    throw new CrateError(code, `--bundle ${given}: config.json cannot be read: ${cause.code}`, {
+    throw new CrateError(code, `--bundle ${given}: ${name} cannot be read: ${cause.code}`, {
       cause,
     });
   }

@@ -1,14 +1,28 @@
 import { exists } from "../../ffi/mod.ts";
+import { CrateError } from "../errors.ts";
 import { type Effective, loadConfig, type Override, type Setting } from "../config/mod.ts";
 import { isInitialUserNamespace } from "../lifecycle/mod.ts";
 import { openLog } from "./log.ts";
 import type { Globals } from "./words/mod.ts";
 
-function overrides({ root, log, logFormat, debug }: Globals): Override[] {
+/** crun's `--log`, which may name where it goes before the path. @throws {CrateError} `UNSUPPORTED` */
+function logFile(log: string | undefined): string | undefined {
+  const backend = /^(file|journald|syslog):/.exec(log ?? "")?.[1];
+  if (backend === undefined) return log;
+  if (backend === "file") return log!.slice("file:".length);
+  throw new CrateError(
+    "UNSUPPORTED",
+    `--log ${log}: messages go to standard error or to a file, and not to ${backend}`,
+  );
+}
+
+function overrides({ root, log, logFormat, logLevel, debug }: Globals): Override[] {
+  const level = logLevel === "warning" ? "warn" : logLevel;
   return [
     { key: "root", value: root, origin: "--root" },
-    { key: "log.file", value: log, origin: "--log" },
+    { key: "log.file", value: logFile(log), origin: "--log" },
     { key: "log.format", value: logFormat, origin: "--log-format" },
+    { key: "log.level", value: level, origin: "--log-level" },
     { key: "log.level", value: debug ? "debug" : undefined, origin: "--debug" },
   ];
 }

@@ -23,7 +23,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     if (needsNamespace(parsed.command.name)) {
       const { enterUserNamespace } = await import("../lifecycle/mod.ts");
-      await enterUserNamespace();
+      await enterUserNamespace(Deno.env.toObject());
     }
     const module = await parsed.command.load();
     return await module.default(parsed.call);

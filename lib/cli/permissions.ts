@@ -139,6 +139,7 @@ const NEEDS = {
   volume: onStore,
   network: onNetworks,
   port: onNetworks,
+  mounts: onContainers,
   login: onRegistries,
   logout: onRegistries,
   spec: (places) => [...onContainers(places), security],

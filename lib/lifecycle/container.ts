@@ -3,20 +3,29 @@ import {
   type CgroupPlan,
   createCgroup,
   detectLayout,
+  joinResctrl,
+  makeResctrl,
   planCgroup,
+  planResctrl,
   removeCgroup,
+  removeResctrl,
+  type ResctrlGroup,
+  type ResctrlPlan,
 } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
-import { requireSupported, type Spec } from "../spec/mod.ts";
+import { type LinuxResources, requireSupported, type Spec } from "../spec/mod.ts";
 import { gatherFacts } from "./facts.ts";
 import { filterOf } from "./options.ts";
-import { isInitialUserNamespace, withoutForbidden } from "./rootless.ts";
+import { isInitialUserNamespace, withoutForbidden, withoutGroups } from "./rootless.ts";
 import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
 import { equip } from "./equip.ts";
 import { reapEnded } from "./ended.ts";
 import { idmappedMounts, makeIdmaps } from "./idmap.ts";
 import type { RecordedNetwork } from "./network.ts";
 import type { ProcessId } from "./process_id.ts";
+import { handedOn } from "./handed_on.ts";
+import type { MovedDevices } from "./net_devices.ts";
+import { openPidfdSocket } from "./pidfd_socket.ts";
 import { openListener } from "./seccomp_listener.ts";
 import { early } from "./stages.ts";
 import { claim, type Lock, ownDirectory, recordProcess } from "./claim.ts";
@@ -74,6 +83,14 @@ export interface StartOptions {
   readonly madeLater?: readonly string[];
   /** What to claim when it is started again. */
   readonly networkRequest?: RecordedNetwork;
+  /** How many of the caller's descriptors from 3 on the container gets. */
+  readonly preserveFds?: number;
+  readonly noPivot?: boolean;
+  readonly noNewKeyring?: boolean;
+  /** A path on which somebody waits for the init's pidfd. */
+  readonly pidfdSocket?: string;
+  readonly rootless?: boolean;
+  readonly noCgroup?: boolean;
 }
 
 /** A container's program and the groups it needs: all that can be known before anything is made. */
@@ -81,6 +98,7 @@ export interface Prepared {
   readonly options: StartOptions;
   readonly program: Program;
   readonly cgroup: CgroupPlan;
+  readonly resctrl?: ResctrlPlan;
 }
 
 /** A container whose user program runs. */
@@ -89,7 +107,11 @@ export interface Started {
   readonly launched: Launched;
 }
 
-function monitorOptions(options: StartOptions, cgroup: CgroupPlan): MonitorOptions {
+function monitorOptions(
+  options: StartOptions,
+  cgroup: CgroupPlan,
+  resctrl: ResctrlPlan | undefined,
+): MonitorOptions {
   const { root, id, detached, remove, network } = options;
   const paths = statePaths(root, id);
   const retired = retiredPath(root, id);
@@ -110,16 +132,41 @@ function monitorOptions(options: StartOptions, cgroup: CgroupPlan): MonitorOptio
       ...network === undefined ? [] : [network.left.directory],
       ...remove ? [retired] : [],
     ],
-    cgroupDirectories: cgroup.directories,
+    // A resctrl group is removed as a control group is; one that is kept is for `delete`.
+    cgroupDirectories: [...remove ? madeFor(resctrl) : [], ...cgroup.directories],
     ...network !== undefined && {
       network: { held: network.descriptors.length, atEnd: network.atEnd },
     },
   };
 }
 
+/** What was made of resctrl for a container, the deepest first. */
+function madeFor(resctrl: ResctrlPlan | undefined): string[] {
+  if (resctrl === undefined) return [];
+  const { directory, made, monitor } = resctrl;
+  return [...monitor === undefined ? [] : [monitor], ...made ? [directory] : []];
+}
+
 /** A name is free again before its last container's groups are gone: they differ. */
 function defaultGroup({ id, remove }: StartOptions): string {
   return `/crate/${remove ? `${id}.${unique()}` : id}`;
+}
+
+/** How a container is grouped where that is not simply done. */
+export interface Grouping {
+  /** Do without groups that may not be made, if nothing is to be limited; absent: in a user namespace. */
+  readonly rootless?: boolean;
+  /** The container stays in crate's own groups. */
+  readonly noCgroup?: boolean;
+}
+
+function groupedAs(
+  planned: CgroupPlan,
+  resources: LinuxResources,
+  { rootless = !isInitialUserNamespace(), noCgroup = false }: Grouping,
+): CgroupPlan {
+  if (noCgroup) return withoutGroups(planned, resources);
+  return rootless ? withoutForbidden(planned, resources) : planned;
 }
 
 /** What of a program's input does not come from the config. */
@@ -135,10 +182,12 @@ export type ProgramOptions = Pick<
  * @throws {CrateError} for a config that this version or this host cannot carry out.
  */
 export async function compileSpec(
-  { root, spec, madeLater }: Pick<StartOptions, "root" | "spec" | "madeLater">,
+  { id, root, spec, madeLater, ...grouping }:
+    & Pick<StartOptions, "id" | "root" | "spec" | "madeLater">
+    & Grouping,
   group: string,
-  optionsFor: (cgroup: CgroupPlan) => ProgramOptions,
-): Promise<{ program: Program; cgroup: CgroupPlan }> {
+  optionsFor: (cgroup: CgroupPlan, resctrl: ResctrlPlan | undefined) => ProgramOptions,
+): Promise<Omit<Prepared, "options">> {
   requireSupported(spec);
   const layout = detectLayout();
   const { linux } = spec;
@@ -147,7 +196,8 @@ export async function compileSpec(
   // Devices are the machine's root's to allow. The host's are under their files' permissions.
   const isInitial = isInitialUserNamespace();
   const planned = planCgroup(layout, path, resources, { devices: isInitial });
-  const cgroup = isInitial ? planned : withoutForbidden(planned, resources);
+  const cgroup = groupedAs(planned, resources, grouping);
+  const resctrl = linux?.intelRdt && planResctrl(linux.intelRdt, id);
   const seccomp = linux?.seccomp && await filterOf(linux.seccomp);
   const program = compileContainer({
     spec,
@@ -163,9 +213,9 @@ export async function compileSpec(
       descriptor: cgroup.joinDirectory === undefined ? undefined : CGROUP,
     },
     seccomp,
-    ...optionsFor(cgroup),
+    ...optionsFor(cgroup, resctrl),
   });
-  return { program, cgroup };
+  return { program, cgroup, ...resctrl && { resctrl } };
 }
 
 /**
@@ -177,14 +227,17 @@ export async function prepareContainer(options: StartOptions): Promise<Prepared>
   const compiled = await compileSpec(
     options,
     defaultGroup(options),
-    (cgroup) => {
-      const next = cgroup.joinDirectory === undefined ? CGROUP : CGROUP + 1;
-      const listens = hasListener(options.spec);
+    (cgroup, resctrl) => {
+      let next = cgroup.joinDirectory === undefined ? CGROUP : CGROUP + 1;
+      const listener = hasListener(options.spec) ? next++ : undefined;
+      const { preserveFds: count = 0, noNewKeyring, noPivot } = options;
       return {
-        parent: monitorOptions(options, cgroup),
-        keyring: keyringOf(options.id),
-        ...listens && { listener: next },
-        idmaps: idmapDescriptors(options.spec, listens ? next + 1 : next),
+        parent: monitorOptions(options, cgroup, resctrl),
+        keyring: noNewKeyring ? undefined : keyringOf(options.id),
+        noPivot,
+        listener,
+        ...count > 0 && { preserved: { first: next, count } },
+        idmaps: idmapDescriptors(options.spec, next + count),
       };
     },
   );
@@ -209,7 +262,7 @@ export function keyringOf(id: string): string {
  * @throws {CrateError} when a step failed; then nothing is left of it.
  */
 export async function startContainer(
-  { options, program, cgroup }: Prepared,
+  { options, program, cgroup, resctrl }: Prepared,
   beforeStart?: (launched: Launched) => void,
 ): Promise<Started> {
   const { id, root, detached, remove, spec, bundle, stopSignal, stopTimeout, network } = options;
@@ -221,6 +274,7 @@ export async function startContainer(
     bundle,
     spec,
     cgroupsPath: cgroup.directories.length === 0 ? undefined : cgroup.path,
+    resctrl: groupOf(resctrl),
     detached,
     remove,
     stopSignal,
@@ -230,11 +284,15 @@ export async function startContainer(
   const { directory } = statePaths(root, id);
   let grouped = false;
   let launched: Launched | undefined;
+  let devices: MovedDevices | undefined;
   try {
     createCgroup(cgroup);
     grouped = true;
+    if (resctrl !== undefined) makeResctrl(resctrl);
+    using pidfd = openPidfdSocket(options.pidfdSocket);
     using listener = openListener(spec);
     using idmaps = makeIdmaps(spec, directory);
+    const preserved = handedOn(options.preserveFds ?? 0);
     launched = withGroup(
       cgroup,
       (group) =>
@@ -244,6 +302,7 @@ export async function startContainer(
           extra: [
             ...group,
             ...listener.descriptors,
+            ...preserved,
             ...idmaps.descriptors,
             ...network?.descriptors ?? [],
           ],
@@ -254,22 +313,45 @@ export async function startContainer(
     equip(spec, init);
     // The init is at its mounts meanwhile.
     await network?.attach(init);
+    if (resctrl !== undefined) joinResctrl(resctrl, init.pid);
+    devices = await takeNetDevices(spec, init.pid);
     recordProcess(lock, root, id, { init, monitor: launched.monitor });
+    pidfd.send(init);
     beforeStart?.(launched);
     await launched.go(early({ id, spec, bundle, directory }, init));
     network?.letGo();
+    devices?.keep();
     return { id, launched };
   } catch (error) {
+    devices?.giveBack();
     await launched?.abandon();
-    await giveUp(lock, grouped ? cgroup.directories : []);
+    await giveUp(lock, grouped ? cgroup.directories : [], groupOf(resctrl));
     throw error;
   }
 }
 
+/** The host's network devices that go into a container; seldom any, and loaded only then. */
+export async function takeNetDevices(spec: Spec, pid: number): Promise<MovedDevices | undefined> {
+  if (Object.keys(spec.linux?.netDevices ?? {}).length === 0) return undefined;
+  return (await import("./net_devices.ts")).moveNetDevices(spec, pid);
+}
+
+/** What a container's record has of its resctrl group. */
+export function groupOf(plan: ResctrlPlan | undefined): ResctrlGroup | undefined {
+  if (plan === undefined) return undefined;
+  const { schemata: _, ...group } = plan;
+  return group;
+}
+
 /** Removes what a failed start has made; what cannot be removed keeps its record, for `delete`. */
-export async function giveUp(lock: Lock, groups: readonly string[]): Promise<void> {
+export async function giveUp(
+  lock: Lock,
+  groups: readonly string[],
+  resctrl: ResctrlGroup | undefined,
+): Promise<void> {
   try {
     await removeCgroup(groups);
+    if (resctrl !== undefined) removeResctrl(resctrl);
     // The monitor may have given the name away already, and another container may have it now.
     const directory = ownDirectory(lock);
     if (directory !== undefined) removeDirectory(directory);

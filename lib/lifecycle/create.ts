@@ -1,11 +1,28 @@
-import { close, F_GETFD, replaceFile, SyscallError, trySyscall } from "../../ffi/mod.ts";
-import { type CgroupPlan, cgroupProcesses, createCgroup } from "../cgroup/mod.ts";
+import { close, replaceFile, SyscallError } from "../../ffi/mod.ts";
+import {
+  type CgroupPlan,
+  cgroupProcesses,
+  createCgroup,
+  joinResctrl,
+  makeResctrl,
+} from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { Spec } from "../spec/mod.ts";
 import { claim, type Lock, recordProcess } from "./claim.ts";
-import { compileSpec, giveUp, idmapDescriptors, keyringOf, withGroup } from "./container.ts";
+import {
+  compileSpec,
+  giveUp,
+  type Grouping,
+  groupOf,
+  idmapDescriptors,
+  keyringOf,
+  type Prepared,
+  takeNetDevices,
+  withGroup,
+} from "./container.ts";
 import { equip } from "./equip.ts";
 import { early } from "./stages.ts";
+import { handedOn } from "./handed_on.ts";
 import { makeIdmaps } from "./idmap.ts";
 import {
   CGROUP,
@@ -15,6 +32,8 @@ import {
   type Preserved,
   STAGE_CREATED,
 } from "./program/mod.ts";
+import type { MovedDevices } from "./net_devices.ts";
+import { openPidfdSocket } from "./pidfd_socket.ts";
 import { openListener } from "./seccomp_listener.ts";
 import { connectTo, listenAt } from "./sockets.ts";
 import { launch, type Launched, type Stdio, stepAddress } from "./start.ts";
@@ -23,7 +42,7 @@ import { formatTime } from "./time.ts";
 import type { Program } from "../../ffi/mod.ts";
 
 /** What an engine makes a container from. */
-export interface CreateOptions {
+export interface CreateOptions extends Grouping {
   readonly id: string;
   /** The state directory of all containers. */
   readonly root: string;
@@ -35,29 +54,12 @@ export interface CreateOptions {
   readonly consoleSocket?: string;
   /** Written before the container is said to be created. */
   readonly pidFile?: string;
+  /** A path on which somebody waits for the init's pidfd. */
+  readonly pidfdSocket?: string;
   /** How many of the caller's descriptors from 3 on the container gets. */
   readonly preserveFds?: number;
   readonly noPivot?: boolean;
   readonly noNewKeyring?: boolean;
-}
-
-/** The first descriptor that an engine hands on. */
-const FIRST_PRESERVED = 3;
-const FD_CLOEXEC = 1;
-
-/**
- * The descriptors that the caller hands on. Its own come without the flag that this process's have: one of
- * those must not get into a container by a wrong count.
- *
- * @throws {CrateError} `INVALID` for one that is not open.
- */
-export function handedOn(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => {
-    const fd = FIRST_PRESERVED + i;
-    const flags = trySyscall("fcntl", fd, F_GETFD, 0);
-    if (flags >= 0 && (flags & FD_CLOEXEC) === 0) return fd;
-    throw new CrateError("INVALID", `--preserve-fds ${count}: descriptor ${fd} is not open`);
-  });
 }
 
 /**
@@ -73,7 +75,7 @@ export async function createContainer(options: CreateOptions): Promise<void> {
   // From 5 on: the v2 group where there is one, the socket of the start, the console's, what is handed on.
   let parent: EngineOptions | undefined;
   let preserved: Preserved | undefined;
-  const { program, cgroup } = await compileSpec(options, `/${id}`, (cgroup) => {
+  const { program, cgroup, resctrl } = await compileSpec(options, `/${id}`, (cgroup) => {
     const start = cgroup.joinDirectory === undefined ? CGROUP : CGROUP + 1;
     parent = { start, ...hasConsole && { console: start + 1 } };
     let next = start + (hasConsole ? 2 : 1);
@@ -95,11 +97,12 @@ export async function createContainer(options: CreateOptions): Promise<void> {
     bundle,
     spec,
     cgroupsPath: cgroup.directories.length === 0 ? undefined : cgroup.path,
+    resctrl: groupOf(resctrl),
     detached: false,
     engine: true,
     remove: false,
   });
-  await make(options, program, cgroup, lock);
+  await make(options, { program, cgroup, resctrl }, lock);
 }
 
 /** @throws {CrateError} `USAGE` */
@@ -129,8 +132,7 @@ export function connectConsole(path: string): number {
 
 async function make(
   options: CreateOptions,
-  program: Program,
-  cgroup: CgroupPlan,
+  { program, cgroup, resctrl }: Omit<Prepared, "options">,
   lock: Lock,
 ): Promise<void> {
   const { id, root, spec, bundle, pidFile, consoleSocket, preserveFds = 0 } = options;
@@ -142,11 +144,14 @@ async function make(
   };
   let grouped = false;
   let launched: Launched | undefined;
+  let devices: MovedDevices | undefined;
   try {
     enterGroups(cgroup);
     grouped = true;
+    if (resctrl !== undefined) makeResctrl(resctrl);
     const sockets = [keep(listenAt(start))];
     if (consoleSocket !== undefined) sockets.push(keep(connectConsole(consoleSocket)));
+    using pidfd = openPidfdSocket(options.pidfdSocket);
     using listener = openListener(spec);
     using idmaps = makeIdmaps(spec, directory);
     const preserved = handedOn(preserveFds);
@@ -160,19 +165,24 @@ async function make(
       }));
     const { init } = launched;
     equip(spec, init);
+    if (resctrl !== undefined) joinResctrl(resctrl, init.pid);
+    devices = await takeNetDevices(spec, init.pid);
     const atStage = early({ id, spec, bundle, directory }, init);
     await launched.go(async (stage, next) => {
       if (stage !== STAGE_CREATED) return await atStage(stage, next);
       recordProcess(lock, root, id, { init, startSteps: startSteps(program) });
       if (pidFile !== undefined) writePidFile(pidFile, init.pid);
+      pidfd.send(init);
     });
     if (launched.state() !== STAGE_CREATED) {
       throw new CrateError("START", "the container's init was killed while it was being set up");
     }
     close(launched.control);
+    devices?.keep();
   } catch (error) {
+    devices?.giveBack();
     await launched?.abandon();
-    await giveUp(lock, grouped ? cgroup.directories : []);
+    await giveUp(lock, grouped ? cgroup.directories : [], groupOf(resctrl));
     throw error;
   } finally {
     for (const fd of opened) close(fd);

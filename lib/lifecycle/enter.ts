@@ -43,6 +43,16 @@ const RUNTIME = "XDG_RUNTIME_DIR";
 const MAX_SAID = 4096;
 const SEEK_SET = 0;
 
+/** Whoever calls crate. */
+interface User {
+  readonly uid: number;
+  readonly gid: number;
+  /** Where programs are, as the environment has it. */
+  readonly path: string;
+  /** Where crate's state is. */
+  readonly directory: string;
+}
+
 /** @throws {CrateError} `PERMISSION` when a directory that others may have made is not the user's alone. */
 function requireOwn(path: string, uid: number): void {
   const buffer = new Uint8Array(256);
@@ -56,8 +66,7 @@ function requireOwn(path: string, uid: number): void {
 }
 
 /** Where a user's state is: his runtime directory, or one in /tmp that is only his. */
-function runtimeDirectory(uid: number): string {
-  const given = Deno.env.get(RUNTIME);
+function runtimeDirectory(uid: number, given: string | undefined): string {
   if (given) return given;
   const session = `/run/user/${uid}`;
   if (exists(session)) return session;
@@ -68,8 +77,8 @@ function runtimeDirectory(uid: number): string {
 }
 
 /** A program in one of PATH's directories. */
-function find(name: string): string | undefined {
-  const directories = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/bin", "/bin"];
+function find(name: string, path: string): string | undefined {
+  const directories = [...path.split(":"), "/usr/bin", "/bin"];
   return directories.filter((each) => each.startsWith("/")).map((each) => `${each}/${name}`)
     .find((path) => trySyscall("faccessat", AT_FDCWD, path, X_OK) === 0);
 }
@@ -101,9 +110,12 @@ async function writeByHelper(
 }
 
 /** All ids that the user may have; where none are subordinate to him, or the helpers are missing, his own alone. */
-async function writeMaps(pid: number, uid: number, gid: number, directory: string): Promise<void> {
+async function writeMaps(
+  pid: number,
+  { uid, gid, path, directory }: User,
+): Promise<void> {
   const { uids, gids } = subordinateMaps(uid, gid);
-  const [newuidmap, newgidmap] = [find("newuidmap"), find("newgidmap")];
+  const [newuidmap, newgidmap] = [find("newuidmap", path), find("newgidmap", path)];
   const hasMore = uids.length > 1 && gids.length > 1;
   if (hasMore && newuidmap !== undefined && newgidmap !== undefined) {
     await writeByHelper(newuidmap, pid, uids, directory);
@@ -128,7 +140,8 @@ function readHolder(file: string): ProcessId | undefined {
 }
 
 /** The process that keeps the user's namespace, started when there is none. */
-async function holderOf(directory: string, uid: number, gid: number): Promise<ProcessId> {
+async function holderOf(user: User): Promise<ProcessId> {
+  const { directory } = user;
   const file = `${directory}/userns.json`;
   const found = readHolder(file);
   if (found !== undefined && isAlive(found)) return found;
@@ -146,7 +159,7 @@ async function holderOf(directory: string, uid: number, gid: number): Promise<Pr
     });
     close(none);
     try {
-      await writeMaps(launched.init.pid, uid, gid, directory);
+      await writeMaps(launched.init.pid, user);
       replaceFile(file, JSON.stringify(launched.init), 0o600);
       await launched.go();
     } catch (error) {
@@ -177,19 +190,20 @@ function ownWords(): string[] {
  *
  * @throws {CrateError} when this host gives the user none.
  */
-export async function enter(): Promise<never> {
+export async function enter(environment: Readonly<Record<string, string>>): Promise<never> {
   const uid = syscall("getuid");
   const gid = syscall("getegid");
-  if (Deno.env.get(ENTERED) !== undefined) {
+  if (environment[ENTERED] !== undefined) {
     throw new CrateError("PERMISSION", "the user namespace has no root: its maps were not written");
   }
-  const runtime = runtimeDirectory(uid);
+  const runtime = runtimeDirectory(uid, environment[RUNTIME]);
   const directory = `${runtime}/crate`;
   try {
     mkdirAll(directory, 0o700);
-    const holder = await holderOf(directory, uid, gid);
+    const path = environment.PATH ?? "";
+    const holder = await holderOf({ uid, gid, path, directory });
     const namespace = open(`/proc/${holder.pid}/ns/user`, O_RDONLY);
-    const env = { ...Deno.env.toObject(), [RUNTIME]: runtime, [ENTERED]: "1" };
+    const env = { ...environment, [RUNTIME]: runtime, [ENTERED]: "1" };
     const program = compileEnter({
       file: ownFile(),
       argv: ownWords(),

@@ -7,17 +7,25 @@ import {
   trySyscall,
   writeAll,
 } from "../../ffi/mod.ts";
-import { type CgroupJoin, detectLayout, joinFiles, locateCgroup } from "../cgroup/mod.ts";
+import {
+  type CgroupJoin,
+  detectLayout,
+  joinFiles,
+  joinResctrl,
+  locateCgroup,
+} from "../cgroup/mod.ts";
 import { lastCapability } from "../security/mod.ts";
 import type { Hook, Process, Spec } from "../spec/mod.ts";
 import { CrateError } from "../errors.ts";
 import { withGroup } from "./container.ts";
-import { connectConsole, handedOn, requireConsole } from "./create.ts";
+import { connectConsole, requireConsole } from "./create.ts";
+import { handedOn } from "./handed_on.ts";
 import { waitForExit } from "./ended.ts";
 import { equipProcess } from "./equip.ts";
 import { notRunning, openInit } from "./operations.ts";
 import { filterOf } from "./options.ts";
 import { isPaused } from "./pause.ts";
+import { openPidfdSocket } from "./pidfd_socket.ts";
 import { isAlive, openProcess } from "./process_id.ts";
 import {
   compileExec,
@@ -28,6 +36,7 @@ import {
   STAGE_LISTENER,
 } from "./program/mod.ts";
 import { listenerState, openListener } from "./seccomp_listener.ts";
+import { requireProcessModules } from "./security_modules.ts";
 import { isInitialUserNamespace } from "./rootless.ts";
 import { launch, type Launched, nullStdio, type Stdio } from "./start.ts";
 import type { ContainerState } from "./state.ts";
@@ -48,6 +57,8 @@ export interface ExecOptions {
   readonly engine?: boolean;
   /** A path on which somebody waits for the console's descriptor; for an engine's process only. */
   readonly consoleSocket?: string;
+  /** A path on which somebody waits for the process's pidfd. */
+  readonly pidfdSocket?: string;
   /** How many of the caller's descriptors from 3 on it gets. */
   readonly preserveFds?: number;
   /** Into a paused container, too: it runs when that goes on. */
@@ -113,6 +124,7 @@ async function execInState(
   const { spec } = state.record;
   const { pid } = state.process!.init;
   const process = options.process(spec, { path: `/proc/${pid}/root` });
+  requireProcessModules(process);
   if (engine) requireConsole(process.terminal ?? false, consoleSocket);
   const group = groupOf(state, options.cgroup);
   const profile = options.unfiltered ? undefined : spec.linux?.seccomp;
@@ -136,6 +148,7 @@ async function execInState(
     preserved: { first: next, count: preserveFds },
   });
   const preserved = handedOn(preserveFds);
+  using pidfdSocket = openPidfdSocket(options.pidfdSocket);
   using told = openListener(listens ? spec : {});
   const socket = consoleSocket === undefined ? undefined : connectConsole(consoleSocket);
   let launched: Launched;
@@ -159,6 +172,8 @@ async function execInState(
   }
   try {
     if (hasUserNamespace(spec)) equipProcess(process, launched.init.pid);
+    if (state.record.resctrl !== undefined) joinResctrl(state.record.resctrl, launched.init.pid);
+    pidfdSocket.send(launched.init);
     options.beforeStart?.(launched);
     await launched.go((stage) => {
       if (stage !== STAGE_LISTENER) return Promise.resolve(undefined);
@@ -172,7 +187,8 @@ async function execInState(
   return launched;
 }
 
-function namespacesOf({ linux }: Spec): number {
+/** The `CLONE_NEW…` flags of a config's namespaces, made or joined. */
+export function namespacesOf({ linux }: Spec): number {
   return (linux?.namespaces ?? []).reduce((all, ns) => all | namespaceFlag(ns), 0) >>> 0;
 }
 

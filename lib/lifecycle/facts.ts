@@ -1,7 +1,9 @@
 import {
   AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
   close,
   decodeText,
+  EINVAL,
   ENOENT,
   ENOTDIR,
   FSCONFIG_SET_STRING,
@@ -21,6 +23,7 @@ import { CrateError } from "../errors.ts";
 import { lastCapability } from "../security/mod.ts";
 import type { Spec } from "../spec/mod.ts";
 import { isInitialUserNamespace } from "./rootless.ts";
+import { requireModules } from "./security_modules.ts";
 import {
   type CgroupHierarchy,
   hasUserNamespace,
@@ -31,18 +34,35 @@ import {
   rootMount,
 } from "./program/mod.ts";
 
-function statx(path: string): Uint8Array | undefined {
+function statx(path: string, flags = 0): Uint8Array | undefined {
   const buffer = new Uint8Array(256);
-  const result = trySyscall("statx", AT_FDCWD, path, 0, STATX_BASIC_STATS, buffer);
+  const result = trySyscall("statx", AT_FDCWD, path, flags, STATX_BASIC_STATS, buffer);
   if (result === -ENOENT || result === -ENOTDIR) return undefined;
   if (result < 0) throw new SyscallError("statx", -result, path);
   return buffer;
 }
 
-/** Whether a path of the host is a directory; undefined when it is not there. @throws {SyscallError} */
-export function isDirectory(path: string): boolean | undefined {
-  const found = statx(path);
+/**
+ * Whether a path of the host is a directory; undefined when it is not there.
+ *
+ * @param flags `AT_SYMLINK_NOFOLLOW`: a link in the last place is none.
+ * @throws {SyscallError}
+ */
+export function isDirectory(path: string, flags = 0): boolean | undefined {
+  const found = statx(path, flags);
   return found && (statx_layout.get(found, "stx_mode") & S_IFMT) === S_IFDIR;
+}
+
+/** Longer than any path that the kernel takes. limits.h, PATH_MAX */
+const LINK_MAX = 4096;
+
+/** Where a link points; undefined for what is none, or not there. @throws {SyscallError} */
+function readLink(path: string): string | undefined {
+  const target = new Uint8Array(LINK_MAX);
+  const length = trySyscall("readlinkat", AT_FDCWD, path, target, LINK_MAX);
+  if (length === -EINVAL || length === -ENOENT || length === -ENOTDIR) return undefined;
+  if (length < 0) throw new SyscallError("readlinkat", -length, path);
+  return decodeText(target.subarray(0, length));
 }
 
 /** stx_rdev_major and stx_rdev_minor, statx(2). */
@@ -110,22 +130,6 @@ function appendsLayers(): boolean {
   return result === -ENOENT;
 }
 
-/** Refuses labels of security modules that this host does not run. @throws {CrateError} `UNSUPPORTED` */
-function requireModules({ process }: Spec): void {
-  if (!process?.apparmorProfile) return;
-  let enabled = "";
-  try {
-    enabled = readText("/sys/module/apparmor/parameters/enabled");
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-  }
-  if (enabled.startsWith("Y")) return;
-  throw new CrateError(
-    "UNSUPPORTED",
-    `process.apparmorProfile is "${process.apparmorProfile}", and this host has no AppArmor`,
-  );
-}
-
 /** Whether the root is a view of the host's own, which nothing keeps. */
 function viewsHost({ mounts = [] }: Spec): boolean {
   const mount = rootMount(mounts);
@@ -186,13 +190,21 @@ export function gatherFacts(
   madeLater: readonly string[] = [],
 ): HostFacts {
   const sourceKinds = new Map<string, "directory" | "file">();
+  const links = new Map<string, string>();
   for (const mount of spec.mounts ?? []) {
     if (!isBind(mount)) continue;
     if (madeLater.includes(mount.source!)) {
       sourceKinds.set(mount.source!, "file");
       continue;
     }
-    const directory = isDirectory(mount.source!);
+    const { source, options } = mount;
+    const link = options?.includes("copy-symlink") ? readLink(source!) : undefined;
+    if (link !== undefined) {
+      links.set(source!, link);
+      continue;
+    }
+    const own = options?.includes("src-nofollow") ? AT_SYMLINK_NOFOLLOW : 0;
+    const directory = isDirectory(source!, own);
     if (directory === undefined) {
       throw new CrateError(
         "INVALID",
@@ -212,6 +224,7 @@ export function gatherFacts(
   const wantsCgroups = (spec.mounts ?? []).some(({ type }) => type === "cgroup");
   return {
     sourceKinds,
+    ...links.size === 0 ? {} : { links },
     cgroupHierarchies: wantsCgroups ? hierarchies(layout, group) : [],
     lastCapability: lastCapability(),
     ...(hasUserNamespace(spec) || !isInitialUserNamespace() ? { isInUserNamespace: true } : {}),

@@ -1,4 +1,4 @@
-import { arch, exists } from "../../ffi/mod.ts";
+import { arch } from "../../ffi/mod.ts";
 import { availableCapabilities } from "../security/mod.ts";
 import { HOOK_POINTS, MOUNT_OPTIONS, NAMESPACE_TYPES } from "../spec/mod.ts";
 
@@ -56,12 +56,15 @@ export function ociFeatures(): Record<string, unknown> {
           "SECCOMP_FILTER_FLAG_TSYNC",
         ],
       },
-      apparmor: { enabled: exists("/sys/kernel/security/apparmor") },
-      selinux: { enabled: false },
-      intelRdt: { enabled: false },
+      // Whether the runtime can, whatever this host has.
+      apparmor: { enabled: true },
+      selinux: { enabled: true },
+      intelRdt: { enabled: true, schemata: true, monitoring: true },
       mountExtensions: { idmap: { enabled: true } },
-      netDevices: { enabled: false },
+      netDevices: { enabled: true },
     },
     annotations: {},
+    // Those of a config that crate goes by.
+    potentiallyUnsafeConfigAnnotations: ["dev.crate."],
   };
 }

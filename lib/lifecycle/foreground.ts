@@ -1,16 +1,28 @@
 import {
   become,
+  close,
+  EINTR,
+  P_PID,
+  POLLIN,
   type Program,
   runProgram,
+  SFD_CLOEXEC,
+  SFD_NONBLOCK,
+  SIGCHLD,
+  spawn,
+  syscall,
   TCGETS,
   TIOCGWINSZ,
   trySyscall,
+  WEXITED,
   winsize,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { Box } from "../spec/mod.ts";
 import { openProcess } from "./process_id.ts";
 import { compileRelay, receiveDescriptor, type RelayTerminal, Scope } from "./program/mod.ts";
+import { forget, untilReady } from "./ready.ts";
+import { decodeExit } from "./state.ts";
 import type { Launched } from "./start.ts";
 
 /** The kernel's struct termios, asm-generic/termbits.h: four flag words, the line, 19 characters. */
@@ -101,10 +113,61 @@ export function prepareForeground({ tty, input }: ForegroundOptions): Foreground
  * @throws {CrateError}
  */
 export function runInForeground(launched: Launched, { tty, relay }: Foreground): never {
+  return become(relay, { name: "crate-run", descriptors: relayDescriptors(launched, tty) });
+}
+
+function relayDescriptors(launched: Launched, tty: boolean): number[] {
   const { init, control } = launched;
   // An init that has ended already needs no signals; any descriptor will do in its place.
   const pidfd = openProcess(init) ?? control;
-  const descriptors = [0, 1, 2, control, pidfd];
-  if (tty) descriptors.push(receiveConsole(launched));
-  return become(relay, { name: "crate-run", descriptors });
+  return [0, 1, 2, control, pidfd, ...tty ? [receiveConsole(launched)] : []];
+}
+
+/** struct signalfd_siginfo, signalfd(2): the number at 0, who sent it at 8. */
+const SIGNAL_SIZE = 128;
+const CODE_AT = 8;
+
+/**
+ * As {@linkcode runInForeground}, for a container after which something is to be done: the program is a child of
+ * this process, which stays, and passes on what is sent to it.
+ *
+ * All signals must be blocked.
+ *
+ * @returns the container's exit code.
+ * @throws {CrateError}
+ */
+export async function stayInForeground(
+  launched: Launched,
+  { tty, relay }: Foreground,
+): Promise<number> {
+  const descriptors = relayDescriptors(launched, tty);
+  const pid = spawn(relay, { name: "crate-run", descriptors });
+  for (const fd of new Set(descriptors.slice(3))) close(fd);
+  const pidfd = syscall("pidfd_open", pid, 0);
+  const all = new Uint8Array(8).fill(0xff);
+  const signals = syscall("signalfd4", -1, all, 8, SFD_CLOEXEC | SFD_NONBLOCK);
+  try {
+    const ended = untilReady(pidfd, POLLIN);
+    while (!(await Promise.race([ended, untilReady(signals, POLLIN).then(() => false)]))) {
+      passOn(signals, pidfd);
+    }
+    const info = new Uint8Array(128);
+    while (trySyscall("waitid", P_PID, pid, info, WEXITED, null) === -EINTR);
+    return decodeExit(info).code;
+  } finally {
+    forget(signals);
+    close(signals);
+    close(pidfd);
+  }
+}
+
+/** What the terminal sends, the child is sent too. */
+function passOn(signals: number, pidfd: number): void {
+  const info = new Uint8Array(SIGNAL_SIZE);
+  while (trySyscall("read", signals, info, SIGNAL_SIZE) === SIGNAL_SIZE) {
+    const view = new DataView(info.buffer);
+    const signal = view.getUint32(0, true);
+    if (signal === SIGCHLD || view.getInt32(CODE_AT, true) > 0) continue;
+    trySyscall("pidfd_send_signal", pidfd, signal, null, 0);
+  }
 }

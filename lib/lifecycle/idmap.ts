@@ -1,6 +1,12 @@
 import { close, O_RDONLY, open } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import type { LinuxIDMapping, Mount, Spec } from "../spec/mod.ts";
+import {
+  type IdmapWords,
+  type LinuxIDMapping,
+  type Mount,
+  parseIdmapOption,
+  type Spec,
+} from "../spec/mod.ts";
 import { writeMaps } from "./equip.ts";
 import { compileHolder, isIdmapped } from "./program/mod.ts";
 import { launchHolder } from "./start.ts";
@@ -39,8 +45,14 @@ function namespaceFor({ linux, mounts }: Spec, mount: Mount, directory: string):
   const field = `mounts[${mounts!.indexOf(mount)}]`;
   const given = (own: readonly LinuxIDMapping[] | undefined, all: typeof own) =>
     own !== undefined && own.length > 0 ? own : all ?? [];
-  const uids = given(mount.uidMappings, linux?.uidMappings);
-  const gids = given(mount.gidMappings, linux?.gidMappings);
+  const words = mount.options?.find((option) => /^r?idmap=/.test(option));
+  const asked = words === undefined ? undefined : parseIdmapOption(words, `${field}.options`);
+  const uids = asked === undefined
+    ? given(mount.uidMappings, linux?.uidMappings)
+    : absolute(asked.uids, linux?.uidMappings, `${field}.options "${words}"`);
+  const gids = asked === undefined
+    ? given(mount.gidMappings, linux?.gidMappings)
+    : absolute(asked.gids, linux?.gidMappings, `${field}.options "${words}"`);
   if (uids.length === 0 || gids.length === 0) {
     throw new CrateError(
       "INVALID",
@@ -50,4 +62,27 @@ function namespaceFor({ linux, mounts }: Spec, mount: Mount, directory: string):
   using holder = launchHolder(compileHolder(), directory);
   writeMaps(holder.pid, uids, gids, field);
   return open(`/proc/${holder.pid}/ns/user`, O_RDONLY);
+}
+
+/** A map whose second ids are the container's has the host's in their place. @throws {CrateError} `INVALID` */
+function absolute(
+  { relative, mappings }: IdmapWords,
+  container: readonly LinuxIDMapping[] = [],
+  field: string,
+): readonly LinuxIDMapping[] {
+  if (!relative) return mappings;
+  return mappings.map(({ containerID, hostID, size }) => {
+    const outer = container.find((map) =>
+      map.containerID <= hostID && hostID + size <= map.containerID + map.size
+    );
+    if (outer === undefined) {
+      throw new CrateError(
+        "INVALID",
+        `${field}: the container's user namespace has no one range with ${hostID} to ${
+          hostID + size - 1
+        }`,
+      );
+    }
+    return { containerID, hostID: outer.hostID + hostID - outer.containerID, size };
+  });
 }

@@ -20,9 +20,11 @@ export {
   type ForegroundOptions,
   prepareForeground,
   runInForeground,
+  stayInForeground,
   terminalSettings,
   windowSize,
 } from "./foreground.ts";
+export { addMounts, removeMounts } from "./change_mounts.ts";
 export { isDirectory } from "./facts.ts";
 export { type LogFrame, readFrames, tailFrames } from "./logs.ts";
 export {

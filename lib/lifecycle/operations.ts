@@ -1,5 +1,5 @@
 import { close, ESRCH, exists, SIGKILL, SyscallError, trySyscall } from "../../ffi/mod.ts";
-import { detectLayout, killAll, locateCgroup, removeCgroup } from "../cgroup/mod.ts";
+import { detectLayout, killAll, locateCgroup, removeCgroup, removeResctrl } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { letEnd, shownStatus } from "./pause.ts";
 import { isAlive, openProcess, type ProcessId } from "./process_id.ts";
@@ -168,7 +168,8 @@ export async function waitForContainer(root: string, id: string): Promise<number
   throw new CrateError("STATE", `container "${id}" has ended and left no exit code: ${why}`);
 }
 
-async function removeGroups({ cgroupsPath }: ContainerRecord): Promise<void> {
+async function removeGroups({ cgroupsPath, resctrl }: ContainerRecord): Promise<void> {
+  if (resctrl !== undefined) removeResctrl(resctrl);
   if (cgroupsPath === undefined) return;
   await removeCgroup(locateCgroup(detectLayout(), cgroupsPath).directories);
 }

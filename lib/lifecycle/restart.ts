@@ -1,10 +1,11 @@
 import { AT_FDCWD, AT_REMOVEDIR, ENOENT, SyscallError, trySyscall } from "../../ffi/mod.ts";
-import { createCgroup, removeCgroup } from "../cgroup/mod.ts";
+import { createCgroup, joinResctrl, makeResctrl, removeCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type Lock, recordProcess, replaceRecord, tryLock } from "./claim.ts";
-import { prepareContainer, withGroup } from "./container.ts";
+import { prepareContainer, takeNetDevices, withGroup } from "./container.ts";
 import { equip } from "./equip.ts";
 import { makeIdmaps } from "./idmap.ts";
+import type { MovedDevices } from "./net_devices.ts";
 import { claimAgain, type Claimed } from "./network.ts";
 import { isAlive } from "./process_id.ts";
 import { openListener } from "./seccomp_listener.ts";
@@ -59,7 +60,7 @@ async function startEnded(
   const { directory } = statePaths(root, id);
   const record = { ...recorded, spec: network.joined(recorded.spec) };
   const none = nullStdio();
-  const { program, cgroup } = await prepareContainer({
+  const { program, cgroup, resctrl } = await prepareContainer({
     ...record,
     root,
     network: network.claim,
@@ -75,11 +76,13 @@ async function startEnded(
   const kept = move(`${directory}/exit`, before);
   let grouped = false;
   let launched: Launched | undefined;
+  let devices: MovedDevices | undefined;
   try {
     // Of a start that was killed before it had recorded anything.
     await removeCgroup(cgroup.directories);
     createCgroup(cgroup);
     grouped = true;
+    if (resctrl !== undefined) makeResctrl(resctrl);
     const stdio = [none, none, none] as const;
     using listener = openListener(record.spec);
     using idmaps = makeIdmaps(record.spec, directory);
@@ -101,10 +104,14 @@ async function startEnded(
     if (!record.detached) replaceRecord(lock, root, { ...record, detached: true });
     equip(record.spec, launched.init);
     await network.claim?.attach(launched.init);
+    if (resctrl !== undefined) joinResctrl(resctrl, launched.init.pid);
+    devices = await takeNetDevices(record.spec, launched.init.pid);
     recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });
     await launched.go(early({ ...record, directory }, launched.init));
     network.claim?.letGo();
+    devices?.keep();
   } catch (error) {
+    devices?.giveBack();
     await launched?.abandon();
     if (grouped) await removeCgroup(cgroup.directories).catch(() => {});
     if (kept) move(before, `${directory}/exit`);

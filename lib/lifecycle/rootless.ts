@@ -1,5 +1,6 @@
 import { AT_FDCWD, ENOENT, isInitialUserNamespace, readText, trySyscall } from "../../ffi/mod.ts";
 import type { CgroupPlan } from "../cgroup/mod.ts";
+import { CrateError } from "../errors.ts";
 import type { LinuxResources, Spec } from "../spec/mod.ts";
 
 // crate as the root of a user namespace, where a rootless engine calls it. user_namespaces(7)
@@ -31,17 +32,36 @@ export function withOwnGroups(spec: Spec): Spec {
   return { ...spec, ...mounts && { mounts } };
 }
 
+/** Whether nothing is to be limited; who may use which device is no limit. */
+function asksNothing({ devices: _, ...limits }: LinuxResources): boolean {
+  return Object.values(limits).every((limit) =>
+    limit === undefined || typeof limit === "object" && Object.keys(limit).length === 0
+  );
+}
+
 /**
  * What is left of a plan for a user who may make no groups: nothing, when nothing is to be limited.
  *
  * A rootless engine asks for limits only where the user may set them.
  */
 export function withoutForbidden(plan: CgroupPlan, resources: LinuxResources): CgroupPlan {
-  const { devices: _, ...limits } = resources;
-  const asksNothing = Object.values(limits).every((limit) =>
-    limit === undefined || typeof limit === "object" && Object.keys(limit).length === 0
+  return !asksNothing(resources) || plan.directories.every(canMake) ? plan : emptied(plan);
+}
+
+/**
+ * A plan that makes no groups: the container stays in crate's own.
+ *
+ * @throws {CrateError} `INVALID` when something is to be limited.
+ */
+export function withoutGroups(plan: CgroupPlan, resources: LinuxResources): CgroupPlan {
+  if (asksNothing(resources)) return emptied(plan);
+  throw new CrateError(
+    "INVALID",
+    "linux.resources has limits, and --cgroup-manager disabled leaves no group that could have them",
   );
-  if (!asksNothing || plan.directories.every(canMake)) return plan;
+}
+
+function emptied(plan: CgroupPlan): CgroupPlan {
   return {
     ...plan,
     v1: new Map(),
@@ -69,9 +89,12 @@ function canMake(directory: string): boolean {
 /**
  * Becomes crate as the root of the user's own namespace, with the same words. Never returns.
  *
+ * @param environment this process's.
  * @throws {CrateError} `PERMISSION` when this host gives the user none.
  */
-export async function enterUserNamespace(): Promise<never> {
+export async function enterUserNamespace(
+  environment: Readonly<Record<string, string>>,
+): Promise<never> {
   // An ordinary user alone needs it.
-  return await (await import("./enter.ts")).enter();
+  return await (await import("./enter.ts")).enter(environment);
 }

@@ -15,6 +15,7 @@ import {
   SyscallError,
   trySyscall,
 } from "../../ffi/mod.ts";
+import type { ResctrlGroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { parseJson, type Spec } from "../spec/mod.ts";
 import { isAlive, type ProcessId } from "./process_id.ts";
@@ -50,6 +51,8 @@ export interface ContainerRecord {
   readonly spec: Spec;
   /** Its groups' path below every hierarchy; absent: it has none of its own. */
   readonly cgroupsPath?: string;
+  /** Its resctrl group, when its config has `linux.intelRdt`. */
+  readonly resctrl?: ResctrlGroup;
   readonly detached: boolean;
   /** Made by `create`: its parent is whoever called crate, and crate has no monitor beside it. */
   readonly engine?: boolean;

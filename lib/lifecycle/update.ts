@@ -1,12 +1,19 @@
-import { detectLayout, planCgroup, updateCgroup } from "../cgroup/mod.ts";
+import {
+  detectLayout,
+  planCgroup,
+  schemataOf,
+  updateCgroup,
+  writeSchemata,
+} from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
-import type { LinuxResources } from "../spec/mod.ts";
+import type { LinuxIntelRdt, LinuxResources } from "../spec/mod.ts";
 import { lockContainer, replaceRecord } from "./claim.ts";
-import { readState } from "./state.ts";
+import { type ContainerRecord, readState } from "./state.ts";
 
 /**
  * Changes the limits of a container; what is left out stays as it is.
  *
+ * @param rdt new schemata for its resctrl group.
  * @throws {CrateError} `NOT_FOUND`; `STATE` when it has ended; `UNSUPPORTED` when it has no cgroup of its own,
  *   or the host lacks the controller; `INVALID` for a value that the kernel refuses.
  */
@@ -14,6 +21,7 @@ export async function updateContainer(
   root: string,
   id: string,
   resources: LinuxResources,
+  rdt?: Pick<LinuxIntelRdt, "l3CacheSchema" | "memBwSchema">,
 ): Promise<void> {
   using lock = await lockContainer(root, id);
   const state = readState(root, id);
@@ -24,6 +32,14 @@ export async function updateContainer(
   if (status === "stopped" || status === "creating") {
     throw new CrateError("STATE", `container not running: "${id}" is ${status}`);
   }
+  if (rdt !== undefined) writeRdt(record, rdt);
+  const linux = rdt === undefined
+    ? record.spec.linux
+    : { ...record.spec.linux, intelRdt: { ...record.spec.linux?.intelRdt, ...rdt } };
+  if (Object.keys(resources).length === 0) {
+    replaceRecord(lock, root, { ...record, spec: { ...record.spec, linux } });
+    return;
+  }
   if (record.cgroupsPath === undefined) {
     throw new CrateError(
       "UNSUPPORTED",
@@ -33,11 +49,23 @@ export async function updateContainer(
   // Device rules are whole lists: those of the config stay.
   const { devices: _, ...limits } = resources;
   updateCgroup(planCgroup(detectLayout(), record.cgroupsPath, limits, { devices: false }));
-  const { linux } = record.spec;
   replaceRecord(lock, root, {
     ...record,
     spec: { ...record.spec, linux: { ...linux, resources: merge(linux?.resources ?? {}, limits) } },
   });
+}
+
+function writeRdt(
+  { id, resctrl }: ContainerRecord,
+  rdt: Pick<LinuxIntelRdt, "l3CacheSchema" | "memBwSchema">,
+): void {
+  if (resctrl === undefined) {
+    throw new CrateError(
+      "UNSUPPORTED",
+      `container "${id}" has no resctrl group: its config has no linux.intelRdt`,
+    );
+  }
+  writeSchemata(resctrl.directory, schemataOf(rdt));
 }
 
 function merge(before: LinuxResources, after: LinuxResources): LinuxResources {

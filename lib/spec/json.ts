@@ -4,10 +4,12 @@
  * @module
  */
 import { CrateError } from "../errors.ts";
-import type { Process, Spec } from "./types.ts";
+import type { Mount, Process, Spec } from "./types.ts";
 import type { LinuxResources } from "./types_resources.ts";
+import { type Fields, object } from "./check.ts";
 import { findJsonError } from "./json_position.ts";
 import { validateSpec } from "./validate.ts";
+import { validateMountList, validateMountPoints } from "./validate_mounts.ts";
 import { validateProcess } from "./validate_process.ts";
 import { validateResources } from "./validate_resources.ts";
 
@@ -56,6 +58,34 @@ export function parseResources(text: string, file: string): LinuxResources {
   const value = parseJson(text, file);
   validateResources(value, `${file}: `);
   return value as LinuxResources;
+}
+
+/**
+ * Mounts in a JSON text, as `mounts` of a config: the list, or an object that has it.
+ *
+ * @throws {CrateError} `INVALID`, as {@linkcode parseSpec}.
+ */
+export function parseMounts(text: string, file: string): readonly Mount[] {
+  return validateMountList(readMountList(text, file), `${file}: `)!;
+}
+
+/**
+ * The destinations of mounts in a JSON text, whatever else it says of them.
+ *
+ * @throws {CrateError} `INVALID`, as {@linkcode parseSpec}.
+ */
+export function parseMountPoints(
+  text: string,
+  file: string,
+): readonly Pick<Mount, "destination">[] {
+  return validateMountPoints(readMountList(text, file), `${file}: `);
+}
+
+function readMountList(text: string, file: string): Fields {
+  const value = parseJson(text, file);
+  const fields = Array.isArray(value) ? { mounts: value } : object(value, `${file}: the mounts`);
+  if (fields.mounts !== undefined) return fields;
+  throw new CrateError("INVALID", `${file}: mounts is missing: the list of them`);
 }
 
 /**

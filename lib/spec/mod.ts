@@ -7,10 +7,19 @@
 export type * from "./types.ts";
 export type * from "./types_resources.ts";
 export { HOOKS as HOOK_POINTS, validateSpec } from "./validate.ts";
-export { formatSpec, parseJson, parseProcess, parseResources, parseSpec } from "./json.ts";
-export { MOUNT_OPTIONS, requireSupported } from "./supported.ts";
+export {
+  formatSpec,
+  parseJson,
+  parseMountPoints,
+  parseMounts,
+  parseProcess,
+  parseResources,
+  parseSpec,
+} from "./json.ts";
+export { MOUNT_OPTIONS, requireMounts, requireSupported } from "./supported.ts";
 export { NAMESPACES as NAMESPACE_TYPES } from "./validate_linux.ts";
 export { POLICIES as SCHEDULER_POLICIES, SCHEDULER_FLAGS } from "./validate_process.ts";
+export { rootlessSpec } from "./rootless.ts";
 export { sysctlNamespace, sysctlPath } from "./sysctl.ts";
 export {
   type RunDefaults,
@@ -21,6 +30,7 @@ export {
 } from "./options.ts";
 export { DEFAULT_PATH, DEFAULT_SHM_SIZE } from "./defaults.ts";
 export { parseCpus, parseInteger, parseSize, parseSizeOrUnlimited } from "./words_numbers.ts";
+export { type IdmapWords, parseIdmapOption } from "./words_idmap.ts";
 export {
   normalize,
   parseMountFlag,

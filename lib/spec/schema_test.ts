@@ -1,41 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { CrateError } from "../errors.ts";
+import { places, replaced, written } from "./_places.ts";
 import { LEAST_SPEC, loadRuntimeSchema, type Schema } from "./testing.ts";
 import { validateSpec } from "./validate.ts";
 
 const schema = loadRuntimeSchema();
 // It may be another than one thinks, so the log says which.
 console.log(`runtime-spec schema: ${schema.directory}`);
-
-type Path = readonly (string | number)[];
-
-/** Every place in a document that has a value, the document itself not among them. */
-function places(value: unknown, path: Path = []): Path[] {
-  if (typeof value !== "object" || value === null) return [path];
-  const inside = Object.entries(value).flatMap(([key, item]) =>
-    places(item, [...path, Array.isArray(value) ? Number(key) : key])
-  );
-  return path.length === 0 ? inside : [path, ...inside];
-}
-
-/** A copy with another value at one place; undefined takes the place away. */
-function replaced(document: unknown, path: Path, value: unknown): unknown {
-  const copy = structuredClone(document);
-  let parent = copy as Record<string | number, unknown>;
-  for (const key of path.slice(0, -1)) parent = parent[key] as Record<string | number, unknown>;
-  const last = path[path.length - 1]!;
-  if (value !== undefined) parent[last] = value;
-  else if (Array.isArray(parent)) parent.splice(last as number, 1);
-  else delete parent[last];
-  return copy;
-}
-
-/** A place as error messages write it. */
-function written(path: Path): string {
-  return path.map((key, i) => typeof key === "number" ? `[${key}]` : i === 0 ? key : `.${key}`)
-    .join("");
-}
 
 function refusal(document: unknown): string | undefined {
   try {

@@ -4,7 +4,8 @@
  * @module
  */
 import { CrateError } from "../errors.ts";
-import type { Linux, LinuxSeccomp, Mount, Process, Spec } from "./types.ts";
+import { isIdmapWithMaps, parseIdmapOption } from "./words_idmap.ts";
+import type { Linux, LinuxNamespace, LinuxSeccomp, Mount, Spec } from "./types.ts";
 
 /**
  * Refuses a valid config that asks for something this version does not do: nothing is ever left
@@ -27,31 +28,21 @@ export function requireSupported(spec: Spec): void {
       "process is missing: a container without one is not supported yet",
     );
   }
-  requireProcess(spec.process);
-  spec.mounts?.forEach(requireMount);
+  requireMounts(spec.mounts ?? []);
   requireLinux(spec.linux ?? {});
+}
+
+/** Refuses mounts that this version cannot make. @throws {CrateError} `UNSUPPORTED` */
+export function requireMounts(mounts: readonly Mount[]): void {
+  mounts.forEach(requireMount);
 }
 
 function unsupported(field: string, remedy = "leave it out"): never {
   throw new CrateError("UNSUPPORTED", `${field} is not supported yet: ${remedy}`);
 }
 
-/** An empty value asks for nothing: engines write those. */
-function refuseField(value: unknown, field: string): void {
-  if (value === undefined || value === "") return;
-  unsupported(field);
-}
-
 function refuseEach(items: readonly unknown[] | undefined, field: string): void {
   if (items !== undefined && items.length > 0) unsupported(field);
-}
-
-function refuseKeys(value: object | undefined, field: string): void {
-  if (value !== undefined && Object.keys(value).length > 0) unsupported(field);
-}
-
-function requireProcess(process: Process): void {
-  refuseField(process.selinuxLabel, "process.selinuxLabel");
 }
 
 const FILESYSTEMS = new Set([
@@ -88,26 +79,22 @@ const ATTRIBUTES = [
   "diratime",
 ];
 const PROPAGATIONS = ["private", "slave", "shared", "unbindable"];
-/** Words of the spec and of other runtimes that no filesystem would know. */
-const NOT_YET = new Set([
-  "remount",
-  "iversion",
-  "noiversion",
-  "silent",
-  "loud",
-  "copy-symlink",
-  "dest-nofollow",
-  "src-nofollow",
-]);
+/** Words for what is so anyway, on every mount. */
+const DEFAULTS = ["defaults", "async", "loud", "silent", "noiversion", "nomand", "nolazytime"];
+/** The ids of a bind mount's files; with `=`, and maps after it, as crun has them. */
+const IDMAPS = ["idmap", "ridmap"];
+/** What is for a bind mount alone: the last two are crun's. */
+const BINDS = ["bind", "rbind", "copy-symlink", "src-nofollow", "dest-nofollow"];
+/** What is a filesystem's, and not a mount's. fsconfig(2) */
+const FILESYSTEMS_OWN = ["sync", "dirsync", "mand", "lazytime"];
 
-/** The options that are not a filesystem's own. */
+/** The options that are known for every filesystem. */
 export const MOUNT_OPTIONS: readonly string[] = [
-  "bind",
-  "rbind",
-  "defaults",
-  "async",
-  "idmap",
-  "ridmap",
+  ...DEFAULTS,
+  ...IDMAPS,
+  ...BINDS,
+  ...FILESYSTEMS_OWN,
+  "remount",
   "tmpcopyup",
   ...ATTRIBUTES,
   ...ATTRIBUTES.map((name) => `r${name}`),
@@ -118,51 +105,71 @@ export const MOUNT_OPTIONS: readonly string[] = [
 function requireMount(mount: Mount, index: number): void {
   const field = `mounts[${index}]`;
   const options = mount.options ?? [];
-  const bind = mount.type === "bind" || options.includes("bind") || options.includes("rbind");
-  if (!bind && !FILESYSTEMS.has(mount.type ?? "")) unsupported(`${field}.type "${mount.type}"`);
-  if (!bind) {
+  const has = (...words: readonly string[]) => options.some((option) => words.includes(option));
+  const bind = mount.type === "bind" || has("bind", "rbind");
+  const remount = has("remount");
+  if (!bind && !remount && !FILESYSTEMS.has(mount.type ?? "")) {
+    unsupported(`${field}.type "${mount.type}"`);
+  }
+  if (!bind || remount) {
     refuseEach(mount.uidMappings, `${field}.uidMappings`);
     refuseEach(mount.gidMappings, `${field}.gidMappings`);
   }
   for (const option of options) {
-    if (NOT_YET.has(option)) unsupported(`${field}.options "${option}"`);
-    if ((option === "idmap" || option === "ridmap") && !bind) {
-      unsupported(
-        `${field}.options "${option}"`,
-        `a ${mount.type} has the ids that it is made with`,
-      );
-    }
-    if (option === "tmpcopyup" && mount.type !== "tmpfs") {
-      unsupported(`${field}.options "${option}"`, "it is for a tmpfs");
-    }
-    if (bind && !isBindOption(option)) {
-      unsupported(`${field}.options "${option}"`, "a bind has no filesystem to hand it to");
-    }
+    const why = bind && !remount
+      ? isBindOption(option) ? undefined : "a bind has no filesystem to hand it to"
+      : notForFilesystem(option, mount, remount);
+    if (why !== undefined) unsupported(`${field}.options "${option}"`, why);
+    if (isIdmapWithMaps(option)) parseIdmapOption(option, `${field}.options`);
   }
+}
+
+/** Why an option is not for a filesystem, or for a mount that is there already; undefined when it is. */
+function notForFilesystem(option: string, { type }: Mount, remount: boolean): string | undefined {
+  if (option === "iversion") return "no filesystem counts its files' versions because of it";
+  if (IDMAPS.includes(option) || isIdmapWithMaps(option)) {
+    return remount
+      ? "a mount has the ids that it is made with"
+      : `a ${type} has the ids that it is made with`;
+  }
+  if (option === "tmpcopyup") {
+    if (remount) return "what is mounted already is not filled";
+    return type === "tmpfs" ? undefined : "it is for a tmpfs";
+  }
+  const isBinds = BINDS.includes(option) && !(remount && /^r?bind$/.test(option));
+  return isBinds ? "it is for a bind mount" : undefined;
 }
 
 /** Whether a bind knows the option: it has no filesystem that would take the others as its data. */
 function isBindOption(option: string): boolean {
-  if (["bind", "rbind", "defaults", "async", "idmap", "ridmap"].includes(option)) return true;
+  if ([...DEFAULTS, ...IDMAPS, ...BINDS].includes(option) || isIdmapWithMaps(option)) return true;
   const plain = option.startsWith("r") ? option.slice(1) : option;
   return ATTRIBUTES.includes(option) || ATTRIBUTES.includes(plain) ||
     PROPAGATIONS.includes(option) || PROPAGATIONS.includes(plain);
 }
 
-function requireLinux(linux: Linux): void {
-  linux.namespaces?.forEach(({ type, path }, index) => {
-    if (type !== "mount" || path === undefined || path === "") return;
-    unsupported(
-      `linux.namespaces[${index}].path: joining a mount namespace`,
-      "its root would be changed",
+/**
+ * There is no safe meaning to either: the mounts would be made, and the root would be changed, for whoever lives in
+ * that namespace already.
+ */
+function requireMountNamespace(namespaces: readonly LinuxNamespace[]): void {
+  const index = namespaces.findIndex(({ type }) => type === "mount");
+  if (index < 0) {
+    throw new CrateError(
+      "UNSUPPORTED",
+      'linux.namespaces has no "mount": the container\'s root would become the host\'s own; add {"type": "mount"}',
     );
-  });
-  if (!(linux.namespaces ?? []).some(({ type }) => type === "mount")) {
-    unsupported("linux.namespaces without mount", 'add {"type": "mount"}');
   }
-  refuseKeys(linux.netDevices, "linux.netDevices");
-  refuseField(linux.mountLabel, "linux.mountLabel");
-  refuseField(linux.intelRdt, "linux.intelRdt");
+  if (!namespaces[index]!.path) return;
+  throw new CrateError(
+    "UNSUPPORTED",
+    `linux.namespaces[${index}].path joins a mount namespace: the container's root would become that of all ` +
+      "who are in it; leave the path out for a new one",
+  );
+}
+
+function requireLinux(linux: Linux): void {
+  requireMountNamespace(linux.namespaces ?? []);
   refuseEach(linux.personality?.flags, "linux.personality.flags");
   if (linux.seccomp !== undefined) requireSeccomp(linux.seccomp);
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { CrateError } from "../errors.ts";
 import { requireSupported } from "./supported.ts";
 import { FULL_SPEC } from "./testing.ts";
-import type { Linux, Mount, Process, Spec } from "./types.ts";
+import type { Linux, Mount, Spec } from "./types.ts";
 import { validateSpec } from "./validate.ts";
 
 /** What this version does, all of it. */
@@ -20,6 +20,7 @@ const DONE = {
     noNewPrivileges: true,
     oomScoreAdj: 0,
     apparmorProfile: "x",
+    selinuxLabel: "system_u:system_r:container_t:s0",
     scheduler: FULL_SPEC.process.scheduler,
     ioPriority: FULL_SPEC.process.ioPriority,
     execCPUAffinity: { initial: "0" },
@@ -32,6 +33,16 @@ const DONE = {
       options: ["rbind", "rro", "rslave", "nodev", "rnoatime"],
     },
     { destination: "/b", type: "tmpfs", options: ["size=1m", "noatime", "sync", "tmpcopyup"] },
+    { destination: "/b", options: ["remount", "ro", "size=2m"] },
+    { destination: "/b", options: ["remount", "bind", "rnosuid"] },
+    { destination: "/l", type: "bind", source: "/l", options: ["copy-symlink", "src-nofollow"] },
+    { destination: "/l", type: "bind", source: "/l", options: ["dest-nofollow", "silent", "loud"] },
+    {
+      destination: "/l",
+      type: "bind",
+      source: "/l",
+      options: ["idmap=uids=0-1-2#9-8-7;gids=@0-1-2"],
+    },
     ...["proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2"].map((type) => ({
       destination: "/c",
       type,
@@ -74,7 +85,9 @@ const DONE = {
     timeOffsets: FULL_SPEC.linux.timeOffsets,
     memoryPolicy: FULL_SPEC.linux.memoryPolicy,
     personality: { domain: "LINUX32" },
-    mountLabel: "",
+    netDevices: FULL_SPEC.linux.netDevices,
+    intelRdt: FULL_SPEC.linux.intelRdt,
+    mountLabel: "system_u:object_r:container_file_t:s0",
   },
 } as const satisfies Spec;
 
@@ -82,26 +95,44 @@ Deno.test("what this version does, and fields that say nothing, are let through"
   requireSupported(validateSpec(DONE));
 });
 
-const process = (fields: Partial<Process>): Spec => ({
-  ...DONE,
-  process: { ...DONE.process, ...fields },
-});
 const linux = (fields: Partial<Linux>): Spec => ({ ...DONE, linux: { ...DONE.linux, ...fields } });
 const mount = (fields: Partial<Mount>): Spec => ({
   ...DONE,
   mounts: [{ destination: "/a", type: "tmpfs", ...fields }],
 });
 const map = [{ containerID: 0, hostID: 0, size: 1 }];
-const { linux: fullLinux } = FULL_SPEC;
 
 const NOT_YET: [spec: Spec, message: string][] = [
   [{ ...DONE, process: undefined }, "process is missing"],
-  [process({ selinuxLabel: "x" }), "process.selinuxLabel is not supported yet"],
   [mount({ type: "ext4" }), 'mounts[0].type "ext4" is not supported yet'],
   [mount({ uidMappings: map }), "mounts[0].uidMappings is not supported yet"],
   [mount({ gidMappings: map }), "mounts[0].gidMappings is not supported yet"],
   [mount({ options: ["idmap"] }), 'mounts[0].options "idmap" is not supported yet: a tmpfs'],
-  [mount({ options: ["remount"] }), 'mounts[0].options "remount" is not supported yet'],
+  [mount({ options: ["ridmap=x"] }), 'mounts[0].options "ridmap=x" is not supported yet: a tmpfs'],
+  [
+    mount({ options: ["iversion"] }),
+    'mounts[0].options "iversion" is not supported yet: no filesystem',
+  ],
+  [
+    mount({ options: ["src-nofollow"] }),
+    'mounts[0].options "src-nofollow" is not supported yet: it is for a bind mount',
+  ],
+  [
+    mount({ options: ["remount", "dest-nofollow"] }),
+    'mounts[0].options "dest-nofollow" is not supported yet: it is for a bind mount',
+  ],
+  [
+    mount({ options: ["remount", "tmpcopyup"] }),
+    'mounts[0].options "tmpcopyup" is not supported yet: what is mounted already',
+  ],
+  [
+    mount({ type: "bind", source: "/a", options: ["remount", "idmap"] }),
+    'mounts[0].options "idmap" is not supported yet: a mount has the ids',
+  ],
+  [
+    mount({ type: "bind", source: "/a", options: ["iversion"] }),
+    'mounts[0].options "iversion" is not supported yet: a bind has no filesystem',
+  ],
   [
     mount({ type: "bind", source: "/a", options: ["size=1m"] }),
     'mounts[0].options "size=1m" is not supported yet: a bind has no filesystem to hand it to',
@@ -116,13 +147,16 @@ const NOT_YET: [spec: Spec, message: string][] = [
   ],
   [
     linux({ namespaces: [{ type: "mount", path: "/ns/mnt" }] }),
-    "linux.namespaces[0].path: joining a mount namespace is not supported yet",
+    "linux.namespaces[0].path joins a mount namespace: the container's root would become that of all",
   ],
-  [linux({ namespaces: [{ type: "pid" }] }), "linux.namespaces without mount is not supported yet"],
-  [{ ...DONE, linux: undefined }, "linux.namespaces without mount is not supported yet"],
-  [linux({ netDevices: fullLinux.netDevices }), "linux.netDevices is not supported yet"],
-  [linux({ mountLabel: "x" }), "linux.mountLabel is not supported yet"],
-  [linux({ intelRdt: {} }), "linux.intelRdt is not supported yet"],
+  [
+    linux({ namespaces: [{ type: "pid" }] }),
+    "linux.namespaces has no \"mount\": the container's root would become the host's own",
+  ],
+  [
+    { ...DONE, linux: undefined },
+    "linux.namespaces has no \"mount\": the container's root would become the host's own",
+  ],
   [
     linux({ seccomp: { defaultAction: "SCMP_ACT_NOTIFY", listenerPath: "/x" } }),
     "linux.seccomp with SCMP_ACT_NOTIFY for sendmsg is not supported yet",

@@ -191,6 +191,8 @@ export interface RuntimeSchema {
   readonly fullSpec: Spec;
   readonly files: ReadonlyMap<string, Schema>;
   readonly validate: ValidateFunction;
+  /** Of what `features` prints, features.md; absent from a schema older than 1.2. */
+  readonly validateFeatures: ValidateFunction | undefined;
 }
 
 /**
@@ -210,7 +212,7 @@ export function loadRuntimeSchema(): RuntimeSchema {
   const ajv = new Ajv({ strict: false });
   const files = new Map<string, Schema>();
   for (const { name } of Deno.readDirSync(directory)) {
-    if (!/^(?:config|defs)-?[a-z]*\.json$/.test(name)) continue;
+    if (!/^(?:config|defs|features)-?[a-z]*\.json$/.test(name)) continue;
     // Draft 4 is named, and nothing of it is used that later drafts read in another way.
     const { $schema: _, ...schema } = JSON.parse(Deno.readTextFileSync(directory + name));
     files.set(name, schema);
@@ -218,7 +220,14 @@ export function loadRuntimeSchema(): RuntimeSchema {
   }
   const validate = ajv.getSchema("runtime-spec:/config-schema.json");
   if (validate === undefined) throw new Error(`${directory} has no config-schema.json`);
-  return { directory, files, validate, fullSpec: validate(FULL_SPEC) ? FULL_SPEC : OLDER_SPEC };
+  const validateFeatures = ajv.getSchema("runtime-spec:/features-schema.json");
+  return {
+    directory,
+    files,
+    validate,
+    validateFeatures,
+    fullSpec: validate(FULL_SPEC) ? FULL_SPEC : OLDER_SPEC,
+  };
 }
 
 function exists(path: string): boolean {

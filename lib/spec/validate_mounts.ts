@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { LinuxNamespaceType } from "./types.ts";
+import type { LinuxNamespaceType, Mount } from "./types.ts";
 import {
   at,
+  each,
   fail,
   type Fields,
   integer,
@@ -24,20 +25,40 @@ export function validateMounts(
   root: string,
   namespaces: ReadonlyMap<LinuxNamespaceType, string | undefined>,
 ): void {
-  const items = optionalEach(spec, "mounts", root, mount);
+  const items = validateMountList(spec, root);
   if (items !== undefined && items.length > 0 && !namespaces.has("mount")) {
     fail(`${at(root, "mounts")} needs a mount namespace in linux.namespaces`);
   }
 }
 
-function mount(value: unknown, field: string): void {
+/** `mounts` of an object, when it has them. @throws {CrateError} `INVALID` */
+export function validateMountList(fields: Fields, root: string): readonly Mount[] | undefined {
+  return optionalEach(fields, "mounts", root, mount) as readonly Mount[] | undefined;
+}
+
+/** The destinations of a list of mounts. @throws {CrateError} `INVALID` */
+export function validateMountPoints(
+  { mounts }: Fields,
+  root: string,
+): readonly Pick<Mount, "destination">[] {
+  return each(mounts, at(root, "mounts"), mountPoint) as readonly Pick<Mount, "destination">[];
+}
+
+function mountPoint(value: unknown, field: string): Fields {
   const fields = object(value, field);
   const destination = at(field, "destination");
   // A relative one is read as from "/", as the spec asks of runtimes.
   if (text(fields.destination, destination) === "") refuse(destination, "name a directory", "");
+  return fields;
+}
+
+function mount(value: unknown, field: string): void {
+  const fields = mountPoint(value, field);
   const type = optionalText(fields, "type", field);
   const source = optionalText(fields, "source", field);
   const options = optionalStrings(fields, "options", field);
+  // One that changes a mount that there is needs to name none.
+  if (options?.includes("remount")) return mappings(fields, field);
   if (type === "bind" || options?.includes("bind") || options?.includes("rbind")) {
     if (source === undefined || source === "") {
       refuse(at(field, "source"), "name what to bind", source);
@@ -45,6 +66,10 @@ function mount(value: unknown, field: string): void {
   } else if (type === undefined || type === "" || type === "none") {
     refuse(at(field, "type"), 'name a filesystem, or options have "bind" or "rbind"', type);
   }
+  mappings(fields, field);
+}
+
+function mappings(fields: Fields, field: string): void {
   const uids = optionalEach(fields, "uidMappings", field, validateIDMapping);
   const gids = optionalEach(fields, "gidMappings", field, validateIDMapping);
   if ((uids?.length ?? 0) > 0 !== (gids?.length ?? 0) > 0) {

@@ -98,6 +98,7 @@ function processOf(call: ExecCall, spec: Spec, containerRoot: ContainerRoot): Pr
     capabilities: withCapabilities(capabilities, options.cap),
     noNewPrivileges: options.noNewPrivs || (privileged ? false : own.noNewPrivileges),
     apparmorProfile: options.apparmor ?? own.apparmorProfile,
+    selinuxLabel: options.processLabel ?? own.selinuxLabel,
   };
 }
 
@@ -136,6 +137,7 @@ function processFrom(file: string, tty: boolean): (spec: Spec) => Process {
     ...process,
     capabilities: process.capabilities ?? own?.capabilities,
     apparmorProfile: process.apparmorProfile || own?.apparmorProfile,
+    selinuxLabel: process.selinuxLabel || own?.selinuxLabel,
   });
 }
 
@@ -147,7 +149,9 @@ function refuseBeside(call: ExecCall): void {
     throw new CrateError("USAGE", `crate exec --process takes no command, got "${command}"`);
   }
   const given =
-    (["user", "workdir", "cwd", "apparmor"] as const).find((name) => options[name] !== undefined) ??
+    (["user", "workdir", "cwd", "apparmor", "processLabel"] as const).find((name) =>
+      options[name] !== undefined
+    ) ??
       (["env", "envFile", "cap", "additionalGids"] as const).find((name) =>
         options[name].length > 0
       );
@@ -186,6 +190,7 @@ export default async function exec(call: ExecCall): Promise<number> {
     preserveFds: parseInteger(options.preserveFds ?? "0", "--preserve-fds", 0, 1000),
     ignorePaused: options.ignorePaused,
     cgroup: options.cgroup,
+    pidfdSocket: options.pidfdSocket,
     process: (spec: Spec, containerRoot: ContainerRoot): Process =>
       fromFile === undefined ? processOf(call, spec, containerRoot) : fromFile(spec),
   };

@@ -9,6 +9,7 @@ import {
 import { CrateError } from "../../errors.ts";
 import {
   type ClaimedNetwork,
+  deleteContainer,
   type Foreground,
   nullStdio,
   prepareContainer,
@@ -16,10 +17,11 @@ import {
   runInForeground,
   startContainer,
   statePaths,
+  stayInForeground,
   terminalSettings,
 } from "../../lifecycle/mod.ts";
 import { parseInteger, validateId, validateSpec } from "../../spec/mod.ts";
-import { refuseSystemd } from "../engine.ts";
+import { groupOptions, handOn, refuseSystemd } from "../engine.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { Claimed } from "../../image/mod.ts";
@@ -50,6 +52,26 @@ function refuseImageOptions(options: RunCall["options"]): void {
   }
 }
 
+/** What is for a bundle alone: seldom given, and loaded only then. */
+const ENGINE_OPTIONS = [
+  "config",
+  "consoleSocket",
+  "pidfdSocket",
+  "preserveFds",
+  "noPivot",
+  "noNewKeyring",
+  "noSubreaper",
+] as const;
+
+function refuseEngineOptions(options: RunCall["options"]): void {
+  const given = ENGINE_OPTIONS.find((name) =>
+    options[name] !== undefined && options[name] !== false
+  );
+  if (given === undefined) return;
+  const word = given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  throw new CrateError("USAGE", `crate run: --${word} is for --bundle`);
+}
+
 /** Whether a volume of the store is asked for, and not only directories of the host. */
 function hasVolumes({ volume, mount }: RunCall["options"]): boolean {
   return volume.some((word) => !/^[/.][^:]*:/.test(word)) ||
@@ -64,6 +86,9 @@ export default async function run(given: RunCall): Promise<number> {
   const bundle = options.bundle === undefined
     ? undefined
     : (await import("./run_bundle.ts")).bundleOf(given);
+  if (bundle === undefined) refuseEngineOptions(options);
+  // As runc's: what ends is deleted unless --keep says otherwise, and a detached one is the caller's.
+  const isRuncs = bundle?.name !== undefined;
   const name = options.name ?? bundle?.name;
   const id = name === undefined ? randomHex(6) : validateId(name);
   if (Deno.uid() !== 0) {
@@ -71,6 +96,10 @@ export default async function run(given: RunCall): Promise<number> {
       "PERMISSION",
       "crate run needs root: this version makes no user namespaces (try: sudo crate run ...)",
     );
+  }
+  if (isRuncs && options.detach && !options.explain) {
+    await (await import("./run_bundle.ts")).runForEngine(given, config, id, bundle);
+    return 0;
   }
   // Without a terminal the three descriptors are the user's own, unless -i=false or -d say otherwise.
   const { detach, cidfile, pidFile } = options;
@@ -101,11 +130,23 @@ export default async function run(given: RunCall): Promise<number> {
     ? undefined
     : await (await import("./run_network.ts")).runNetwork(call, config, id, image?.config);
   const parts = { image, network: network ?? { namespace: mode, mounts: [] } };
-  const spec = bundle === undefined
-    ? validateSpec(runSpec(call, config, id, parts), "crate run")
-    : (await import("./run_bundle.ts")).withGroup(bundle.spec, config, id);
+  const { spec, preserveFds } = bundle === undefined
+    ? { spec: validateSpec(runSpec(call, config, id, parts), "crate run"), preserveFds: 0 }
+    : handOn(
+      (await import("./run_bundle.ts")).withGroup(bundle.spec, config, id),
+      isRuncs ? options.preserveFds : "0",
+    );
   const none = detach || tty || !input ? nullStdio() : 0;
-  const { keep } = options;
+  const remove = options.rm || isRuncs && options.keep === undefined;
+  // Hooks that run when it is deleted need somebody to delete it.
+  const deletes = remove && (spec.hooks?.poststop?.length ?? 0) > 0;
+  if (deletes && detach) {
+    throw new CrateError(
+      "INVALID",
+      "hooks.poststop run when the container is deleted: with --detach leave --rm out, and call crate delete",
+    );
+  }
+  const keep = bundle === undefined ? options.keep : undefined;
   const written: string[] = [];
   let foreground = undefined as Foreground | undefined;
   let launched;
@@ -126,7 +167,7 @@ export default async function run(given: RunCall): Promise<number> {
       spec,
       bundle: bundle?.directory ?? Deno.cwd(),
       detached: detach,
-      remove: options.rm,
+      remove: remove && !deletes,
       stdio: detach || tty ? [none, none, none] : [none, 1, 2],
       stopSignal: options.stopSignal ?? (image?.config.StopSignal || undefined),
       stopTimeout: options.stopTimeout === undefined
@@ -135,6 +176,11 @@ export default async function run(given: RunCall): Promise<number> {
       network: networks,
       networkRequest: network?.recorded,
       madeLater: options.explain ? network?.mounts.map(({ source }) => source!) : undefined,
+      preserveFds,
+      noPivot: options.noPivot,
+      noNewKeyring: options.noNewKeyring,
+      pidfdSocket: options.pidfdSocket,
+      ...groupOptions(globals),
     });
     if (options.explain) {
       console.log(printProgram(prepared.program).trimEnd());
@@ -168,5 +214,9 @@ export default async function run(given: RunCall): Promise<number> {
     console.log(id);
     return 0;
   }
-  runInForeground(launched, foreground);
+  if (!deletes) runInForeground(launched, foreground);
+  const code = await stayInForeground(launched, foreground);
+  const warn = (message: string) => log("warn", message);
+  await deleteContainer(config.root.value, id, { force: true, warn });
+  return code;
 }

@@ -1,12 +1,16 @@
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
+import { deleteContainer, startCreated } from "../../lifecycle/mod.ts";
 import type { Spec } from "../../spec/mod.ts";
 import { type Bundle, readBundle } from "../bundle.ts";
+import { createForEngine } from "../engine.ts";
+import { log } from "../log.ts";
 import type { RunCall } from "../words/mod.ts";
 
 /** What is not the config's to say. */
 const OWN = [
   "bundle",
+  "config",
   "detach",
   "interactive",
   "rm",
@@ -18,9 +22,20 @@ const OWN = [
   "stopTimeout",
 ];
 
+/** What is for runc's form of the command line alone: `run --bundle DIR ID`. */
+const RUNCS = [
+  "keep",
+  "consoleSocket",
+  "pidfdSocket",
+  "preserveFds",
+  "noPivot",
+  "noNewKeyring",
+  "noSubreaper",
+];
+
 /** A bundle, and its name on the command line. */
 export interface NamedBundle extends Bundle {
-  /** As runc's: the only word. */
+  /** The only word: the command line is as runc's, and so is what becomes of the container. */
   readonly name?: string;
 }
 
@@ -30,17 +45,25 @@ export interface NamedBundle extends Bundle {
  * @throws {CrateError} as `readBundle`; `USAGE`, `INVALID` for what its config says.
  */
 export function bundleOf({ options, positionals }: RunCall): NamedBundle {
+  const [word, excess] = positionals;
+  const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   for (const [name, value] of Object.entries(options)) {
     const isGiven = value !== undefined && value !== false &&
       !(Array.isArray(value) && value.length === 0);
     if (OWN.includes(name) || !isGiven) continue;
-    const word = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    throw new CrateError(
-      "INVALID",
-      `--${word} is not for --bundle: its config.json says all of that`,
-    );
+    if (!RUNCS.includes(name)) {
+      throw new CrateError(
+        "INVALID",
+        `--${dashed(name)} is not for --bundle: its config.json says all of that`,
+      );
+    }
+    if (word === undefined) {
+      throw new CrateError(
+        "USAGE",
+        `crate run: --${dashed(name)} is for runc's words: crate run --bundle DIR [OPTIONS] ID`,
+      );
+    }
   }
-  const [word, excess] = positionals;
   if (excess !== undefined || word !== undefined && options.name !== undefined) {
     const more = excess ?? word!;
     throw new CrateError(
@@ -48,7 +71,46 @@ export function bundleOf({ options, positionals }: RunCall): NamedBundle {
       `crate run --bundle takes no command, got "${more}": config.json has it`,
     );
   }
-  return { ...readBundle(options.bundle!), ...word !== undefined && { name: word } };
+  if (options.keep !== undefined && options.keep !== "") {
+    throw new CrateError(
+      "INVALID",
+      "--keep DIR is not for --bundle; --keep after it, alone, keeps the container, as runc's",
+    );
+  }
+  if (word !== undefined && !options.detach && options.consoleSocket !== undefined) {
+    throw new CrateError("USAGE", "crate run: --console-socket is for --detach");
+  }
+  const bundle = readBundle(options.bundle!, options.config);
+  return { ...bundle, ...word !== undefined && { name: word } };
+}
+
+/**
+ * `run --detach --bundle DIR ID`, runc's words: created and started at once, it is the caller's child, and its
+ * descriptors are the caller's.
+ *
+ * @throws {CrateError} when it cannot be started; then nothing is left of it.
+ */
+export async function runForEngine(
+  { options, globals }: RunCall,
+  config: Effective,
+  id: string,
+  bundle: Bundle,
+): Promise<void> {
+  const root = config.root.value;
+  const warn = (message: string) => log("warn", message);
+  await createForEngine({
+    id,
+    root,
+    bundle: { ...bundle, spec: withGroup(bundle.spec, config, id) },
+    options,
+    globals,
+  });
+  try {
+    await startCreated(root, id, warn);
+  } catch (error) {
+    await deleteContainer(root, id, { force: true, warn });
+    throw error;
+  }
 }
 
 /** A bundle's config with a group of crate's own, where it names none. */

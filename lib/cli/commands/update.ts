@@ -32,6 +32,8 @@ function resourcesOf(options: UpdateCall["options"]): LinuxResources {
     const kept = Object.entries(fields).filter(([, value]) => value !== undefined);
     return kept.length === 0 ? undefined : Object.fromEntries(kept) as T;
   };
+  const sizeOf = (value: string | undefined, option: string) =>
+    value === undefined ? undefined : parseSizeOrUnlimited(value, option);
   const { memory, memoryReservation, memorySwap } = options;
   const pids = integer(options.pidsLimit, "--pids-limit", -1);
   return given({
@@ -43,6 +45,8 @@ function resourcesOf(options: UpdateCall["options"]): LinuxResources {
       swap: memorySwap === undefined
         ? undefined
         : parseSizeOrUnlimited(memorySwap, "--memory-swap"),
+      kernel: sizeOf(options.kernelMemory, "--kernel-memory"),
+      kernelTCP: sizeOf(options.kernelMemoryTcp, "--kernel-memory-tcp"),
     }),
     cpu: given({
       period: integer(options.cpuPeriod, "--cpu-period"),
@@ -73,6 +77,10 @@ export default async function update(call: UpdateCall): Promise<number> {
     );
   }
   const resources = file === undefined ? given : readResources(file);
-  await updateContainer(root, findId(root, positionals[0]!), resources);
+  const { l3CacheSchema, memBwSchema } = options;
+  const rdt = l3CacheSchema === undefined && memBwSchema === undefined
+    ? undefined
+    : { l3CacheSchema, memBwSchema };
+  await updateContainer(root, findId(root, positionals[0]!), resources, rdt);
   return 0;
 }

@@ -43,7 +43,15 @@ import {
   rmiTable,
   tagTable,
 } from "./tables/images.ts";
-import { createTable, eventsTable, featuresTable, psTable, updateTable } from "./tables/engine.ts";
+import {
+  createTable,
+  eventsTable,
+  featuresTable,
+  mountsAddTable,
+  mountsRemoveTable,
+  psTable,
+  updateTable,
+} from "./tables/engine.ts";
 import { execTable } from "./tables/exec.ts";
 import {
   networkConnectTable,
@@ -101,6 +109,14 @@ export const specOptions = [
     description: "where to write it",
     default: "the working directory",
   },
+  {
+    long: "file",
+    short: "f",
+    argument: "FILE",
+    description: "what to call it, from there",
+    default: "config.json",
+  },
+  { long: "rootless", description: "for a user without privileges" },
 ] as const;
 
 /** What `crate spec` is called with. */
@@ -158,12 +174,34 @@ const globalOptions = [
     description: "how to write messages",
     default: "text",
   },
+  {
+    long: "log-level",
+    argument: "LEVEL",
+    choices: ["error", "warn", "warning", "info", "debug"],
+    description: "how much a message must matter to be written",
+    default: "warn",
+  },
   { long: "debug", description: "write messages about every step" },
   {
     long: "systemd-cgroup",
     description: "cgroupsPath is SLICE:PREFIX:NAME, for systemd to make",
   },
-  { long: "version", description: "the same as crate version" },
+  {
+    long: "cgroup-manager",
+    argument: "MANAGER",
+    choices: ["cgroupfs", "systemd", "disabled"],
+    description: "disabled: containers stay in crate's own group, and device rules do not hold",
+    default: "cgroupfs",
+  },
+  {
+    long: "rootless",
+    argument: "WHEN",
+    choices: ["true", "false", "auto"],
+    description:
+      "do without a group that may not be made, if nothing is limited; auto: in a user namespace",
+    default: "auto",
+  },
+  { long: "version", short: "vV", description: "the same as crate version" },
 ] as const;
 
 /** The values of the options that stand before the command. */
@@ -260,6 +298,14 @@ export const commandLine: CommandLine = {
         ["rm", rmiTable],
         ["save", saveTable],
         ["tag", tagTable],
+      ],
+    },
+    {
+      name: "mounts",
+      summary: "Mounts of a container that runs",
+      commands: [
+        ["add", mountsAddTable],
+        ["remove", mountsRemoveTable],
       ],
     },
     {

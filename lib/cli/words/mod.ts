@@ -64,7 +64,14 @@ export type {
   RmiCall,
   TagCall,
 } from "./tables/images.ts";
-export type { CreateCall, EventsCall, FeaturesCall, PsCall, UpdateCall } from "./tables/engine.ts";
+export type {
+  CreateCall,
+  EventsCall,
+  FeaturesCall,
+  MountsCall,
+  PsCall,
+  UpdateCall,
+} from "./tables/engine.ts";
 export type { ExecCall } from "./tables/exec.ts";
 export type {
   NetworkConnectCall,

@@ -247,6 +247,11 @@ function assign(
     values[key] = own !== "false";
     return 0;
   }
+  const { flagAfter } = option;
+  if (flagAfter !== undefined && own === undefined && values[flagAfter] !== undefined) {
+    values[key] = "";
+    return 0;
+  }
   const value = own ?? next;
   if (value === undefined) return { kind: "missing-value", option };
   if (option.choices && !option.choices.includes(value)) {

@@ -27,6 +27,8 @@ export interface OptionTable {
   readonly default?: string;
   /** The heading in help that it stands under. */
   readonly group?: string;
+  /** The long name of an option after which this one is a flag: its value is the empty string then. */
+  readonly flagAfter?: string;
 }
 
 /** One word, or the rest of the words, that is not an option. */

@@ -139,6 +139,8 @@ export const processes: fc.Arbitrary<Process> = fc.record({
   )),
   noNewPrivileges: some(fc.boolean()),
   oomScoreAdj: some(fc.integer({ min: -1000, max: 1000 })),
+  apparmorProfile: some(fc.constantFrom("", "a-profile")),
+  selinuxLabel: some(fc.constantFrom("", "system_u:system_r:container_t:s0")),
 });
 
 const devices: fc.Arbitrary<LinuxDevice> = fc.record({
@@ -192,6 +194,7 @@ export const specs: fc.Arbitrary<Spec> = fc.record({
     rootfsPropagation: some(fc.constantFrom(...PROPAGATIONS)),
     maskedPaths: some(few(containerPath)),
     readonlyPaths: some(few(containerPath)),
+    mountLabel: some(fc.constantFrom("", "system_u:object_r:container_file_t:s0")),
   }),
 }).map((spec) => {
   // A terminal needs a devpts to come from, and a mount of the root has nothing above it.

@@ -16,8 +16,9 @@ import { makeDevices } from "./devices.ts";
 import { prepareExecution } from "./execute.ts";
 import { becomeRoot, hasUserNamespace, ownProcFiles, setRlimits } from "./identity.ts";
 import { finishProcess } from "./init.ts";
-import type { CompileInput } from "./input.ts";
-import { apparmorWrite, writeBelow } from "./labels.ts";
+import { copiedLink } from "./copy_symlink.ts";
+import type { CompileInput, HostFacts } from "./input.ts";
+import { keyLabelWrite, labelWrites, writeBelow } from "./labels.ts";
 import { makeReadonly, mask, openMasks } from "./masks.ts";
 import { type Output, supervise } from "./monitor.ts";
 import { isBind, isShared, leaveHost, makeFilesystem, mountOne, openBind } from "./mounts.ts";
@@ -74,6 +75,7 @@ export function compileContainer(input: CompileInput): Program {
         lastDescriptor: Math.max(
           cgroup ?? REPORT,
           input.listener ?? 0,
+          lastPreserved(input),
           ...input.idmaps?.values() ?? [],
         ),
         console: console && parent.detached ? { pair: consolePair, take: takeConsole } : undefined,
@@ -86,15 +88,19 @@ export function compileContainer(input: CompileInput): Program {
   return s.p.build();
 }
 
+function lastPreserved({ preserved }: CompileInput): number {
+  return preserved === undefined ? 0 : preserved.first + preserved.count - 1;
+}
+
 /** What only the host's root may open, for a container in a user namespace: opened before it is made. */
 interface Foreign {
   readonly binds: Map<Mount, Cell>;
   root?: Cell;
 }
 
-function openForeign(s: Scope, { spec, idmaps }: CompileInput, foreign: Foreign): void {
+function openForeign(s: Scope, { spec, idmaps, facts }: CompileInput, foreign: Foreign): void {
   for (const mount of spec.mounts ?? []) {
-    if (!isBind(mount)) continue;
+    if (!isCloned(mount, facts)) continue;
     const tree = openBind(s, mount, idmaps?.get(mount));
     if (!isShared(mount)) leaveHost(s, tree, `mount ${mount.source} on ${mount.destination}`);
     foreign.binds.set(mount, tree);
@@ -102,6 +108,11 @@ function openForeign(s: Scope, { spec, idmaps }: CompileInput, foreign: Foreign)
   if (rootMount(spec.mounts ?? []) !== undefined) return;
   foreign.root = openRoot(s, spec);
   leaveHost(s, foreign.root, `mount ${spec.root!.path} as the root`);
+}
+
+/** Whether a mount's source is cloned. */
+function isCloned(mount: Mount, facts: HostFacts): boolean {
+  return isBind(mount) && copiedLink(facts, mount) === undefined;
 }
 
 /** Whether the init must wait for its starter before it does anything. */
@@ -140,7 +151,6 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
     ownProcFiles(s, spec);
   }
   p.call("setsid", [], { label: "begin a session" });
-  if (input.keyring !== undefined) joinKeyring(s, input.keyring);
   for (const { number, writeEnd } of output?.streams ?? []) {
     p.call("dup3", [valueOf(writeEnd), number, 0], { label: "write to the log" });
   }
@@ -149,7 +159,7 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
   const binds = foreign.binds;
   const openBinds = (those: (mount: Mount) => boolean) => {
     for (const mount of mounts) {
-      if (isBind(mount) && !binds.has(mount) && those(mount)) {
+      if (isCloned(mount, input.facts) && !binds.has(mount) && those(mount)) {
         binds.set(mount, openBind(s, mount, input.idmaps?.get(mount)));
       }
     }
@@ -157,6 +167,7 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
   // What shares its mounts with the host is cloned while it still does.
   openBinds(isShared);
   isolateMounts(s, input);
+  if (input.keyring !== undefined) joinKeyring(s, input.keyring, process.selinuxLabel);
   const masks = openMasks(s, input);
   openBinds((mount) => !isShared(mount));
   const hooked = hasEarlyHooks(spec);
@@ -206,8 +217,12 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
 }
 
 /** A session keyring of the container's own; a kernel may have been built without. keyctl(2) */
-function joinKeyring(s: Scope, name: string): void {
+function joinKeyring(s: Scope, name: string, selinuxLabel: string | undefined): void {
   const { p } = s;
+  const proc = selinuxLabel
+    ? makeFilesystem(s, "proc", "proc", [], 0, "mount proc for settings")
+    : undefined;
+  if (proc !== undefined) writeBelow(s, valueOf(proc), keyLabelWrite(selinuxLabel!));
   const result = s.descriptor("keyring");
   const failed = s.label("keyring");
   const next = s.label("next");
@@ -218,6 +233,10 @@ function joinKeyring(s: Scope, name: string): void {
     negative: failed,
   });
   p.place(next);
+  if (proc !== undefined) {
+    writeBelow(s, valueOf(proc), keyLabelWrite(""));
+    p.call("close", [valueOf(proc)]);
+  }
   s.aside(() => {
     p.place(failed);
     p.jumpIfEqual(valueOf(result), -ENOSYS, next);
@@ -264,7 +283,7 @@ function writeProc(s: Scope, spec: Spec, mounted: Cell | undefined): void {
       label: `set oomScoreAdj to ${score}`,
     });
   }
-  if (process?.apparmorProfile) writes.push(apparmorWrite(process.apparmorProfile));
+  if (process !== undefined) writes.push(...labelWrites(process));
   if (writes.length === 0) return;
   const proc = mounted ?? makeFilesystem(s, "proc", "proc", [], 0, "mount proc for settings");
   for (const write of writes) writeBelow(s, valueOf(proc), write);

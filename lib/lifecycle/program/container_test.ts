@@ -260,7 +260,7 @@ Deno.test("every path of the container is resolved by the kernel inside its root
           assert(args[4] === ffi.AT_SYMLINK_NOFOLLOW && isOneName(path!) || path === "", what);
           break;
         case "open_tree":
-          assert(atHost ? sources.has(path) : path === "", what);
+          assert(atHost ? sources.has(path) || path!.startsWith(ATTACH_POINT) : path === "", what);
           break;
         case "move_mount": {
           const [, , to, , flags] = args as [number, number, number, number, number];
@@ -272,10 +272,11 @@ Deno.test("every path of the container is resolved by the kernel inside its root
           break;
         }
         case "mount":
-          assert.equal(path, "/");
+          assert(path === "/" || strings[2] === "overlay" && path!.startsWith(ATTACH_POINT), what);
           break;
         case "chdir":
-          assert.equal(strings[0], "/");
+          // The layers of an overlay are named from their common directory.
+          assert(strings[0] === "/" || step.label === "mount overlay as the root", what);
       }
     }
   });

@@ -10,7 +10,7 @@ import {
 } from "../../../ffi/mod.ts";
 import type { LinuxDevice, Mount } from "../../spec/mod.ts";
 import type { CompileInput } from "./input.ts";
-import { cloneTree, isBind } from "./mounts.ts";
+import { cloneTree, isBind, isRemount } from "./mounts.ts";
 import { attach, below, openOrMake, type Scope } from "./scope.ts";
 
 /** config-linux.md, "Default Devices": every container has them. */
@@ -57,6 +57,7 @@ function isForeign(mounts: readonly Mount[], path: string): boolean {
   let depth = 0;
   let foreign = false;
   for (const mount of mounts) {
+    if (isRemount(mount)) continue;
     const point = below(mount.destination);
     if (path !== point && !path.startsWith(`${point}/`)) continue;
     if (point.length < depth) continue;

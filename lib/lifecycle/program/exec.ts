@@ -17,7 +17,7 @@ import { prepareExecution } from "./execute.ts";
 import { becomeRoot, setRlimits } from "./identity.ts";
 import { finishProcess } from "./init.ts";
 import type { CgroupJoin, Preserved } from "./input.ts";
-import { apparmorWrite, writeBelow } from "./labels.ts";
+import { labelWrites, writeBelow } from "./labels.ts";
 import { supervise } from "./monitor.ts";
 import { makeFilesystem } from "./mounts.ts";
 import { CONTROL } from "./protocol.ts";
@@ -154,9 +154,10 @@ function prepareProcess(s: Scope, input: ExecInput, console: Cell | undefined): 
   });
   if (!inUser) setRlimits(s, process);
   setSchedule(s, process);
-  if (process.apparmorProfile) {
+  const labels = labelWrites(process);
+  if (labels.length > 0) {
     const proc = makeFilesystem(s, "proc", "proc", [], 0, "mount proc for settings");
-    writeBelow(s, valueOf(proc), apparmorWrite(process.apparmorProfile));
+    for (const write of labels) writeBelow(s, valueOf(proc), write);
     p.call("close", [valueOf(proc)]);
   }
   finishProcess(s, {

@@ -4,6 +4,8 @@ import type { Mount, Spec } from "../../spec/mod.ts";
 export interface HostFacts {
   /** For each bind mount's source: what it is. */
   readonly sourceKinds: ReadonlyMap<string, "directory" | "file">;
+  /** For each bind mount with `copy-symlink` whose source is a link: what it points to. */
+  readonly links?: ReadonlyMap<string, string>;
   /**
    * The hierarchies that a `cgroup` mount shows, each as `fsopen` takes it; empty on a host with
    * cgroup v2 alone.

@@ -14,6 +14,7 @@ import {
   valueOf,
 } from "../../../ffi/mod.ts";
 import type { CompileInput } from "./input.ts";
+import { withContext } from "./labels.ts";
 import { cloneTree, makeFilesystem, setAttributes } from "./mounts.ts";
 import { attach, below, openBelow, type Scope } from "./scope.ts";
 
@@ -36,7 +37,7 @@ export function openMasks(s: Scope, { spec, attachPoint }: CompileInput): MaskSo
     label,
     result: file,
   });
-  const data: [string, string][] = [["size", "0"], ["mode", "555"]];
+  const data = withContext("tmpfs", [["size", "0"], ["mode", "555"]], spec);
   const directory = makeFilesystem(s, "tmpfs", "tmpfs", data, EMPTY, label);
   // The root will lie on top of it, and it goes with the host's tree.
   const to = [AT_FDCWD, p.string(attachPoint), MOVE_MOUNT_F_EMPTY_PATH];

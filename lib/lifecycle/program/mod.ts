@@ -1,6 +1,7 @@
 // From config to program: a container, a process in one, and the relay of a foreground command.
-export { Scope } from "./scope.ts";
-export { receiveDescriptor } from "./console.ts";
+export { below, Scope } from "./scope.ts";
+export { compileAddMount, compileRemoveMount } from "./change_mounts.ts";
+export { receiveDescriptor, sendDescriptor } from "./console.ts";
 export { compileContainer, hasListener, INIT_ANNOTATION } from "./compile.ts";
 export { candidates, EXECUTE } from "./execute.ts";
 export { deviceNumber } from "./devices.ts";

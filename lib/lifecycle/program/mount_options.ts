@@ -33,6 +33,10 @@ export interface MountOptions {
   readonly bind?: { recursive: boolean };
   /** The tmpfs begins with what the image has in its place. */
   readonly copiesUp: boolean;
+  /** Nothing is mounted: what is there already gets the attributes and the data. */
+  readonly remount: boolean;
+  /** Of a bind mount: which of its two links are not followed. */
+  readonly nofollow: { readonly source: boolean; readonly destination: boolean };
   /** What is left: the filesystem's own, `["size", "64m"]` or `["nr_inodes"]`. */
   readonly data: readonly (readonly [string, string?])[];
 }
@@ -68,6 +72,21 @@ const PROPAGATION: Readonly<Record<string, number>> = {
   unbindable: MS_UNBINDABLE,
 };
 
+/** What others look for. */
+const ELSEWHERE = /^r?idmap(?:=|$)|^copy-symlink$/;
+
+/**
+ * Words for what is so anyway. `silent` too: what a filesystem has to say goes to whoever made its context, and
+ * not to the kernel's log. fsopen(2)
+ */
+const DEFAULTS: ReadonlySet<string> = new Set([
+  "defaults",
+  "async",
+  "loud",
+  "silent",
+  "noiversion",
+]);
+
 const add = (to: Attributes, [set, clear]: Effect) => {
   to.clear |= clear | set;
   to.set = (to.set & ~clear) | set;
@@ -87,6 +106,8 @@ export function sortOptions(options: readonly string[]): MountOptions {
   const data: [string, string?][] = [];
   let propagation: MountOptions["propagation"];
   let copiesUp = false;
+  let remount = false;
+  const nofollow = { source: false, destination: false };
   let bind: MountOptions["bind"];
   for (const option of options) {
     const flag = propagationFlag(option);
@@ -97,8 +118,10 @@ export function sortOptions(options: readonly string[]): MountOptions {
     else if (option.startsWith("r") && Object.hasOwn(ATTRIBUTES, option.slice(1))) {
       add(recursive, ATTRIBUTES[option.slice(1)]!);
     } else if (option === "tmpcopyup") copiesUp = true;
-    else if (option === "idmap" || option === "ridmap") continue;
-    else if (option !== "defaults" && option !== "async") {
+    else if (option === "remount") remount = true;
+    else if (option === "src-nofollow") nofollow.source = true;
+    else if (option === "dest-nofollow") nofollow.destination = true;
+    else if (!ELSEWHERE.test(option) && !DEFAULTS.has(option)) {
       const equals = option.indexOf("=");
       if (equals < 0) data.push([option]);
       else data.push([option.slice(0, equals), option.slice(equals + 1)]);
@@ -109,5 +132,5 @@ export function sortOptions(options: readonly string[]): MountOptions {
     const atime = a.clear & MOUNT_ATTR__ATIME;
     a.clear = (a.clear & ~a.set & ~MOUNT_ATTR__ATIME) | (atime ? MOUNT_ATTR__ATIME : 0);
   }
-  return { attributes, recursive, propagation, bind, copiesUp, data };
+  return { attributes, recursive, propagation, bind, copiesUp, remount, nofollow, data };
 }

@@ -3,12 +3,16 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
+  AT_SYMLINK_NOFOLLOW,
   type Cell,
   FSCONFIG_CMD_CREATE,
+  FSCONFIG_CMD_RECONFIGURE,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  FSPICK_CLOEXEC,
+  FSPICK_EMPTY_PATH,
   mount_attr,
   MOUNT_ATTR_IDMAP,
   MS_SLAVE,
@@ -19,11 +23,13 @@ import {
   valueOf,
 } from "../../../ffi/mod.ts";
 import type { Mount } from "../../spec/mod.ts";
+import { copiedLink, copySymlink } from "./copy_symlink.ts";
 import type { CompileInput } from "./input.ts";
+import { labelQueues, withContext } from "./labels.ts";
 import { type Attributes, type MountOptions, sortOptions } from "./mount_options.ts";
 import { isNew } from "./namespaces.ts";
 import { awaitCopy } from "./release.ts";
-import { attach, openBelow, openOrMake, type PointKind, type Scope } from "./scope.ts";
+import { attach, below, openBelow, openOrMake, type PointKind, type Scope } from "./scope.ts";
 
 /**
  * Makes a filesystem that is mounted nowhere yet. fsopen(2), fsmount(2)
@@ -42,17 +48,26 @@ export function makeFilesystem(
   const context = s.descriptor(`${type} context`);
   const mount = s.descriptor(`${type} mount`);
   p.call("fsopen", [p.string(type), FSOPEN_CLOEXEC], { label, result: context });
-  const set = (key: string, value: string | undefined) => {
-    const note = { label: `${label} (${value === undefined ? key : `${key}=${value}`})` };
-    const fd = valueOf(context);
-    if (value === undefined) p.call("fsconfig", [fd, FSCONFIG_SET_FLAG, p.string(key), 0, 0], note);
-    else p.call("fsconfig", [fd, FSCONFIG_SET_STRING, p.string(key), p.string(value), 0], note);
-  };
-  if (source !== "") set("source", source);
-  for (const [key, value] of data) set(key, value);
+  if (source !== "") configure(s, context, "source", source, label);
+  for (const [key, value] of data) configure(s, context, key, value, label);
   p.call("fsconfig", [valueOf(context), FSCONFIG_CMD_CREATE, 0, 0, 0], { label });
   p.call("fsmount", [valueOf(context), FSMOUNT_CLOEXEC, attributes], { label, result: mount });
   return mount;
+}
+
+/** Sets one of a filesystem's own options. fsconfig(2) */
+function configure(
+  s: Scope,
+  context: Cell,
+  key: string,
+  value: string | undefined,
+  label: string,
+): void {
+  const { p } = s;
+  const note = { label: `${label} (${value === undefined ? key : `${key}=${value}`})` };
+  const fd = valueOf(context);
+  if (value === undefined) p.call("fsconfig", [fd, FSCONFIG_SET_FLAG, p.string(key), 0, 0], note);
+  else p.call("fsconfig", [fd, FSCONFIG_SET_STRING, p.string(key), p.string(value), 0], note);
 }
 
 /** Clones a mount, or a part of one, detached. open_tree(2) */
@@ -62,9 +77,10 @@ export function cloneTree(
   path: string,
   recursive: boolean,
   label: string,
+  more = 0,
 ): Cell {
   const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) |
-    (path === "" ? AT_EMPTY_PATH : 0);
+    (path === "" ? AT_EMPTY_PATH : 0) | more;
   const tree = s.descriptor("tree");
   s.p.call("open_tree", [from, s.p.string(path), flags], { label, result: tree });
   return tree;
@@ -96,8 +112,14 @@ function finish(s: Scope, mount: Argument, options: MountOptions, label: string)
 
 const NOTHING: Attributes = { set: 0, clear: 0 };
 
+/** Whether it mounts nothing, and changes a mount that there is. */
+export function isRemount({ options }: Mount): boolean {
+  return options?.includes("remount") ?? false;
+}
+
 /** Whether an OCI mount is a bind mount: by type or by option. */
 export function isBind(mount: Mount): boolean {
+  if (isRemount(mount)) return false;
   return mount.type === "bind" || mount.type === "rbind" ||
     (mount.options ?? []).some((option) => option === "bind" || option === "rbind");
 }
@@ -112,7 +134,7 @@ export const MAP_IDS = "map the ids of ";
 
 /** Whether a mount shows its files with other owners. mount_setattr(2), "ID-mapped mounts" */
 export function isIdmapped({ options = [], uidMappings, gidMappings }: Mount): boolean {
-  return options.includes("idmap") || options.includes("ridmap") ||
+  return options.some((option) => /^r?idmap(?:=|$)/.test(option)) ||
     uidMappings !== undefined && uidMappings.length > 0 ||
     gidMappings !== undefined && gidMappings.length > 0;
 }
@@ -126,7 +148,8 @@ export function openBind(s: Scope, mount: Mount, idmap: number | undefined): Cel
   const tree = cloneBind(s, mount);
   if (idmap !== undefined) {
     const attr = s.p.struct(mount_attr, { attr_set: MOUNT_ATTR_IDMAP, userns_fd: idmap });
-    const flags = AT_EMPTY_PATH | (mount.options?.includes("ridmap") ? AT_RECURSIVE : 0);
+    const flags = AT_EMPTY_PATH |
+      (mount.options?.some((option) => /^ridmap(?:=|$)/.test(option)) ? AT_RECURSIVE : 0);
     s.p.call("mount_setattr", [valueOf(tree), s.p.string(""), flags, attr, mount_attr.size], {
       label: `${MAP_IDS}${mount.source} on ${mount.destination}`,
     });
@@ -135,10 +158,11 @@ export function openBind(s: Scope, mount: Mount, idmap: number | undefined): Cel
 }
 
 function cloneBind(s: Scope, mount: Mount): Cell {
-  const { bind } = sortOptions(mount.options ?? []);
+  const { bind, nofollow } = sortOptions(mount.options ?? []);
   const recursive = bind?.recursive ?? mount.type === "rbind";
   const label = `mount ${mount.source} on ${mount.destination}`;
-  return cloneTree(s, AT_FDCWD, mount.source!, recursive, label);
+  const own = nofollow.source ? AT_SYMLINK_NOFOLLOW : 0;
+  return cloneTree(s, AT_FDCWD, mount.source!, recursive, label, own);
 }
 
 /** What is mounted later below a cloned tree on one side is not seen on the other. */
@@ -159,19 +183,30 @@ export interface Mounted {
  */
 export function mountOne(
   s: Scope,
-  input: CompileInput,
+  input: Pick<CompileInput, "facts" | "spec">,
   root: Cell,
   mount: Mount,
   bound: Cell | undefined,
 ): Mounted {
   const { destination } = mount;
   const options = sortOptions(mount.options ?? []);
+  if (options.remount) {
+    remount(s, root, mount, options);
+    return {};
+  }
+  const link = copiedLink(input.facts, mount);
+  if (link !== undefined) {
+    copySymlink(s, root, destination, link);
+    return {};
+  }
   if (bound !== undefined) {
     const label = `mount ${mount.source} on ${destination}`;
     const kind: PointKind = input.facts.sourceKinds.get(mount.source!) ?? "directory";
     setAttributes(s, valueOf(bound), options.attributes, 0, false, label);
     finish(s, valueOf(bound), options, label);
-    attach(s, valueOf(bound), valueOf(openOrMake(s, root, destination, kind)), label);
+    const noFollow = options.nofollow.destination;
+    const point = openOrMake(s, root, destination, kind, { noFollow });
+    attach(s, valueOf(bound), valueOf(point), label);
     return {};
   }
   const type = mount.type ?? "none";
@@ -184,17 +219,42 @@ export function mountOne(
     s,
     type,
     mount.source ?? type,
-    options.data,
+    withContext(type, options.data, input.spec),
     options.attributes.set,
     label,
   );
   finish(s, valueOf(made), options, label);
+  const { mountLabel } = input.spec.linux ?? {};
+  if (type === "mqueue" && mountLabel) labelQueues(s, valueOf(made), mountLabel, label);
   // The image must not lead proc and sys elsewhere by a link (CVE-2019-16884).
   const noSymlinks = type === "proc" || type === "sysfs";
   const point = openOrMake(s, root, destination, "directory", { noSymlinks });
   if (options.copiesUp) awaitCopy(s, point, made, `copy ${destination} into its tmpfs`);
   attach(s, valueOf(made), valueOf(point), label);
   return type === "proc" ? { proc: made } : {};
+}
+
+/**
+ * `remount`: changes what is mounted on the destination already. What the options name changes, for this mount;
+ * the filesystem's own options are the filesystem's. What they do not name stays. mount(8)
+ */
+function remount(s: Scope, root: Cell, mount: Mount, options: MountOptions): void {
+  const { p } = s;
+  const label = `remount ${mount.destination}`;
+  const fd = s.descriptor("remounted");
+  openBelow(s, valueOf(root), below(mount.destination), O_PATH, { label, result: fd });
+  if (options.data.length > 0) {
+    const context = s.descriptor("remount context");
+    p.call("fspick", [valueOf(fd), p.string(""), FSPICK_CLOEXEC | FSPICK_EMPTY_PATH], {
+      label,
+      result: context,
+    });
+    for (const [key, value] of options.data) configure(s, context, key, value, label);
+    p.call("fsconfig", [valueOf(context), FSCONFIG_CMD_RECONFIGURE, 0, 0, 0], { label });
+    p.call("close", [valueOf(context)]);
+  }
+  setAttributes(s, valueOf(fd), options.attributes, 0, false, label);
+  finish(s, valueOf(fd), options, label);
 }
 
 /** Without a cgroup namespace a hierarchy of v1 would be shown whole. */
@@ -210,7 +270,7 @@ function bindGroup(s: Scope, path: string, attributes: Attributes, label: string
  */
 function mountCgroup(
   s: Scope,
-  { facts, spec }: CompileInput,
+  { facts, spec }: Pick<CompileInput, "facts" | "spec">,
   root: Cell,
   { destination }: Mount,
   options: MountOptions,
@@ -226,7 +286,14 @@ function mountCgroup(
     return;
   }
   const label = `mount cgroups on ${destination}`;
-  const top = makeFilesystem(s, "tmpfs", "tmpfs", [["mode", "755"]], set & ~1, label);
+  const top = makeFilesystem(
+    s,
+    "tmpfs",
+    "tmpfs",
+    withContext("tmpfs", [["mode", "755"]], spec),
+    set & ~1,
+    label,
+  );
   attach(s, valueOf(top), valueOf(point), label);
   for (const { name, type, options: data, group } of facts.cgroupHierarchies) {
     const what = `mount cgroup ${name} on ${destination}/${name}`;

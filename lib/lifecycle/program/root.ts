@@ -10,16 +10,17 @@ import {
 } from "../../../ffi/mod.ts";
 import type { Mount, Spec } from "../../spec/mod.ts";
 import type { CompileInput, HostPart } from "./input.ts";
+import { withContext } from "./labels.ts";
 import { type MountOptions, propagationFlag, sortOptions } from "./mount_options.ts";
 import { below, type Scope } from "./scope.ts";
-import { cloneTree, makeFilesystem, setAttributes } from "./mounts.ts";
+import { cloneTree, isRemount, makeFilesystem, setAttributes } from "./mounts.ts";
 import { mountOverlay, overlayWay } from "./overlay.ts";
 
 type Data = MountOptions["data"];
 
 /** The mount of a config that is the root filesystem itself, in place of `root.path`. */
 export function rootMount(mounts: readonly Mount[]): Mount | undefined {
-  return mounts.find((mount) => below(mount.destination) === ".");
+  return mounts.find((mount) => below(mount.destination) === "." && !isRemount(mount));
 }
 
 /** Whether the root is an overlay whose layers can only be given one by one. */
@@ -75,11 +76,18 @@ export function attachRoot(
   const { p } = s;
   const label = `mount ${mount.type} as the root`;
   const options = sortOptions(mount.options ?? []);
-  const data = [...options.data];
+  const data = [...withContext(mount.type ?? "none", options.data, spec)];
   let at = attachPoint;
   if (mount.type === "overlay" && !data.some(([key]) => key === "upperdir")) {
     const own = "mount tmpfs for the root's changes";
-    const scratch = makeFilesystem(s, "tmpfs", "tmpfs", [["mode", "755"]], 0, own);
+    const scratch = makeFilesystem(
+      s,
+      "tmpfs",
+      "tmpfs",
+      withContext("tmpfs", [["mode", "755"]], spec),
+      0,
+      own,
+    );
     attachAt(s, scratch, attachPoint, own);
     for (const name of ["upper", "work", "root"]) {
       p.call("mkdirat", [valueOf(scratch), p.string(name), 0o755], { label: own });

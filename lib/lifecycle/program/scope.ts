@@ -10,6 +10,7 @@ import {
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
+  O_NOFOLLOW,
   O_PATH,
   O_WRONLY,
   open_how,
@@ -100,13 +101,19 @@ export function openOrMake(
   root: Cell,
   path: string,
   kind: PointKind,
-  options: { noSymlinks?: boolean; mode?: number } = {},
+  options: {
+    readonly noSymlinks?: boolean;
+    /** A link in the last place is opened itself. */
+    readonly noFollow?: boolean;
+    readonly mode?: number;
+  } = {},
 ): Cell {
   const { p } = s;
   const relative = below(path);
   const result = s.descriptor(`fd of ${path}`);
   const resolve = options.noSymlinks ? IN_ROOT | RESOLVE_NO_SYMLINKS : IN_ROOT;
-  const flags = O_PATH | (kind === "directory" ? O_DIRECTORY : 0);
+  const flags = O_PATH | (kind === "directory" ? O_DIRECTORY : 0) |
+    (options.noFollow ? O_NOFOLLOW : 0);
   const label = `open ${path}`;
   const missing = s.label(`make ${path}`);
   const there = s.label(`have ${path}`);

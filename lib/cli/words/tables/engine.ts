@@ -12,6 +12,52 @@ const container: PositionalTable = {
   description: "id",
 };
 
+/** What else a bundle is made a container with, by `create` and by `run`. */
+export const bundleOptions = [
+  {
+    long: "config",
+    short: "f",
+    argument: "FILE",
+    description: "config of the bundle, from its directory",
+    default: "config.json",
+    group: "Engines",
+  },
+  {
+    long: "console-socket",
+    argument: "SOCKET",
+    description: "where somebody takes the console of a detached container",
+    group: "Engines",
+  },
+  {
+    long: "pidfd-socket",
+    argument: "SOCKET",
+    description: "where somebody takes a pidfd of the first process",
+    group: "Engines",
+  },
+  {
+    long: "preserve-fds",
+    argument: "N",
+    description: "hand on N descriptors from 3 on",
+    default: "0, or LISTEN_FDS",
+    group: "Engines",
+  },
+  {
+    long: "no-pivot",
+    description: "move the root to / instead of pivot_root, for a root on a ramdisk",
+    group: "Engines",
+  },
+  {
+    long: "no-new-keyring",
+    description: "keep the caller's session keyring",
+    group: "Engines",
+  },
+  {
+    long: "no-subreaper",
+    description: "reap no orphans of the container, which crate never does",
+    group: "Engines",
+  },
+] as const;
+
 export const createOptions = [
   {
     long: "bundle",
@@ -21,26 +67,11 @@ export const createOptions = [
     default: "the working directory",
   },
   {
-    long: "console-socket",
-    argument: "SOCKET",
-    description: "where somebody takes the console, when the process has one",
-  },
-  {
     long: "pid-file",
     argument: "FILE",
     description: "write the process id, as the host sees it, to a file",
   },
-  {
-    long: "preserve-fds",
-    argument: "N",
-    description: "hand on N descriptors from 3 on",
-    default: "0, or LISTEN_FDS",
-  },
-  {
-    long: "no-pivot",
-    description: "move the root to / instead of pivot_root, for a root on a ramdisk",
-  },
-  { long: "no-new-keyring", description: "keep the caller's session keyring" },
+  ...bundleOptions,
 ] as const;
 
 /** What `crate create` is called with. */
@@ -77,7 +108,10 @@ export const psTable: CommandTableOf<typeof psOptions> = {
   usage: "[OPTIONS] CONTAINER",
   group: "Engines",
   options: psOptions,
-  positionals: [container],
+  positionals: [
+    container,
+    { name: "PS-OPTION", required: false, variadic: true, description: "of runc; refused" },
+  ],
   examples: [{ text: "for a program to read", command: "crate ps --format json web" }],
   load: () => import("../../commands/ps.ts"),
 };
@@ -130,6 +164,26 @@ export const updateOptions = [
     long: "pids-limit",
     argument: "N",
     description: "how many processes and threads; -1 for no limit",
+  },
+  {
+    long: "kernel-memory",
+    argument: "BYTES",
+    description: "limit of the kernel's memory for it, which Linux has not had since 5.16",
+  },
+  {
+    long: "kernel-memory-tcp",
+    argument: "BYTES",
+    description: "limit of the memory of its TCP buffers",
+  },
+  {
+    long: "l3-cache-schema",
+    argument: "LINES",
+    description: "share of the L3 cache, as linux.intelRdt.l3CacheSchema",
+  },
+  {
+    long: "mem-bw-schema",
+    argument: "LINE",
+    description: "share of the memory bandwidth, as linux.intelRdt.memBwSchema",
   },
   { long: "blkio-weight", argument: "N", description: "weight of its disk traffic, 10 to 1000" },
 ] as const;
@@ -186,4 +240,39 @@ export const featuresTable: CommandTableOf<typeof featuresOptions> = {
   positionals: [],
   examples: [],
   load: () => import("../../commands/features.ts"),
+};
+
+export const mountsOptions = [] as const;
+
+/** What `crate mounts add` and `crate mounts remove` are called with. */
+export type MountsCall = Call<OptionValues<typeof mountsOptions>>;
+
+const mountsPositionals: readonly PositionalTable[] = [
+  container,
+  {
+    name: "FILE",
+    required: true,
+    variadic: false,
+    description: "JSON with mounts as in the OCI config; - is standard input",
+  },
+];
+
+export const mountsAddTable: CommandTableOf<typeof mountsOptions> = {
+  name: "mounts add",
+  summary: "Mount in a container that runs",
+  usage: "CONTAINER FILE",
+  options: mountsOptions,
+  positionals: mountsPositionals,
+  examples: [{ text: "those of a list", command: "crate mounts add web mounts.json" }],
+  load: async () => ({ default: (await import("../../commands/mounts.ts")).add }),
+};
+
+export const mountsRemoveTable: CommandTableOf<typeof mountsOptions> = {
+  name: "mounts remove",
+  summary: "Unmount in a container that runs: of each mount, what lies on its destination",
+  usage: "CONTAINER FILE",
+  options: mountsOptions,
+  positionals: mountsPositionals,
+  examples: [{ text: "the same ones", command: "crate mounts remove web mounts.json" }],
+  load: async () => ({ default: (await import("../../commands/mounts.ts")).remove }),
 };

@@ -56,6 +56,12 @@ export const execOptions = [
     description: "write the process id, as the host sees it, to a file",
     group: "Engines",
   },
+  {
+    long: "pidfd-socket",
+    argument: "SOCKET",
+    description: "where somebody takes a pidfd of the process",
+    group: "Engines",
+  },
   { long: "cwd", argument: "DIR", description: "the same as --workdir", group: "Engines" },
   {
     long: "additional-gids",
@@ -82,6 +88,13 @@ export const execOptions = [
     long: "apparmor",
     argument: "PROFILE",
     description: "AppArmor profile to run under",
+    default: "the container's",
+    group: "Engines",
+  },
+  {
+    long: "process-label",
+    argument: "LABEL",
+    description: "SELinux label to run with",
     default: "the container's",
     group: "Engines",
   },

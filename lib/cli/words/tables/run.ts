@@ -1,5 +1,6 @@
 import type { Call, CommandTableOf, OptionValues } from "../table.ts";
 import { networkOptions } from "./run_network.ts";
+import { bundleOptions } from "./engine.ts";
 
 export const runOptions = [
   {
@@ -183,6 +184,7 @@ export const runOptions = [
     description: "keep what is written to an image's or the host's root here",
     default: "lost at the end",
     group: "Files",
+    flagAfter: "bundle",
   },
   {
     long: "read-only",
@@ -195,8 +197,7 @@ export const runOptions = [
     short: "v",
     argument: "HOST:PATH[:OPTIONS]",
     repeat: true,
-    description:
-      "bind a file or directory of the host, or mount a volume by its name; ro: read-only",
+    description: "bind a file or directory of the host, or a volume by its name; ro: read-only",
     group: "Files",
   },
   {
@@ -227,6 +228,7 @@ export const runOptions = [
     description: "allow and create a device of the host",
     group: "Files",
   },
+  ...bundleOptions,
   {
     long: "memory",
     short: "m",
@@ -381,10 +383,7 @@ export const runTable: CommandTableOf<typeof runOptions> = {
   examples: [
     { text: "a shell in a container of an image", command: "crate run -it --rm alpine sh" },
     { text: "a shell in a copy-on-write view of this machine", command: "crate run -it /bin/sh" },
-    {
-      text: "in a root filesystem of your own, with limits",
-      command: "crate run -r ./rootfs -m 512m --cpus 1.5 /bin/sh -c 'free -m'",
-    },
+    { text: "in a root of your own, with a limit", command: "crate run -r ./rootfs -m 1g /bin/sh" },
     {
       text: "in the background, with a read-only directory, on port 8080",
       command: "crate run -d --name web -p 8080:80 -v /srv/www:/www:ro /bin/httpd -f -h /www",
