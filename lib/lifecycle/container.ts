@@ -53,7 +53,7 @@ export interface ClaimedNetwork {
   /** Hold its ports of the host as long as they are open. */
   readonly descriptors: readonly number[];
   /** Taken by nftables when it has ended. */
-  readonly atEnd?: Uint8Array<ArrayBuffer>;
+  readonly atEnd: readonly Uint8Array<ArrayBuffer>[];
   /** Files of the host that are its own, and their directory. */
   readonly left: { readonly files: readonly string[]; readonly directory: string };
   /** Gives its first process the interfaces. @throws {CrateError} */

@@ -1,12 +1,12 @@
 import { CrateError } from "../errors.ts";
 
-/** Refuses what the kernel would cut: a name of an interface. @throws {CrateError} `INVALID` */
+/** Refuses what the kernel would cut, or count up (`br%d`): a name of an interface. @throws {CrateError} `INVALID` */
 export function checkLinkName(name: string): string {
-  if (!/^[^\s/:\0]{1,15}$/.test(name) || name === "." || name === ".." || !isAscii(name)) {
+  if (!/^[^\s/:%\0]{1,15}$/.test(name) || name === "." || name === ".." || !isAscii(name)) {
     throw new CrateError(
       "INVALID",
       `${JSON.stringify(name)} is no name of a network interface: ` +
-        "1 to 15 bytes without white space, slash and colon",
+        "1 to 15 bytes without white space, slash, colon and percent sign",
     );
   }
   return name;

@@ -98,10 +98,15 @@ export function allocateAddresses(
   return {
     ...four.address !== undefined && { ip: four.address },
     ...six.address !== undefined && { ip6: six.address },
-    mac: request.mac ?? macOf(four.address ?? six.address),
+    mac: request.mac === undefined
+      ? macOf(four.address ?? six.address)
+      : formatMac(parseMac(request.mac)),
     last: { ...state.last, ...Object.fromEntries(noted) },
   };
 }
+
+/** How the hardware addresses begin that crate chooses. */
+const OWN_MAC = [0x02, 0xc7];
 
 /**
  * A hardware address from the last four bytes of the network's: who has an address after another has the
@@ -111,7 +116,12 @@ export function macOf(address: string | undefined): string {
   const bytes = address === undefined
     ? crypto.getRandomValues(new Uint8Array(4))
     : parseAddress(address)!.slice(-4);
-  return formatMac(new Uint8Array([0x02, 0xc7, ...bytes]));
+  return formatMac(new Uint8Array([...OWN_MAC, ...bytes]));
+}
+
+/** Whether crate has chosen a hardware address. */
+export function isOwnMac(address: Uint8Array | undefined): boolean {
+  return address !== undefined && OWN_MAC.every((byte, i) => address[i] === byte);
 }
 
 export function formatMac(bytes: Uint8Array): string {

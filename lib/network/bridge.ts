@@ -10,11 +10,11 @@ import {
   type RouteSocket,
   setLink,
 } from "../netlink/mod.ts";
-import { macOf, parseMac } from "./allocate.ts";
+import { isOwnMac, macOf, parseMac } from "./allocate.ts";
 import { InterfaceSocket } from "./interface.ts";
 import { readSubnet } from "./subnets.ts";
 import { forward, hasSix, writeSetting } from "./sysctl.ts";
-import type { NetworkDefinition, Subnet } from "./types.ts";
+import type { NetworkDefinition, NetworkState, Subnet } from "./types.ts";
 
 /** The addresses that the host has on a network's bridge. */
 function gatewaysOf({ name, subnets }: NetworkDefinition): { address: Address; prefix: number }[] {
@@ -24,7 +24,11 @@ function gatewaysOf({ name, subnets }: NetworkDefinition): { address: Address; p
   }));
 }
 
-/** Whether a network's bridge is as it was made, by its state and its IPv4 address. @returns its number */
+/**
+ * A network's bridge, when it is as it was made, by a short look: by its state and its IPv4 address.
+ *
+ * @returns its number.
+ */
 export function readyBridge(
   { interface: name, subnets, internal }: NetworkDefinition,
 ): number | undefined {
@@ -39,61 +43,52 @@ export function readyBridge(
 }
 
 /**
- * The bridge of a network: as it is when it is there, made when it is not.
+ * The bridge of a network: made when it is not there, and made whole when somebody has changed it.
  *
- * @throws {CrateError} `EXISTS` when an interface of this name is no bridge.
+ * @param state tells whose interfaces are on it.
  * @returns its number.
+ * @throws {CrateError} `EXISTS` when an interface of this name is no bridge.
  * @throws {NetlinkError}
  */
-export function ensureBridge(socket: RouteSocket, definition: NetworkDefinition): number {
-  const name = definition.interface!;
-  const found = socket.link(name);
+export function ensureBridge(
+  socket: RouteSocket,
+  definition: NetworkDefinition,
+  state: NetworkState,
+): number {
+  const { interface: name, mtu, internal } = definition;
+  const found = socket.link(name!);
   if (found !== undefined && found.kind !== "bridge") {
     throw new CrateError(
       "EXISTS",
       `network ${definition.name}: the interface ${name} is there, and is no bridge`,
     );
   }
-  const six = hasSix();
-  const wanted = gatewaysOf(definition).filter(({ address }) => six || address.length === 4);
-  if (found?.up) {
-    const there = new Set(
-      socket.addresses(found.index).map(({ address }) => formatAddress(address)),
-    );
-    const missing = wanted.filter(({ address }) => !there.has(formatAddress(address)));
-    socket.execute(missing.map((each) => addAddress({ ...each, index: found.index, noDad: true })));
-    prepare(definition, six);
-    return found.index;
-  }
-  return makeBridge(socket, definition, wanted, found);
-}
-
-function makeBridge(
-  socket: RouteSocket,
-  definition: NetworkDefinition,
-  wanted: ReturnType<typeof gatewaysOf>,
-  found: Link | undefined,
-): number {
-  const { interface: name, mtu } = definition;
-  const six = hasSix();
-  if (found === undefined) {
-    socket.execute([
-      addLink({
-        name: name!,
-        kind: "bridge",
-        // A bridge without one takes its ports' lowest, and changes it as they come and go.
-        address: parseMac(macOf(undefined)),
-        ...mtu !== undefined && { mtu },
-      }),
-    ]);
-  }
-  const link = socket.link(name!)!;
+  const link = found ?? makeBridge(socket, definition);
   try {
-    prepare(definition, six);
+    // Containers are not this host's routers (CVE-2020-13401).
+    writeSetting(`ipv6/conf/${name}/accept_ra`, "0");
+    // What comes from the host's own loopback to a published port leaves by the bridge; nothing else gets
+    // through to 127.0.0.0/8 that way: the firewall sees to it.
+    writeSetting(`ipv4/conf/${name}/route_localnet`, "1");
+    const six = hasSix();
+    const there = new Set(
+      found && socket.addresses(found.index).map(({ address }) => formatAddress(address)),
+    );
+    const missing = gatewaysOf(definition).filter(({ address }) =>
+      (six || address.length === 4) && !there.has(formatAddress(address))
+    );
+    const { index } = link;
+    const changes = {
+      ...!link.up && { up: true },
+      ...mtu !== undefined && mtu !== link.mtu && { mtu },
+    };
     socket.execute([
-      ...wanted.map((each) => addAddress({ ...each, index: link.index, noDad: true })),
-      setLink({ index: link.index, up: true }),
+      ...missing.map((each) => addAddress({ ...each, index, noDad: true })),
+      ...Object.keys(changes).length > 0 ? [setLink({ index, ...changes })] : [],
     ]);
+    if (found === undefined) rejoin(socket, definition, link, state);
+    // An internal network's containers are not sent on anywhere; nor does it make the host a router.
+    if (!internal) forward(six);
   } catch (error) {
     if (found === undefined) socket.execute([deleteLink({ index: link.index })]);
     throw error;
@@ -101,19 +96,47 @@ function makeBridge(
   return link.index;
 }
 
-/** Settings of the host for a bridge. */
-function prepare({ interface: name, internal }: NetworkDefinition, six: boolean): void {
-  // Containers are not this host's routers (CVE-2020-13401).
-  writeSetting(`ipv6/conf/${name}/accept_ra`, "0");
-  // What comes from the host's own loopback to a published port leaves by the bridge; nothing else gets through to
-  // 127.0.0.0/8 that way: the firewall sees to it.
-  writeSetting(`ipv4/conf/${name}/route_localnet`, "1");
-  // An internal network's containers are not sent on anywhere; nor does it make the host a router.
-  if (!internal) forward(six);
+function makeBridge(
+  socket: RouteSocket,
+  { interface: name, mtu, subnets }: NetworkDefinition,
+): Link {
+  socket.execute([
+    addLink({
+      name: name!,
+      kind: "bridge",
+      // A bridge without one takes its ports' lowest, and changes it as they come and go. One that is made again
+      // has the same again: containers know it.
+      address: parseMac(macOf(subnets[0]?.gateway)),
+      ...mtu !== undefined && { mtu },
+    }),
+  ]);
+  return socket.link(name!)!;
 }
 
-/** Removes a network's bridge, if it is there. */
+/** Puts the interfaces into a bridge that were in it before somebody had removed it. */
+function rejoin(
+  socket: RouteSocket,
+  { name }: NetworkDefinition,
+  { index }: Link,
+  { attachments }: NetworkState,
+): void {
+  for (const { endpoints, ports } of Object.values(attachments)) {
+    for (const { network, hostInterface } of endpoints) {
+      if (network !== name || hostInterface === undefined) continue;
+      // That of a container that has ended, or is only being started, is not there.
+      if (socket.link(hostInterface) === undefined) continue;
+      const hairpin = ports.length > 0;
+      socket.execute([
+        setLink({ name: hostInterface, master: index }),
+        ...hairpin ? [setLink({ name: hostInterface, bridgePort: { hairpin } })] : [],
+      ]);
+    }
+  }
+}
+
+/** Removes a network's bridge, if it is there; one that somebody else has made stays. */
 export function removeBridge(socket: RouteSocket, { interface: name }: NetworkDefinition): void {
   const link = name === undefined ? undefined : socket.link(name);
-  if (link?.kind === "bridge") socket.execute([deleteLink({ index: link.index })]);
+  if (link?.kind !== "bridge" || !isOwnMac(link.address)) return;
+  socket.execute([deleteLink({ index: link.index })]);
 }

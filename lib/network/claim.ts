@@ -4,14 +4,14 @@ import { RouteSocket } from "../netlink/mod.ts";
 import { type Addresses, allocateAddresses } from "./allocate.ts";
 import { ensureBridge, readyBridge } from "./bridge.ts";
 import type { NetworkPlaces } from "./definitions.ts";
-import { hostInterfaceName, parentOf, plugIn } from "./endpoint.ts";
+import { gatewaysAt, hostInterfaceName, parentOf, type Plug, plugIn, waysOut } from "./endpoint.ts";
 import { leftFiles, makeFiles, type NetworkFile, networkFiles, removeFiles } from "./files.ts";
-import { publishedPorts } from "./firewall.ts";
 import { endOfPorts, isAsItWas, syncFirewall } from "./firewall_sync.ts";
 import { ownHosts } from "./hosts.ts";
 import { inWords } from "./failure.ts";
 import { findNetwork, type NetworkDefaults } from "./networks.ts";
 import { ownerOf } from "./owner.ts";
+import { isAny } from "./ports.ts";
 import { reclaim, sharesNetwork } from "./reclaim.ts";
 import { type Reserved, reservePorts } from "./reserve.ts";
 import { resolvFile } from "./resolv.ts";
@@ -34,8 +34,8 @@ export interface NetworkClaim {
   readonly files: readonly NetworkFile[];
   /** Sockets that keep its ports of the host, to be held as long as it lives; the claim's own are closed by `release`. */
   readonly descriptors: readonly number[];
-  /** A message for nftables that takes its ports out of the firewall when it has ended. */
-  readonly atEnd?: Uint8Array<ArrayBuffer>;
+  /** Messages for nftables that take its ports out of the firewall when it has ended. */
+  readonly atEnd: readonly Uint8Array<ArrayBuffer>[];
   /** What is left of its files when it has ended. */
   readonly left: { readonly files: readonly string[]; readonly directory: string };
   /**
@@ -67,8 +67,7 @@ function whoHas(state: NetworkState): (port: PortMapping) => string | undefined 
     for (const { id, ports } of Object.values(state.attachments)) {
       const same = ports.some(({ protocol, hostPort, hostAddress }) =>
         protocol === port.protocol && hostPort === port.hostPort &&
-        (hostAddress === port.hostAddress || hostAddress === undefined ||
-          port.hostAddress === undefined)
+        (hostAddress === port.hostAddress || isAny(port.hostAddress) || isAny(hostAddress))
       );
       if (same) return `container "${id}"`;
     }
@@ -107,14 +106,13 @@ function claimLocked(options: ClaimOptions): NetworkClaim {
   const { places, id, key, request } = options;
   using socket = RouteSocket.open();
   const definitions = definitionsOf(options, socket);
-  const { state } = reclaim(places, readNetworkState(places), standsInTheWay(id, request));
+  const { state, gone } = reclaim(places, readNetworkState(places), standsInTheWay(id, request));
   if (state.attachments[id] !== undefined) {
     throw new CrateError("EXISTS", `the name "${id}" is in use by a container on these networks`);
   }
   requirePublishable(request, definitions);
   const reserved = reservePorts(request.ports ?? [], whoHas(state));
   try {
-    const links = findLinks(socket, definitions, state);
     let next: NetworkState = state;
     const endpoints: Endpoint[] = [];
     definitions.forEach((definition, i) => {
@@ -128,6 +126,7 @@ function claimLocked(options: ClaimOptions): NetworkClaim {
         aliases: request.endpoints[i]!.aliases ?? [],
       });
     });
+    const links = findLinks(socket, definitions, state);
     const gateway = definitions.find(({ driver }) => driver === "bridge")?.subnets[0]?.gateway;
     const attachment: Attachment = {
       id,
@@ -138,17 +137,21 @@ function claimLocked(options: ClaimOptions): NetworkClaim {
       hosts: ownHosts(id, request, endpoints, gateway),
     };
     next = { ...next, attachments: { ...next.attachments, [id]: attachment } };
-    makeFiles(places, key, {
+    const files = {
       // Others' names come when it has a process.
       "hosts": attachment.hosts,
       "resolv.conf": resolvFile(request, endpoints.some(({ ip6 }) => ip6 !== undefined)),
       "hostname": `${request.hostname ?? id}\n`,
-    });
+    };
+    // First that it is there, by which all else is found when this process is killed.
     writeNetworkState(places, next);
+    makeFiles(places, key, files);
+    if (gone.length > 0) spreadHosts(places, state, { gone });
     return new Claim(options, attachment, links, reserved);
   } catch (error) {
     reserved.descriptors.forEach(close);
     removeFiles(places, key);
+    writeNetworkState(places, state);
     throw error;
   }
 }
@@ -165,7 +168,7 @@ interface Links {
 function findLinks(
   socket: RouteSocket,
   definitions: readonly NetworkDefinition[],
-  { firewall }: NetworkState,
+  state: NetworkState,
 ): Links {
   const indices = new Map<string, number>();
   let areReady = true;
@@ -173,9 +176,9 @@ function findLinks(
     const { driver, name } = each;
     if (driver === "macvlan") indices.set(name, parentOf(each));
     if (driver !== "bridge") continue;
-    const ready = firewall?.networks.includes(name) ? readyBridge(each) : undefined;
+    const ready = state.firewall?.networks.includes(name) ? readyBridge(each) : undefined;
     areReady &&= ready !== undefined;
-    indices.set(name, ready ?? ensureBridge(socket, each));
+    indices.set(name, ready ?? ensureBridge(socket, each, state));
   }
   return { definitions, indices, areReady };
 }
@@ -231,7 +234,7 @@ class Claim implements NetworkClaim {
   #descriptors: readonly number[];
   readonly files: readonly NetworkFile[];
   readonly left: NetworkClaim["left"];
-  readonly atEnd?: Uint8Array<ArrayBuffer>;
+  readonly atEnd: readonly Uint8Array<ArrayBuffer>[];
 
   constructor(
     options: ClaimOptions,
@@ -245,9 +248,7 @@ class Claim implements NetworkClaim {
     this.#descriptors = descriptors;
     this.files = networkFiles(places, key);
     this.left = leftFiles(places, key);
-    if (attachment.ports.length > 0) {
-      this.atEnd = endOfPorts(places.table, publishedPorts(attachment, links.definitions));
-    }
+    this.atEnd = endOfPorts(places.table, attachment.ports);
   }
 
   get descriptors(): readonly number[] {
@@ -264,16 +265,16 @@ class Claim implements NetworkClaim {
     });
   }
 
-  /** The first network with a way out is the one by which the container goes out. */
-  #plugs() {
+  #plugs(): Plug[] {
+    const { endpoints, ports } = this.attachment;
     const { definitions } = this.#links;
-    const first = definitions.find(({ internal, subnets }) => !internal && subnets.length > 0);
+    const ways = waysOut(endpoints, definitions);
     return definitions
       .map((definition, i) => ({
         definition,
-        endpoint: this.attachment.endpoints[i]!,
-        isDefault: definition === first,
-        isPublished: this.attachment.ports.length > 0,
+        endpoint: endpoints[i]!,
+        gateways: gatewaysAt(endpoints[i]!, ways),
+        isPublished: ports.length > 0,
       }))
       .filter(({ definition }) => definition.driver !== "none");
   }
@@ -291,10 +292,10 @@ class Claim implements NetworkClaim {
     }, (each) => each.ports.length > 0 || sharesNetwork(names, each));
     const bridges = definitions.filter(({ driver }) => driver === "bridge");
     const same = areReady && [attachment, ...gone].every(({ ports }) => ports.length === 0);
-    const firewall = bridges.length === 0 || same && isAsItWas(living.firewall, bridges)
-      ? living.firewall
-      : syncFirewall(places, living);
-    writeNetworkState(places, { ...living, firewall });
+    const isRight = bridges.length === 0 || same && isAsItWas(living.firewall, bridges);
+    // First that it is there, by which all else is found when this process is killed.
+    writeNetworkState(places, living);
+    if (!isRight) writeNetworkState(places, { ...living, firewall: syncFirewall(places, living) });
     spreadHosts(places, living, { came: attachment, gone });
   }
 

@@ -4,7 +4,16 @@ import { RouteSocket } from "../netlink/mod.ts";
 import { allocateAddresses } from "./allocate.ts";
 import { ensureBridge } from "./bridge.ts";
 import { listDefinitions, type NetworkPlaces } from "./definitions.ts";
-import { hostInterfaceName, openNetworkNamespace, parentOf, plugIn, unplug } from "./endpoint.ts";
+import {
+  gatewaysAt,
+  hostInterfaceName,
+  openNetworkNamespace,
+  parentOf,
+  plugIn,
+  route,
+  unplug,
+  waysOut,
+} from "./endpoint.ts";
 import { inWords } from "./failure.ts";
 import { syncFirewall } from "./firewall_sync.ts";
 import { networkName } from "./names.ts";
@@ -76,7 +85,7 @@ export async function connectNetwork(options: ConnectOptions): Promise<void> {
         );
       }
       const link = definition.driver === "bridge"
-        ? ensureBridge(socket, definition)
+        ? ensureBridge(socket, definition, state)
         : parentOf(definition);
       const { last, ...addresses } = allocateAddresses(definition, request, state);
       const endpoint: Endpoint = {
@@ -86,14 +95,11 @@ export async function connectNetwork(options: ConnectOptions): Promise<void> {
         ...addresses,
         aliases: request.aliases ?? [],
       };
-      const known = listDefinitions(places);
-      // One way out is enough: the network that gave it stays the one.
-      const hasWayOut = attachment.endpoints.some(({ network }) =>
-        known.some((each) => each.name === network && !each.internal && each.driver !== "none")
-      );
-      const isDefault = !definition.internal && !hasWayOut;
+      // The network that gave it its way out stays the one.
+      const ways = waysOut([...attachment.endpoints, endpoint], listDefinitions(places));
+      const gateways = gatewaysAt(endpoint, ways);
       const isPublished = attachment.ports.length > 0;
-      plugIn(socket, init.pid, [{ endpoint, definition, isDefault, isPublished }], () => link);
+      plugIn(socket, init.pid, [{ endpoint, definition, gateways, isPublished }], () => link);
       const changed = {
         ...attachment,
         endpoints: [...attachment.endpoints, endpoint],
@@ -128,10 +134,14 @@ export async function disconnectNetwork(
       if (endpoint === undefined) {
         throw new CrateError("STATE", `container "${id}" is not on network ${name}`);
       }
+      const endpoints = attachment.endpoints.filter((each) => each !== endpoint);
+      const known = listDefinitions(places);
+      const had = waysOut(attachment.endpoints, known).map(({ gateway }) => gateway);
       using socket = RouteSocket.open();
       const namespace = openNetworkNamespace(init.pid);
       try {
         unplug(socket, endpoint, namespace);
+        route(namespace, waysOut(endpoints, known).filter(({ gateway }) => !had.includes(gateway)));
       } finally {
         close(namespace);
       }
@@ -139,7 +149,6 @@ export async function disconnectNetwork(
       const hosts = attachment.hosts.split("\n")
         .filter((line) => !own.has(line.split("\t")[0]))
         .join("\n");
-      const endpoints = attachment.endpoints.filter((each) => each !== endpoint);
       settle(places, state, { ...attachment, endpoints, hosts }, [attachment, ...gone]);
     })
   );

@@ -107,7 +107,8 @@ export function listDefinitions(places: NetworkPlaces): NetworkDefinition[] {
 /** Writes a network's file, whole and for good. @throws {CrateError} when it cannot be written. */
 export function writeDefinition(places: NetworkPlaces, definition: NetworkDefinition): void {
   const file = fileOf(places, definition.name);
-  const made = `${directoryOf(places)}/.${definition.name}.new`;
+  // Nobody else writes one meanwhile; what a killed crate has left is written over.
+  const made = `${directoryOf(places)}/.new`;
   try {
     mkdirAll(directoryOf(places), 0o755);
     const fd = open(made, O_WRONLY | O_CREAT | O_TRUNC, 0o644);

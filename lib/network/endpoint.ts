@@ -1,4 +1,4 @@
-import { close, ENODEV, O_RDONLY, open, randomHex, SyscallError } from "../../ffi/mod.ts";
+import { close, EEXIST, ENODEV, O_RDONLY, open, randomHex } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import {
   addAddress,
@@ -6,6 +6,7 @@ import {
   addRoute,
   deleteLink,
   inNamespace,
+  NetlinkError,
   parseAddress,
   type Request,
   RouteSocket,
@@ -21,10 +22,52 @@ import type { Endpoint, NetworkDefinition } from "./types.ts";
 export interface Plug {
   readonly endpoint: Endpoint;
   readonly definition: NetworkDefinition;
-  /** The container's ways out go through here. */
-  readonly isDefault: boolean;
+  /** The gateways by which the container goes out, if it does so here. */
+  readonly gateways: readonly string[];
   /** It may meet itself at a port of the host. */
   readonly isPublished: boolean;
+}
+
+/** By which gateway a container goes out, and through which of its interfaces. */
+export interface WayOut {
+  readonly gateway: string;
+  readonly interface: string;
+}
+
+/** For each family of addresses the way out of the first network that has one. */
+export function waysOut(
+  endpoints: readonly Endpoint[],
+  definitions: readonly NetworkDefinition[],
+): WayOut[] {
+  const all = endpoints.flatMap(({ network, interface: name, ip, ip6 }) => {
+    const definition = definitions.find((each) => each.name === network);
+    if (definition === undefined || definition.internal) return [];
+    return definition.subnets
+      .filter(({ gateway }) => (gateway.includes(":") ? ip6 : ip) !== undefined)
+      .map(({ gateway }) => ({ gateway, interface: name }));
+  });
+  return [false, true].flatMap((six) =>
+    all.find(({ gateway }) => gateway.includes(":") === six) ?? []
+  );
+}
+
+/** The gateways of ways that go through an interface. */
+export function gatewaysAt({ interface: name }: Endpoint, ways: readonly WayOut[]): string[] {
+  return ways.filter((way) => way.interface === name).map(({ gateway }) => gateway);
+}
+
+/** Gives a container ways out; one that it has made itself stays. */
+export function route(namespace: number, ways: readonly WayOut[]): void {
+  if (ways.length === 0) return;
+  using inside = RouteSocket.open({ namespace });
+  for (const { gateway, interface: name } of ways) {
+    const index = inside.link(name)!.index;
+    try {
+      inside.execute([addRoute({ gateway: parseAddress(gateway)!, index })]);
+    } catch (error) {
+      if (!(error instanceof NetlinkError) || error.errno !== EEXIST) throw error;
+    }
+  }
 }
 
 /** A name for the end of a pair that stays on the host; IFNAMSIZ allows 15 characters. */
@@ -85,7 +128,15 @@ function interfaceOf({ endpoint, definition }: Plug, namespaceFd: number, on: nu
   const address = parseMac(endpoint.mac);
   const mtu = definition.mtu === undefined ? {} : { mtu: definition.mtu };
   if (definition.driver === "macvlan") {
-    return addLink({ name, kind: "macvlan", parent: on, address, namespaceFd, ...mtu });
+    return addLink({
+      name,
+      kind: "macvlan",
+      macvlanMode: "bridge",
+      parent: on,
+      address,
+      namespaceFd,
+      ...mtu,
+    });
   }
   return addLink({
     name: hostInterface!,
@@ -104,7 +155,7 @@ function restrict({ interface: name, ip6 }: Endpoint): void {
 }
 
 /** In the container: up, addresses, the way out. */
-function settings({ endpoint, definition, isDefault }: Plug, index: number): Request[] {
+function settings({ endpoint, definition, gateways }: Plug, index: number): Request[] {
   const requests: Request[] = [setLink({ index, up: true })];
   const routes: Request[] = [];
   for (const { subnet, gateway } of definition.subnets) {
@@ -114,7 +165,9 @@ function settings({ endpoint, definition, isDefault }: Plug, index: number): Req
     requests.push(
       addAddress({ index, address: parseAddress(own)!, prefix: range.prefix, noDad: true }),
     );
-    if (isDefault) routes.push(addRoute({ gateway: parseAddress(gateway)!, index }));
+    if (gateways.includes(gateway)) {
+      routes.push(addRoute({ gateway: parseAddress(gateway)!, index }));
+    }
   }
   return [...requests, ...routes];
 }
@@ -125,7 +178,7 @@ export function unplug(socket: RouteSocket, endpoint: Endpoint, namespace: numbe
     try {
       where.execute([deleteLink({ name })]);
     } catch (error) {
-      if (!(error instanceof SyscallError) || error.errno !== ENODEV) throw error;
+      if (!(error instanceof NetlinkError) || error.errno !== ENODEV) throw error;
     }
   };
   if (endpoint.hostInterface !== undefined) return remove(socket, endpoint.hostInterface);

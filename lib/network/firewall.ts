@@ -55,11 +55,13 @@ export function publishedPorts(
   );
   const four = reachable.find(({ ip }) => ip !== undefined)?.ip;
   const six = reachable.find(({ ip6 }) => ip6 !== undefined)?.ip6;
-  return ports.flatMap((port) => {
-    const { hostAddress } = port;
-    return [four, six].filter((address) =>
-      address !== undefined &&
-      (hostAddress === undefined || hostAddress.includes(":") === address.includes(":"))
-    ).map((address) => ({ ...port, address: address! }));
-  });
+  return ports.flatMap((port) => [
+    ...four !== undefined && isOfFamily(port, "4") ? [{ ...port, address: four }] : [],
+    ...six !== undefined && isOfFamily(port, "6") ? [{ ...port, address: six }] : [],
+  ]);
+}
+
+/** Whether a port is for addresses of a family: both, where none is said. */
+export function isOfFamily({ hostAddress }: PortMapping, family: "4" | "6"): boolean {
+  return hostAddress === undefined || hostAddress.includes(":") === (family === "6");
 }

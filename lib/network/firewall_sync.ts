@@ -14,10 +14,17 @@ import {
   type Value,
 } from "../netlink/mod.ts";
 import { listDefinitions, type NetworkPlaces } from "./definitions.ts";
-import { type Elements, elementsOf, type PublishedPort } from "./firewall.ts";
+import { type Elements, elementsOf, isOfFamily, type PublishedPort } from "./firewall.ts";
 import { readLink } from "./links.ts";
 import { makeTable, RULE_NAMES, SET_NAMES, type SetKey, setOf, SHAPE, tableOf } from "./rules.ts";
-import type { FirewallMark, NetworkDefinition, NetworkState, Protocol } from "./types.ts";
+import { isAny } from "./ports.ts";
+import type {
+  FirewallMark,
+  NetworkDefinition,
+  NetworkState,
+  PortMapping,
+  Protocol,
+} from "./types.ts";
 
 /** linux/in.h */
 const PROTOCOLS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
@@ -33,17 +40,22 @@ function rangeOf(text: string): Element {
   return { key: [address], keyEnd: [last] };
 }
 
-/** In which map a port is, and its element there. */
-function portElement(
-  { protocol, hostAddress, hostPort, containerPort, address }: PublishedPort,
-): [SetKey, Element] {
-  const four = address.includes(":") ? "6" : "4";
+/** In which map of a family a port is, and the key that it has there. */
+function portKey(
+  family: "4" | "6",
+  { protocol, hostAddress, hostPort }: PortMapping,
+): { set: SetKey; key: readonly Value[] } {
   const number = PROTOCOLS[protocol];
-  const data = [parseAddress(address)!, containerPort];
-  const any = hostAddress === undefined || hostAddress === "0.0.0.0" || hostAddress === "::";
-  return any
-    ? [`ports${four}`, { key: [number, hostPort], data }]
-    : [`ports${four}_at`, { key: [parseAddress(hostAddress)!, number, hostPort], data }];
+  return isAny(hostAddress)
+    ? { set: `ports${family}`, key: [number, hostPort] }
+    : { set: `ports${family}_at`, key: [parseAddress(hostAddress)!, number, hostPort] };
+}
+
+/** In which map a port is, and its element there. */
+function portElement(port: PublishedPort): [SetKey, Element] {
+  const { address, containerPort } = port;
+  const { set, key } = portKey(address.includes(":") ? "6" : "4", port);
+  return [set, { key, data: [parseAddress(address)!, containerPort] }];
 }
 
 function wantedOf(elements: Elements): Wanted {
@@ -117,15 +129,18 @@ function readSets(socket: NftablesSocket, table: string): Wanted | undefined {
  * Makes the firewall's table as it is to be, whatever somebody has done to it, in one transaction: what is right already
  * stays. Other tables are left alone.
  *
+ * @param definitions the networks that there are to be.
  * @returns by what it is known later that it is still so.
  * @throws {NetlinkError}
  */
-export function syncFirewall(places: NetworkPlaces, state: NetworkState): FirewallMark {
+export function syncFirewall(
+  places: NetworkPlaces,
+  state: NetworkState,
+  definitions = listDefinitions(places),
+): FirewallMark {
   const { table } = places;
-  const definitions = listDefinitions(places);
   using socket = NftablesSocket.open();
-  const wanted = wantedOf(elementsOf(definitions, state));
-  change(socket, table, wanted);
+  change(socket, table, wantedOf(elementsOf(definitions, state)));
   return {
     generation: socket.generation(),
     namespace: ownNamespace(),
@@ -171,16 +186,23 @@ export function removeFirewall(table: string): void {
   socket.transaction(destroyTable(tableOf(table)));
 }
 
-/** A message that takes ports out of the table, to be sent when their container has ended. */
+/**
+ * Messages that take ports out of the table, to be sent when their container has ended: one for each map, since one
+ * that asks for an element that is not there does nothing, and the container may have changed its networks.
+ */
 export function endOfPorts(
   table: string,
-  ports: readonly PublishedPort[],
-): Uint8Array<ArrayBuffer> {
+  ports: readonly PortMapping[],
+): Uint8Array<ArrayBuffer>[] {
   const sets = new Map<SetKey, Element[]>();
-  for (const [set, element] of ports.map(portElement)) {
-    sets.set(set, [...sets.get(set) ?? [], element]);
+  for (const port of ports) {
+    for (const family of ["4", "6"] as const) {
+      if (!isOfFamily(port, family)) continue;
+      const { set, key } = portKey(family, port);
+      sets.set(set, [...sets.get(set) ?? [], { key }]);
+    }
   }
-  return encodeTransaction(
-    [...sets].flatMap(([set, elements]) => deleteElements(setOf(table, set), elements)),
+  return [...sets].map(([set, elements]) =>
+    encodeTransaction(deleteElements(setOf(table, set), elements))
   );
 }

@@ -22,7 +22,9 @@ export function validateName(name: string): string {
   if (NAME.test(name)) return name;
   throw new CrateError(
     "INVALID",
-    `"${name}" is no name of a network: letters, digits, "_", ".", "-", at most 64, a letter or digit first`,
+    `${
+      JSON.stringify(name)
+    } is no name of a network: letters, digits, "_", ".", "-", at most 64, a letter or digit first`,
   );
 }
 
@@ -32,5 +34,5 @@ const HOST = /^(?!.*\.\.)[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,252})$/;
 /** @throws {CrateError} `INVALID` */
 export function validateHost(name: string, where: string): string {
   if (HOST.test(name)) return name;
-  throw new CrateError("INVALID", `${where}: "${name}" is no host name`);
+  throw new CrateError("INVALID", `${where}: ${JSON.stringify(name)} is no host name`);
 }

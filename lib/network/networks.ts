@@ -4,7 +4,6 @@ import {
   listDefinitions,
   type NetworkPlaces,
   readDefinition,
-  removeDefinition,
   VERSION,
   writeDefinition,
 } from "./definitions.ts";
@@ -213,8 +212,11 @@ function interfaceFor(
   if (driver === "bridge") {
     if (named === undefined) return { interface: freeInterface(socket, definitions, 1) };
     const other = definitions.find((each) => each.interface === named && each.driver === "bridge");
-    if (other === undefined) return { interface: named };
-    throw new CrateError("EXISTS", `--interface ${named} is network ${other.name}'s`);
+    if (other !== undefined) {
+      throw new CrateError("EXISTS", `--interface ${named} is network ${other.name}'s`);
+    }
+    if (socket.link(named) === undefined) return { interface: named };
+    throw new CrateError("EXISTS", `--interface ${named}: this host has an interface of this name`);
   }
   const parent = named ?? defaultInterface(socket);
   if (parent === undefined) {
@@ -266,8 +268,8 @@ export function membersOf(places: NetworkPlaces, name: string): string[] {
     .filter(isHeld).map(({ id }) => id).sort();
 }
 
-/** Forgets a network that nobody is on. @throws {CrateError} `NOT_FOUND`; `STATE` when somebody is. */
-export function forgetNetwork(places: NetworkPlaces, word: string): NetworkDefinition {
+/** A network that nobody is on. @throws {CrateError} `NOT_FOUND`; `STATE` when somebody is. */
+export function unusedNetwork(places: NetworkPlaces, word: string): NetworkDefinition {
   const name = networkName(word);
   const definition = readDefinition(places, name);
   if (definition === undefined) {
@@ -283,6 +285,5 @@ export function forgetNetwork(places: NetworkPlaces, word: string): NetworkDefin
       `network "${name}" is in use by ${members.join(", ")}: stop them, or disconnect them`,
     );
   }
-  removeDefinition(places, name);
   return definition;
 }

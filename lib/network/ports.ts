@@ -111,6 +111,13 @@ export function collectPorts(requests: readonly PortRequest[]): PortRequest[] {
   return [...found.values()];
 }
 
+/** Whether an address of a port means all of this host's, of one family or both. */
+export function isAny(
+  hostAddress: string | undefined,
+): hostAddress is undefined | "0.0.0.0" | "::" {
+  return hostAddress === undefined || hostAddress === "0.0.0.0" || hostAddress === "::";
+}
+
 /** `0.0.0.0:8080`, `[::1]:53`. */
 export function formatHost({ hostAddress, hostPort }: PortMapping): string {
   const address = hostAddress ?? "0.0.0.0";

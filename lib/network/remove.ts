@@ -1,9 +1,9 @@
 import { RouteSocket } from "../netlink/mod.ts";
 import { removeBridge } from "./bridge.ts";
-import { listDefinitions, type NetworkPlaces } from "./definitions.ts";
+import { listDefinitions, type NetworkPlaces, removeDefinition } from "./definitions.ts";
 import { inWords } from "./failure.ts";
 import { removeFirewall, syncFirewall } from "./firewall_sync.ts";
-import { createNetwork, type CreateNetworkOptions, forgetNetwork, membersOf } from "./networks.ts";
+import { createNetwork, type CreateNetworkOptions, membersOf, unusedNetwork } from "./networks.ts";
 import { reclaim } from "./reclaim.ts";
 import { readNetworkState, withNetworks, writeNetworkState } from "./state.ts";
 import { spreadHosts } from "./spread.ts";
@@ -31,11 +31,21 @@ function collect(places: NetworkPlaces): void {
   spreadHosts(places, state, { gone });
 }
 
-function settleFirewall(places: NetworkPlaces): void {
+/**
+ * Removes networks that nobody is on: their definitions last, so that whatever a crate that was killed meanwhile has left
+ * is still found by them.
+ */
+function removeUnused(places: NetworkPlaces, unused: readonly NetworkDefinition[]): void {
+  using socket = RouteSocket.open();
+  for (const each of unused) if (each.driver === "bridge") removeBridge(socket, each);
+  const names = new Set(unused.map(({ name }) => name));
+  const rest = listDefinitions(places).filter(({ name }) => !names.has(name));
   const state = readNetworkState(places);
-  const has = listDefinitions(places).some(({ driver }) => driver === "bridge");
+  const has = rest.some(({ driver }) => driver === "bridge");
   if (!has) removeFirewall(places.table);
-  writeNetworkState(places, { ...state, firewall: has ? syncFirewall(places, state) : undefined });
+  const firewall = has ? syncFirewall(places, state, rest) : undefined;
+  writeNetworkState(places, { ...state, firewall });
+  for (const name of names) removeDefinition(places, name);
 }
 
 /**
@@ -48,10 +58,7 @@ export async function removeNetwork(places: NetworkPlaces, word: string): Promis
   await inWords(() =>
     withNetworks(places, () => {
       collect(places);
-      const definition = forgetNetwork(places, word);
-      using socket = RouteSocket.open();
-      if (definition.driver === "bridge") removeBridge(socket, definition);
-      settleFirewall(places);
+      removeUnused(places, [unusedNetwork(places, word)]);
     })
   );
 }
@@ -64,12 +71,7 @@ export async function pruneNetworks(places: NetworkPlaces): Promise<string[]> {
       const unused = listDefinitions(places).filter(({ name }) =>
         membersOf(places, name).length === 0
       );
-      using socket = RouteSocket.open();
-      for (const { name, driver } of unused) {
-        const definition = forgetNetwork(places, name);
-        if (driver === "bridge") removeBridge(socket, definition);
-      }
-      settleFirewall(places);
+      removeUnused(places, unused);
       return unused.map(({ name }) => name);
     })
   );

@@ -177,13 +177,14 @@ const RULES: Readonly<Record<string, readonly [string, Expression[]][]>> = {
       ),
       accept,
     ]],
+    ["within a network", [meta("iifname", 0), meta("oifname", 4), isIn("same"), accept]],
+    // Not to others' published ports either.
+    ["out of an internal network", [meta("iifname"), isIn("internal"), drop]],
     ["published", [
       ...hasAny({ kind: "ct", key: "status", register: 0 }, CT_STATUSES.dnat),
       accept,
     ]],
-    ["within a network", [meta("iifname", 0), meta("oifname", 4), isIn("same"), accept]],
     ["into a network", [...toBridge, drop]],
-    ["out of an internal network", [meta("iifname"), isIn("internal"), drop]],
   ],
   postrouting: postrouting(),
 };

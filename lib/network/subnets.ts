@@ -18,11 +18,18 @@ const FIRST_POOL = ["10.90.0.0/16", "10.91.0.0/16", "172.29.0.0/16", "192.168.20
 /** … and those of the networks that people make: of 256 addresses each. */
 const POOLS = [["10.92.", 0], ["10.93.", 0], ["172.30.", 0], ["192.168.", 160]] as const;
 
+/** Where no network's addresses are: this host's own, one link's, or a group's. RFC 6890, RFC 5771, RFC 4291 */
+const SPECIAL = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/8", "fe80::/10", "ff00::/8"]
+  .map((text) => parseSubnet(text)!);
+
 /** @throws {CrateError} `INVALID` naming where it stands. */
 export function readSubnet(text: string, where: string): Range {
   const range = parseSubnet(text);
   const most = range?.address.length === 4 ? 30 : 126;
-  if (range !== undefined && range.prefix > 0 && range.prefix <= most) return range;
+  if (range !== undefined && range.prefix > 0 && range.prefix <= most) {
+    if (isFree(range, SPECIAL)) return range;
+    throw new CrateError("INVALID", `${where} ${text}: these addresses are not for networks`);
+  }
   throw new CrateError(
     "INVALID",
     `${where} ${text}: a subnet is an address and the length of its prefix, at most ${most} ` +

@@ -8,6 +8,8 @@ export interface TestConfig {
   readonly user?: string;
   readonly workingDir?: string;
   readonly stopSignal?: string;
+  /** `80`, `53/udp`. */
+  readonly exposed?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
 }
 
@@ -48,6 +50,7 @@ export async function makeImage(
     ...Object.entries(config.labels ?? {}).map(([name, value]) =>
       `--config.label=${name}=${value}`
     ),
+    ...(config.exposed ?? []).map((port) => `--config.exposedports=${port}`),
     ...config.user ? [`--config.user=${config.user}`] : [],
     ...config.workingDir ? [`--config.workingdir=${config.workingDir}`] : [],
     ...config.stopSignal ? [`--config.stopsignal=${config.stopSignal}`] : [],

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { exists, PR_SET_CHILD_SUBREAPER, syscall } from "../../ffi/mod.ts";
+import { networkPlaces } from "../../lib/network/mod.ts";
 import { assertNothingLeft, clearAway } from "./leftovers.ts";
 import { makeRootfs } from "./rootfs.ts";
 import { type Result, Running, type RunningOptions } from "./running.ts";
@@ -22,6 +23,7 @@ export class Sandbox {
   /** Where its images are. */
   readonly imageRoot = `${this.directory}/images`;
   #rootfs?: string;
+  #host?: number;
 
   /** A root filesystem with busybox and no more; made when it is first asked for. */
   get rootfs(): string {
@@ -48,16 +50,23 @@ export class Sandbox {
     return path;
   }
 
+  /** From now on crate runs in the network namespace of a process, and makes networks there. */
+  on(pid: number): void {
+    this.#host = pid;
+  }
+
   /** crate with these words, as a program and its arguments, and the environment that goes with it. */
   commandLine(words: readonly string[]): { words: string[]; env: Record<string, string> } {
+    const host = this.#host;
+    const prefix = host === undefined ? [] : ["nsenter", "-t", `${host}`, "-n", "--"];
     return {
-      words: [COMMAND, "--root", this.root, ...words],
+      words: [...prefix, COMMAND, "--root", this.root, ...words],
       // No configuration of this machine's users has a say.
       env: {
         CRATE_CGROUP_PARENT: this.cgroupParent,
         CRATE_IMAGE_ROOT: this.imageRoot,
         // Only the tests of networks make any, in network namespaces of their own.
-        CRATE_NETWORK_ENABLED: "false",
+        CRATE_NETWORK_ENABLED: `${host !== undefined}`,
         XDG_CONFIG_HOME: `${this.directory}/none`,
       },
     };
@@ -130,6 +139,8 @@ export class Sandbox {
     } finally {
       await clearAway(this);
       Deno.removeSync(this.directory, { recursive: true });
+      const { state } = networkPlaces(this.imageRoot);
+      if (exists(state)) Deno.removeSync(state, { recursive: true });
     }
   }
 }

@@ -120,6 +120,6 @@ export interface MonitorOptions {
 export interface MonitoredNetwork {
   /** How many descriptors that keep ports of the host are the last that the program starts with. */
   readonly held: number;
-  /** A message for nftables, when the container has ended. */
-  readonly atEnd?: Uint8Array<ArrayBuffer>;
+  /** Messages for nftables, when the container has ended. */
+  readonly atEnd: readonly Uint8Array<ArrayBuffer>[];
 }

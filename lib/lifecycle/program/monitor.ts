@@ -309,8 +309,14 @@ function conclude(
 /** Before anybody is told of the end: who hears of it may want the container's ports at once. */
 function leaveNetworks(s: Scope, { held, atEnd }: MonitoredNetwork, first: number): void {
   const { p } = s;
+  if (atEnd.length > 0) closePorts(s, atEnd);
+  // Now others may have them: what they put into the firewall is not taken out by the above.
   if (held > 0) p.call("close_range", [first, first + held - 1, 0]);
-  if (atEnd === undefined) return;
+}
+
+/** Nothing listens to the answers: what is not taken out now is found by the next crate that looks. */
+function closePorts(s: Scope, messages: MonitoredNetwork["atEnd"]): void {
+  const { p } = s;
   const label = "close its ports in the firewall";
   const done = s.label("ports closed");
   const socket = s.descriptor("nftables");
@@ -319,9 +325,12 @@ function leaveNetworks(s: Scope, { held, atEnd }: MonitoredNetwork, first: numbe
     result: socket,
     negative: done,
   });
-  // Nothing listens to the answer: what is not taken out now is found by the next crate that looks.
-  const message = p.bytes(atEnd, "take the ports out");
-  p.call("sendto", [valueOf(socket), message, atEnd.length, 0, 0, 0], { label, negative: done });
+  for (const bytes of messages) {
+    const next = s.label("next");
+    const message = p.bytes(bytes, "take the ports out");
+    p.call("sendto", [valueOf(socket), message, bytes.length, 0, 0, 0], { label, negative: next });
+    p.place(next);
+  }
   p.place(done);
 }
 

@@ -1,0 +1,138 @@
+// Not in the virtual machine: crate is killed at any moment there by kill_root_test.ts, and its networks know no cgroups
+import assert from "node:assert/strict";
+import { networkPlaces } from "../lib/network/mod.ts";
+import {
+  attachments,
+  HOST,
+  idle,
+  inspected,
+  networkTest,
+  placeOf,
+  serving,
+} from "./support/network.ts";
+import { delay, type Sandbox, until } from "./support/mod.ts";
+
+// crate, or a container's monitor, is killed at any moment: the next commands on networks take all back.
+
+const ROUNDS = 15;
+
+/** The moments are random, and the same ones again for the same seed. */
+const SEED = Number(Deno.env.get("TEST_SEED") ?? Date.now() % 2 ** 31);
+
+/** Numbers from 0 to 1: a linear congruential generator, Numerical Recipes' constants. */
+function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+}
+
+/** Starts crate and kills it within so many milliseconds. */
+async function killed(box: Sandbox, words: readonly string[], after: number): Promise<void> {
+  const command = box.start(words);
+  await delay(after);
+  try {
+    command.signal("SIGKILL");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // it has ended
+  }
+  await command.ended;
+}
+
+const listed = async (box: Sandbox) =>
+  (await box.ok(["list", "-q"])).split("\n").filter((id) => id !== "");
+
+networkTest(
+  "of crates that are killed while they start containers nothing is left",
+  async ({ box, host }) => {
+    console.log(`TEST_SEED=${SEED}`);
+    const random = randomNumbers(SEED);
+    await idle(box, "--name", "stays", "-p", "7000:80");
+    const start = performance.now();
+    await box.ok(["run", "--rm", "-p", "7999:80", "-r", box.rootfs, "true"]);
+    const whole = performance.now() - start;
+    const portsOf = (i: number) => ["-p", `${8000 + i}:80`, "-p", `${8000 + i}:80/udp`];
+    for (let i = 0; i < ROUNDS; i++) {
+      const mode = i % 3 === 0 ? ["--rm"] : ["-d"];
+      const run = ["run", ...mode, "--name", `c${i}`, ...portsOf(i), "-r", box.rootfs];
+      await killed(box, [...run, "sleep", "1000000"], random() * 1.2 * whole);
+    }
+    await until("what belonged to nobody has ended", async () => {
+      const ids = (await listed(box)).filter((id) => id !== "stays");
+      if (ids.length > 0) await box.crate(["delete", "--force", ...ids]);
+      return ids.length === 0;
+    });
+    // Every port is free again, and every name.
+    const ports = Array.from({ length: ROUNDS }, (_, i) => portsOf(i)).flat();
+    await idle(box, "--name", "next", ...ports);
+    const names = Object.keys((await inspected(box)).Containers);
+    assert.deepEqual(names, ["next", "stays"]);
+    assert.deepEqual(attachments(box).state.sort(), ["next", "stays"]);
+    assert.equal(attachments(box).files.length, 2);
+    const joined = (await host.links()).filter(({ master }) => master !== undefined);
+    assert.equal(joined.length, 2, "interfaces");
+    const hosts = await box.ok(["exec", "stays", "cat", "/etc/hosts"]);
+    assert.deepEqual(hosts.match(/\t(c\d+|next)$/gm), ["\tnext", "\tnext"]);
+    await box.ok(["delete", "--force", "next"]);
+    const { table } = networkPlaces(box.imageRoot);
+    const map = await host.ok(`nft list map inet ${table} ports4`);
+    assert.deepEqual(map.match(/\. \d+ :/g), [". 7000 :"]);
+  },
+);
+
+networkTest(
+  "crates that are killed while they change networks leave them usable",
+  async ({ box, host }) => {
+    console.log(`TEST_SEED=${SEED}`);
+    const random = randomNumbers(SEED + 1);
+    const web = await placeOf(box, await serving(box, "--name", "web", "--hostname", "web"));
+    const start = performance.now();
+    await box.ok(["network", "create", "more"]);
+    const whole = performance.now() - start;
+    const words = [
+      ["network", "connect", "more", "web"],
+      ["network", "disconnect", "more", "web"],
+      ["network", "create", "other"],
+      ["network", "rm", "other"],
+      ["network", "prune"],
+    ];
+    for (let i = 0; i < ROUNDS; i++) await killed(box, words[i % 5]!, random() * 1.2 * whole);
+    // Whether they are there is not known; that they can be had, and left, is.
+    await box.crate(["network", "create", "more"]);
+    await box.crate(["network", "disconnect", "more", "web"]);
+    await box.ok(["network", "connect", "more", "web"]);
+    await idle(box, "--network", "more", "--name", "client");
+    assert.equal(await box.ok(["exec", "client", "nc", "web", "80"]), "web");
+    await box.ok(["network", "disconnect", "more", "web"]);
+    assert.deepEqual((await web.links()).map(({ ifname }) => ifname), ["eth0"]);
+    const joined = (await host.links()).filter(({ master }) => master !== undefined);
+    assert.equal(joined.length, 2, "interfaces");
+  },
+);
+
+networkTest(
+  "a container whose monitor was killed keeps its network until it ends",
+  async ({ box, host, outside }) => {
+    const id = await serving(box, "-p", "8080:80", "--name", "web", "--hostname", "web");
+    const { pid } = await placeOf(box, id);
+    const parent = /^PPid:\s*(\d+)$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))![1];
+    assert.match(Deno.readTextFileSync(`/proc/${parent}/comm`), /^crate/);
+    Deno.kill(Number(parent), "SIGKILL");
+    const isThere = () => {
+      try {
+        return !/^State:\s*Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+      } catch {
+        return false;
+      }
+    };
+    await delay(50);
+    if (isThere()) {
+      assert.equal(await outside.ask(HOST.ip, 8080), "web");
+      const { stderr } = await box.crate(["run", "-p", "8080:80", "-r", box.rootfs, "true"]);
+      assert.equal(stderr, 'crate: port 8080/tcp of this host is in use by container "web"\n');
+      await box.ok(["delete", "--force", id]);
+    }
+    const next = await serving(box, "-p", "8080:80", "--name", "next", "--hostname", "next");
+    assert.equal(await host.ask("127.0.0.1", 8080), "next");
+    assert.deepEqual(attachments(box).state, [next]);
+    await box.crate(["delete", "--force", id]);
+  },
+);
