@@ -11,7 +11,7 @@ import {
   setLink,
 } from "../netlink/mod.ts";
 import { isOwnMac, macOf, parseMac } from "./allocate.ts";
-import { InterfaceSocket } from "./interface.ts";
+import { hasAddress6, InterfaceSocket } from "./interface.ts";
 import { readSubnet } from "./subnets.ts";
 import { forward, hasSix, writeSetting } from "./sysctl.ts";
 import type { NetworkDefinition, NetworkState, Subnet } from "./types.ts";
@@ -25,21 +25,35 @@ function gatewaysOf({ name, subnets }: NetworkDefinition): { address: Address; p
 }
 
 /**
- * A network's bridge, when it is as it was made, by a short look: by its state and its IPv4 address.
+ * A network's bridge, when it is as it was made, by a short look: by its state and its addresses.
  *
  * @returns its number.
  */
-export function readyBridge(
-  { interface: name, subnets, internal }: NetworkDefinition,
-): number | undefined {
-  const gateway = subnets.find(({ gateway }) => !gateway.includes(":"))?.gateway;
+export function readyBridge(definition: NetworkDefinition): number | undefined {
+  const { interface: name, subnets } = definition;
+  const gatewayOf = (six: boolean) =>
+    subnets.find(({ gateway }) => gateway.includes(":") === six)?.gateway;
+  const [gateway, gateway6] = [gatewayOf(false), gatewayOf(true)];
   if (gateway === undefined) return undefined;
   using socket = new InterfaceSocket();
   const index = socket.index(name!);
   if (index === undefined || !socket.isUp(name!)) return undefined;
   if (socket.address(name!)?.join(".") !== gateway) return undefined;
-  if (!internal) forward(hasSix());
+  const six = hasSix();
+  if (six && gateway6 !== undefined && !hasAddress6(name!, gateway6)) return undefined;
+  prepare(definition, six);
   return index;
+}
+
+/** Settings of the host for a bridge. */
+function prepare({ interface: name, internal }: NetworkDefinition, six: boolean): void {
+  // Containers are not this host's routers (CVE-2020-13401).
+  if (six) writeSetting(`ipv6/conf/${name}/accept_ra`, "0");
+  // What comes from the host's own loopback to a published port leaves by the bridge; nothing else gets through to
+  // 127.0.0.0/8 that way: the firewall sees to it.
+  writeSetting(`ipv4/conf/${name}/route_localnet`, "1");
+  // An internal network's containers are not sent on anywhere; nor does it make the host a router.
+  if (!internal) forward(six);
 }
 
 /**
@@ -55,7 +69,7 @@ export function ensureBridge(
   definition: NetworkDefinition,
   state: NetworkState,
 ): number {
-  const { interface: name, mtu, internal } = definition;
+  const { interface: name, mtu } = definition;
   const found = socket.link(name!);
   if (found !== undefined && found.kind !== "bridge") {
     throw new CrateError(
@@ -65,12 +79,8 @@ export function ensureBridge(
   }
   const link = found ?? makeBridge(socket, definition);
   try {
-    // Containers are not this host's routers (CVE-2020-13401).
-    writeSetting(`ipv6/conf/${name}/accept_ra`, "0");
-    // What comes from the host's own loopback to a published port leaves by the bridge; nothing else gets
-    // through to 127.0.0.0/8 that way: the firewall sees to it.
-    writeSetting(`ipv4/conf/${name}/route_localnet`, "1");
     const six = hasSix();
+    prepare(definition, six);
     const there = new Set(
       found && socket.addresses(found.index).map(({ address }) => formatAddress(address)),
     );
@@ -87,8 +97,6 @@ export function ensureBridge(
       ...Object.keys(changes).length > 0 ? [setLink({ index, ...changes })] : [],
     ]);
     if (found === undefined) rejoin(socket, definition, link, state);
-    // An internal network's containers are not sent on anywhere; nor does it make the host a router.
-    if (!internal) forward(six);
   } catch (error) {
     if (found === undefined) socket.execute([deleteLink({ index: link.index })]);
     throw error;

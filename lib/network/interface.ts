@@ -3,12 +3,14 @@ import {
   close,
   encodeText,
   IFF_UP,
+  readText,
   SIOCGIFFLAGS,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   syscall,
   trySyscall,
 } from "../../ffi/mod.ts";
+import { parseAddress } from "../netlink/mod.ts";
 import { SIOCGIFADDR, SIOCGIFINDEX } from "./constants.ts";
 
 // The few questions about interfaces that every start asks, in the shortest form that the kernel takes: an ioctl
@@ -24,6 +26,13 @@ function ask(fd: number, request: number, name: string): DataView | undefined {
   return trySyscall("ioctl", fd, request, bytes) < 0
     ? undefined
     : new DataView(bytes.buffer, ANSWER);
+}
+
+/** Whether an interface has an IPv6 address. proc(5), /proc/net/if_inet6 */
+export function hasAddress6(name: string, address: string): boolean {
+  const hex = parseAddress(address)!.toHex();
+  const addresses = readText("/proc/thread-self/net/if_inet6", 16 << 20);
+  return addresses.split("\n").some((line) => line.startsWith(hex) && line.endsWith(` ${name}`));
 }
 
 /** Asks about interfaces of the network namespace that the thread is in. */
