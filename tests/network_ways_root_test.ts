@@ -104,3 +104,16 @@ ip -6 route add fd00::/8 via ${HOST.ip6}`,
     assert.equal(await box.ok(["exec", "far", "nc", "web", "80"]), "web");
   },
 );
+
+networkTest("on a host without IPv6 networks are of IPv4 alone", async ({ box, host, outside }) => {
+  await using _ = await outside.serve("outside", "tcp:80");
+  await host.ok("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1");
+  const id = await serving(box, "-p", "8080:80", "--hostname", "web");
+  const place = await placeOf(box, id);
+  assert.equal(await place.ask(OUTSIDE.ip, 80), `outside saw ${HOST.ip}`);
+  assert.equal(await outside.ask(HOST.ip, 8080), "web");
+  const { addr_info } = await place.link("eth0");
+  assert(addr_info.every(({ local }) => !local.includes(":")), JSON.stringify(addr_info));
+  await box.ok(["network", "create", "--ipv6", "made"]);
+  await box.ok(["run", "--rm", "--network", "made", "-p", "81:80", "-r", box.rootfs, "true"]);
+});

@@ -13,6 +13,7 @@ import { BUSYBOX, makeImage } from "./support/image.ts";
 import { Registry } from "./support/registry.ts";
 import { assertEnded, type Result, Running, type Sandbox, test, until } from "./support/mod.ts";
 import { create, makeBundle } from "./support/bundle.ts";
+import { idle, networkTest } from "./support/network.ts";
 
 const checkout = new URL("..", import.meta.url).pathname;
 const CONFIG = `${checkout}deno.json`;
@@ -43,7 +44,8 @@ async function runWith(
 ): Promise<Result> {
   const { env } = box.commandLine([]);
   const file = program ?? await (bundled ??= bundle());
-  const deno = [Deno.execPath(), "run", "--quiet", "--config", CONFIG, ...flags, file];
+  const options = ["--quiet", "--config", CONFIG, ...flags];
+  const deno = [...box.prefix, Deno.execPath(), "run", ...options, file];
   return await new Running([...deno, "--root", box.root, ...words], {
     env: { ...env, XDG_CONFIG_HOME: box.path("home"), NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
   }).ended;
@@ -329,3 +331,33 @@ test("every command on images works under its own flags, and reaches no registry
   assert.match(await run("df", "df"), /^Volumes +1 /m);
   assert.match(await run("prune", "prune", "--all"), /^Reclaimed: /m);
 });
+
+networkTest(
+  "network, port and a run on a network work under their own flags, and not under fewer",
+  async ({ box }) => {
+    await holds(box, {
+      command: "run",
+      words: ["run", "--rm", "-p", "8080:80", "-r", box.rootfs, "ls", "/sys/class/net"],
+      expected: { stdout: "eth0\nlo\n" },
+    });
+    const id = await idle(box, "-p", "8080:80", "--network", "crate0");
+    const ports = { stdout: "80/tcp -> 0.0.0.0:8080\n" };
+    await holds(box, { command: "port", words: ["port", id], expected: ports });
+    await holds(box, {
+      command: "network",
+      words: ["network", "create", "--ipv6", "--subnet", "10.77.0.0/24", "made"],
+      expected: { stdout: "made\n" },
+    });
+    const configFiles = [SYSTEM, configure(box)];
+    const flags = permissionFlags(permissionsOf("network", { root: box.root, configFiles }));
+    const network = async (words: readonly string[], stdout = "") =>
+      assertEnded(await runWith(box, flags, ["network", ...words]), { stdout });
+    await network(["connect", "made", id]);
+    await network(["ls", "-q"], "crate0\nmade\n");
+    await network(["inspect", "made"], `${await box.ok(["network", "inspect", "made"])}\n`);
+    await network(["disconnect", "made", id]);
+    await network(["rm", "made"], "made\n");
+    await box.ok(["delete", "--force", id]);
+    await network(["prune"], "crate0\n");
+  },
+);

@@ -99,12 +99,20 @@ export async function connectNetwork(options: ConnectOptions): Promise<void> {
       const ways = waysOut([...attachment.endpoints, endpoint], listDefinitions(places));
       const gateways = gatewaysAt(endpoint, ways);
       const isPublished = attachment.ports.length > 0;
-      plugIn(socket, init.pid, [{ endpoint, definition, gateways, isPublished }], () => link);
       const changed = {
         ...attachment,
         endpoints: [...attachment.endpoints, endpoint],
         hosts: attachment.hosts + ownLine(attachment, endpoint),
       };
+      const next = { ...state, last, attachments: { ...state.attachments, [id]: changed } };
+      // First that it has the interface: one that nobody knew of could not be taken away again.
+      writeNetworkState(places, next);
+      try {
+        plugIn(socket, init.pid, [{ endpoint, definition, gateways, isPublished }], () => link);
+      } catch (error) {
+        writeNetworkState(places, state);
+        throw error;
+      }
       settle(places, { ...state, last }, changed, [attachment, ...gone]);
     })
   );

@@ -22,12 +22,12 @@ const POOLS = [["10.92.", 0], ["10.93.", 0], ["172.30.", 0], ["192.168.", 160]] 
 const SPECIAL = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/8", "fe80::/10", "ff00::/8"]
   .map((text) => parseSubnet(text)!);
 
-/** @throws {CrateError} `INVALID` naming where it stands. */
+/** A subnet by any address in it. @throws {CrateError} `INVALID` naming where it stands. */
 export function readSubnet(text: string, where: string): Range {
   const range = parseSubnet(text);
   const most = range?.address.length === 4 ? 30 : 126;
   if (range !== undefined && range.prefix > 0 && range.prefix <= most) {
-    if (isFree(range, SPECIAL)) return range;
+    if (isFree(range, SPECIAL)) return { ...range, address: addressAt(range, 0n)! };
     throw new CrateError("INVALID", `${where} ${text}: these addresses are not for networks`);
   }
   throw new CrateError(

@@ -55,18 +55,21 @@ export class Sandbox {
     this.#host = pid;
   }
 
+  /** What stands before a program that is to run where crate does. */
+  get prefix(): string[] {
+    return this.#host === undefined ? [] : ["nsenter", "-t", `${this.#host}`, "-n", "--"];
+  }
+
   /** crate with these words, as a program and its arguments, and the environment that goes with it. */
   commandLine(words: readonly string[]): { words: string[]; env: Record<string, string> } {
-    const host = this.#host;
-    const prefix = host === undefined ? [] : ["nsenter", "-t", `${host}`, "-n", "--"];
     return {
-      words: [...prefix, COMMAND, "--root", this.root, ...words],
+      words: [...this.prefix, COMMAND, "--root", this.root, ...words],
       // No configuration of this machine's users has a say.
       env: {
         CRATE_CGROUP_PARENT: this.cgroupParent,
         CRATE_IMAGE_ROOT: this.imageRoot,
         // Only the tests of networks make any, in network namespaces of their own.
-        CRATE_NETWORK_ENABLED: `${host !== undefined}`,
+        CRATE_NETWORK_ENABLED: `${this.#host !== undefined}`,
         XDG_CONFIG_HOME: `${this.directory}/none`,
       },
     };
