@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { launchBundle } from "./support/bundle.ts";
-import { reapOrphans, Running, type Sandbox, test } from "./support/mod.ts";
+import { create, launchBundle, makeBundle } from "./support/bundle.ts";
+import { reapOrphans, Running, type Sandbox, test, until } from "./support/mod.ts";
 
 // crate mounts add and remove: what is mounted in a container changes while it runs.
 
@@ -53,6 +53,24 @@ test("mounts are added to a running container and removed again", async (box) =>
   await changed(box, "remove", "c", mounts.map(({ destination }) => ({ destination })));
   assert.equal(await inside(box, "c", "cat /proc/self/mountinfo"), before);
   await end(box, "c");
+});
+
+test("mounts are added to a container that has been created, before it starts", async (box) => {
+  const bundle = makeBundle(box, "c", "cat /made/file; exec sleep 100");
+  const file = box.file("one", "one file\n");
+  const creation = await create(box, "c", bundle);
+  assert.deepEqual([creation.code, creation.stderr], [0, ""]);
+  await changed(box, "add", "c", [{ destination: "/made/file", type: "bind", source: file }]);
+  await box.ok(["start", "c"]);
+  await until("its words", () => creation.output() === "one file\n");
+  await box.ok(["kill", "c", "KILL"]);
+  await until("its end", async () => {
+    reapOrphans();
+    return (await box.state("c")).status === "stopped";
+  });
+  const { code, stderr } = await change(box, "remove", "c", [{ destination: "/made/file" }]);
+  assert.deepEqual([code, stderr], [125, 'crate: container not running: "c" is stopped\n']);
+  await box.ok(["delete", "c"]);
 });
 
 test("a mount that cannot be added leaves none of those before it", async (box) => {

@@ -129,6 +129,9 @@ test("exec's options for capabilities, groups, privileges, paused containers and
   const none = await box.crate(["exec", "--cgroup", "sub", "c", "/bin/true"]);
   assert.equal(none.code, 125);
   assert.match(none.stderr, /--cgroup sub: there is no group .*\/c\/sub/);
+  const one = await box.crate(["exec", "--cgroup", "cpu,cpuacct:sub", "c", "/bin/true"]);
+  assert.equal(one.code, 125);
+  assert.match(one.stderr, /--cgroup cpu,cpuacct:sub: a process is put into one group of all/);
   await end(box, "c");
 });
 

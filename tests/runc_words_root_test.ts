@@ -167,6 +167,17 @@ test("runc's words are refused where they have no meaning", async (box) => {
         2,
         /--console-socket is for --detach/,
       ],
+      [
+        ["run", "--bundle", bundle, "--rm", "--keep", "x"],
+        2,
+        /--rm and --keep contradict each other/,
+      ],
+      [["run", "--bundle", bundle, "-d", "--rm", "x"], 2, /--rm is not for --detach with an ID/],
+      [
+        ["run", "--bundle", bundle, "-d", "--cidfile", "f", "x"],
+        2,
+        /--cidfile is not for --detach with an ID/,
+      ],
       [["run", "--preserve-fds", "1", "/bin/true"], 2, /--preserve-fds is for --bundle/],
       [["run", "--no-subreaper", "/bin/true"], 2, /--no-subreaper is for --bundle/],
       [

@@ -68,6 +68,7 @@ async function startEnded(
       ...record.spec,
       linux: { ...record.spec.linux, cgroupsPath: record.cgroupsPath },
     },
+    noCgroup: record.cgroupsPath === undefined,
     detached: true,
     stdio: [none, none, none],
   });

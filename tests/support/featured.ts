@@ -1,3 +1,4 @@
+import { exists } from "../../ffi/mod.ts";
 import { hostView, INIT_ANNOTATION, makeSpec } from "../../lib/lifecycle/mod.ts";
 import { type Mount, type RunOptions, type Spec, validateSpec } from "../../lib/spec/mod.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -21,15 +22,21 @@ const EVERYWHERE: Partial<RunOptions> = {
   noNewPrivileges: true,
 };
 
+/** A change of one of them. */
+const REMOUNT: Mount = { destination: "/scratch", options: ["remount", "rnodev", "size=2m"] };
+
 /** Mounts of each kind, on points that are there and on points that have to be made. */
 function mounts(box: Sandbox): Mount[] {
   const directory = box.mkdir("shared");
   const file = box.file("injected", "hello\n");
+  const link = box.path("link");
+  if (!exists(link)) Deno.symlinkSync("injected", link);
   return [
     { destination: "/made/data", type: "bind", source: directory, options: ["rbind", "rro"] },
     { destination: "/etc/made", type: "bind", source: file, options: ["bind", "ro", "nosuid"] },
     { destination: "/slave", type: "bind", source: directory, options: ["rbind", "rslave"] },
     { destination: "/scratch", type: "tmpfs", source: "tmpfs", options: ["size=1m", "noexec"] },
+    { destination: "/made/link", type: "bind", source: link, options: ["bind", "copy-symlink"] },
   ];
 }
 
@@ -57,6 +64,7 @@ export function featuredDirectory(box: Sandbox, args: readonly string[], group: 
   const ambient = ["CAP_NET_BIND_SERVICE", "CAP_KILL"];
   return validateSpec({
     ...spec,
+    mounts: [...spec.mounts ?? [], REMOUNT],
     process: {
       ...process,
       capabilities: {
@@ -97,5 +105,7 @@ export function featuredView(
   const namespaces = spec.linux?.namespaces?.map((namespace) =>
     namespace.type === "network" ? { ...namespace, path: "/proc/self/ns/net" } : namespace
   );
-  return validateSpec({ ...spec, linux: { ...spec.linux, namespaces } }, "a test's config");
+  const all = [...spec.mounts ?? [], REMOUNT];
+  const document = { ...spec, mounts: all, linux: { ...spec.linux, namespaces } };
+  return validateSpec(document, "a test's config");
 }

@@ -167,7 +167,13 @@ export default async function exec(call: ExecCall): Promise<number> {
   const { options, positionals, globals } = call;
   const root = (await readConfig(globals)).root.value;
   const id = findId(root, positionals[0]!);
-  const { detach, consoleSocket, pidFile } = options;
+  const { detach, consoleSocket, pidFile, cgroup } = options;
+  if (cgroup !== undefined && /^[a-z_,=]+:/.test(cgroup)) {
+    throw new CrateError(
+      "UNSUPPORTED",
+      `--cgroup ${cgroup}: a process is put into one group of all controllers: leave them out`,
+    );
+  }
   const fromFile = options.process === undefined
     ? undefined
     : processFrom(options.process, options.tty);

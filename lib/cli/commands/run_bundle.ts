@@ -77,11 +77,28 @@ export function bundleOf({ options, positionals }: RunCall): NamedBundle {
       "--keep DIR is not for --bundle; --keep after it, alone, keeps the container, as runc's",
     );
   }
+  if (word !== undefined) requireRuncs(options);
   if (word !== undefined && !options.detach && options.consoleSocket !== undefined) {
     throw new CrateError("USAGE", "crate run: --console-socket is for --detach");
   }
   const bundle = readBundle(options.bundle!, options.config);
   return { ...bundle, ...word !== undefined && { name: word } };
+}
+
+/** Refuses what contradicts runc's words, or what a container of the caller's has no use for. */
+function requireRuncs(options: RunCall["options"]): void {
+  if (options.rm && options.keep !== undefined) {
+    throw new CrateError("USAGE", "crate run: --rm and --keep contradict each other");
+  }
+  if (!options.detach) return;
+  const given = (["cidfile", "stopSignal", "stopTimeout", "interactive"] as const)
+    .find((name) => options[name] !== undefined) ?? (options.rm ? "rm" : undefined);
+  if (given === undefined) return;
+  const name = given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  throw new CrateError(
+    "USAGE",
+    `crate run: --${name} is not for --detach with an ID, runc's words: give --name ID in its place`,
+  );
 }
 
 /**
