@@ -56,3 +56,4 @@ export { blockSignals } from "./signals.ts";
 export { become, type ProcessOptions, spawn } from "./process.ts";
 export { isInitialUserNamespace } from "./user_namespace.ts";
 export { identify, isAlive, openProcess, type ProcessId } from "./process_id.ts";
+export { withAddress } from "./unix.ts";

@@ -18,6 +18,8 @@ packages="$packages debootstrap"
 packages="$packages gcc libc6-dev libseccomp-dev"
 # what tests and the bench look at processes with
 packages="$packages procps iproute2 nftables util-linux strace jq hyperfine"
+# who makes groups for engines
+packages="$packages systemd"
 
 missing=
 for package in $packages; do

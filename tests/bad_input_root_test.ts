@@ -191,8 +191,7 @@ test("an option that says what makes no sense together", async (box) => {
   ) await refused(box, ["run", "-r", box.rootfs, ...options, "true"], sentence);
 });
 
-test("systemd's cgroup driver is refused by whoever would make a container with it", async (box) => {
+test("a group that is no slice's is refused where systemd is to make it", async (box) => {
   const words = ["--systemd-cgroup", "run", "-r", box.rootfs, "true"];
-  await refused(box, words, /--systemd-cgroup is not supported yet/);
-  await refused(box, ["--systemd-cgroup", "create", "x"], /--systemd-cgroup is not supported yet/);
+  await refused(box, words, /cgroup\.parent must be a slice with --systemd-cgroup/);
 });

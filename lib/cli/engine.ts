@@ -1,24 +1,16 @@
-import { CrateError } from "../errors.ts";
 import { createContainer } from "../lifecycle/mod.ts";
 import { parseInteger, type Spec } from "../spec/mod.ts";
 import type { Bundle } from "./bundle.ts";
+import { isSystemds } from "./group.ts";
 import type { CreateCall, Globals } from "./words/mod.ts";
-
-/** @throws {CrateError} `UNSUPPORTED` for what only systemd could make. */
-export function refuseSystemd({ systemdCgroup, cgroupManager }: Globals): void {
-  if (!systemdCgroup && cgroupManager !== "systemd") return;
-  const option = systemdCgroup ? "--systemd-cgroup" : "--cgroup-manager systemd";
-  throw new CrateError(
-    "UNSUPPORTED",
-    `${option} is not supported yet: have the engine use cgroupfs`,
-  );
-}
 
 /** What the global options say of control groups. */
 export function groupOptions(
-  { rootless, cgroupManager }: Globals,
-): { readonly rootless?: boolean; readonly noCgroup?: boolean } {
+  globals: Globals,
+): { readonly rootless?: boolean; readonly noCgroup?: boolean; readonly systemd: boolean } {
+  const { rootless, cgroupManager } = globals;
   return {
+    systemd: isSystemds(globals),
     ...rootless !== undefined && rootless !== "auto" && { rootless: rootless === "true" },
     ...cgroupManager === "disabled" && { noCgroup: true },
   };
@@ -83,6 +75,7 @@ export async function createForEngine(
     pidfdSocket: options.pidfdSocket,
     noPivot: options.noPivot,
     noNewKeyring: options.noNewKeyring,
+    notifySocket: Deno.env.get("NOTIFY_SOCKET"),
     ...groupOptions(globals),
   });
 }

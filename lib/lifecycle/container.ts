@@ -4,6 +4,7 @@ import {
   createCgroup,
   detectLayout,
   joinResctrl,
+  loadSystemd,
   makeResctrl,
   planCgroup,
   planResctrl,
@@ -11,11 +12,23 @@ import {
   removeResctrl,
   type ResctrlGroup,
   type ResctrlPlan,
+  type Unit,
+  type UnitPlan,
 } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type LinuxResources, requireSupported, type Spec } from "../spec/mod.ts";
 import { gatherFacts } from "./facts.ts";
 import { filterOf } from "./options.ts";
+import {
+  closeEnds,
+  listenForReady,
+  makeNotifyDirectory,
+  notifyDirectory,
+  type ReadyEnds,
+  withNotify,
+} from "./notify.ts";
+import { monitorOptions } from "./monitor_options.ts";
+import { enterUnit } from "./unit.ts";
 import { isInitialUserNamespace, withoutForbidden, withoutGroups } from "./rootless.ts";
 import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
 import { equip } from "./equip.ts";
@@ -29,23 +42,9 @@ import { openPidfdSocket } from "./pidfd_socket.ts";
 import { openListener } from "./seccomp_listener.ts";
 import { early } from "./stages.ts";
 import { claim, type Lock, ownDirectory, recordProcess } from "./claim.ts";
-import {
-  mountPoint,
-  prepareRoot,
-  removeDirectory,
-  retiredPath,
-  STATE_FILES,
-  statePaths,
-  unique,
-} from "./state.ts";
+import { mountPoint, prepareRoot, removeDirectory, statePaths, unique } from "./state.ts";
 import { formatTime } from "./time.ts";
-import {
-  CGROUP,
-  compileContainer,
-  type CompileInput,
-  hasListener,
-  type MonitorOptions,
-} from "./program/mod.ts";
+import { CGROUP, compileContainer, type CompileInput, hasListener } from "./program/mod.ts";
 import type { Program } from "../../ffi/mod.ts";
 
 /** What a container has of networks before it is started: `claimNetworks` gives one. */
@@ -91,6 +90,10 @@ export interface StartOptions {
   readonly pidfdSocket?: string;
   readonly rootless?: boolean;
   readonly noCgroup?: boolean;
+  /** The service manager's socket, on which it hears that the container is ready: `NOTIFY_SOCKET`. */
+  readonly notifySocket?: string;
+  /** systemd makes its groups; `linux.cgroupsPath` is `SLICE:PREFIX:NAME`. */
+  readonly systemd?: boolean;
 }
 
 /** A container's program and the groups it needs: all that can be known before anything is made. */
@@ -99,52 +102,16 @@ export interface Prepared {
   readonly program: Program;
   readonly cgroup: CgroupPlan;
   readonly resctrl?: ResctrlPlan;
+  /** What systemd is to make. */
+  readonly unit?: UnitPlan;
 }
 
 /** A container whose user program runs. */
 export interface Started {
   readonly id: string;
   readonly launched: Launched;
-}
-
-function monitorOptions(
-  options: StartOptions,
-  cgroup: CgroupPlan,
-  resctrl: ResctrlPlan | undefined,
-): MonitorOptions {
-  const { root, id, detached, remove, network } = options;
-  const paths = statePaths(root, id);
-  const retired = retiredPath(root, id);
-  return {
-    detached,
-    log: detached ? paths.log : undefined,
-    exitFile: remove ? undefined : paths.exit,
-    killGroup: options.spec.linux?.namespaces?.some(({ type }) => type === "pid") ||
-        cgroup.directories.length === 0
-      ? undefined
-      : `${cgroup.directories[0]}/cgroup.procs`,
-    retire: remove ? [paths.directory, retired] : undefined,
-    removeFiles: [
-      ...network?.left.files ?? [],
-      ...remove ? STATE_FILES.map((name) => `${retired}/${name}`) : [],
-    ],
-    removeDirectories: [
-      ...network === undefined ? [] : [network.left.directory],
-      ...remove ? [retired] : [],
-    ],
-    // A resctrl group is removed as a control group is; one that is kept is for `delete`.
-    cgroupDirectories: [...remove ? madeFor(resctrl) : [], ...cgroup.directories],
-    ...network !== undefined && {
-      network: { held: network.descriptors.length, atEnd: network.atEnd },
-    },
-  };
-}
-
-/** What was made of resctrl for a container, the deepest first. */
-function madeFor(resctrl: ResctrlPlan | undefined): string[] {
-  if (resctrl === undefined) return [];
-  const { directory, made, monitor } = resctrl;
-  return [...monitor === undefined ? [] : [monitor], ...made ? [directory] : []];
+  /** Between whom its readiness is to go. */
+  readonly ready?: ReadyEnds;
 }
 
 /** A name is free again before its last container's groups are gone: they differ. */
@@ -182,21 +149,27 @@ export type ProgramOptions = Pick<
  * @throws {CrateError} for a config that this version or this host cannot carry out.
  */
 export async function compileSpec(
-  { id, root, spec, madeLater, ...grouping }:
-    & Pick<StartOptions, "id" | "root" | "spec" | "madeLater">
+  { id, root, spec: given, madeLater, systemd, notifySocket, ...grouping }:
+    & Pick<StartOptions, "id" | "root" | "spec" | "madeLater" | "systemd" | "notifySocket">
     & Grouping,
   group: string,
   optionsFor: (cgroup: CgroupPlan, resctrl: ResctrlPlan | undefined) => ProgramOptions,
 ): Promise<Omit<Prepared, "options">> {
-  requireSupported(spec);
+  requireSupported(given);
+  const { directory } = statePaths(root, id);
+  const notifies = Boolean(notifySocket);
+  const spec = notifies ? withNotify(given, directory) : given;
   const layout = detectLayout();
   const { linux } = spec;
   const resources = linux?.resources ?? {};
-  const path = linux?.cgroupsPath || group;
   // Devices are the machine's root's to allow. The host's are under their files' permissions.
   const isInitial = isInitialUserNamespace();
+  const unit = systemd
+    ? (await loadSystemd()).planUnit(spec, group.slice(group.lastIndexOf("/") + 1), !isInitial)
+    : undefined;
+  const path = unit?.path ?? (linux?.cgroupsPath || group);
   const planned = planCgroup(layout, path, resources, { devices: isInitial });
-  const cgroup = groupedAs(planned, resources, grouping);
+  const cgroup = unit === undefined ? groupedAs(planned, resources, grouping) : planned;
   const resctrl = linux?.intelRdt && planResctrl(linux.intelRdt, id);
   const seccomp = linux?.seccomp && await filterOf(linux.seccomp);
   const program = compileContainer({
@@ -205,7 +178,7 @@ export async function compileSpec(
       spec,
       layout,
       cgroup.directories.length === 0 ? undefined : cgroup.path,
-      madeLater,
+      { files: madeLater, ...notifies && { directory: notifyDirectory(directory) } },
     ),
     attachPoint: mountPoint(root),
     cgroup: {
@@ -215,7 +188,7 @@ export async function compileSpec(
     seccomp,
     ...optionsFor(cgroup, resctrl),
   });
-  return { program, cgroup, ...resctrl && { resctrl } };
+  return { program, cgroup, unit, ...resctrl && { resctrl } };
 }
 
 /**
@@ -241,6 +214,13 @@ export async function prepareContainer(options: StartOptions): Promise<Prepared>
       };
     },
   );
+  if (compiled.unit?.unit.name.endsWith(".slice")) {
+    throw new CrateError(
+      "INVALID",
+      `linux.cgroupsPath: ${compiled.unit.unit.name} would outlive the container: ` +
+        "a slice is for crate create, whose container crate delete removes",
+    );
+  }
   return { options, ...compiled };
 }
 
@@ -262,7 +242,7 @@ export function keyringOf(id: string): string {
  * @throws {CrateError} when a step failed; then nothing is left of it.
  */
 export async function startContainer(
-  { options, program, cgroup, resctrl }: Prepared,
+  { options, program, cgroup, resctrl, unit }: Prepared,
   beforeStart?: (launched: Launched) => void,
 ): Promise<Started> {
   const { id, root, detached, remove, spec, bundle, stopSignal, stopTimeout, network } = options;
@@ -275,6 +255,7 @@ export async function startContainer(
     spec,
     cgroupsPath: cgroup.directories.length === 0 ? undefined : cgroup.path,
     resctrl: groupOf(resctrl),
+    systemd: unit?.unit,
     detached,
     remove,
     stopSignal,
@@ -285,8 +266,15 @@ export async function startContainer(
   let grouped = false;
   let launched: Launched | undefined;
   let devices: MovedDevices | undefined;
+  let ready: ReadyEnds | undefined;
   try {
-    createCgroup(cgroup);
+    if (options.notifySocket) {
+      makeNotifyDirectory(directory);
+      ready = listenForReady(directory, options.notifySocket);
+    }
+    using holder = unit && await enterUnit(unit, cgroup, spec, directory, true);
+    grouped = holder !== undefined;
+    createCgroup(cgroup, { existing: grouped });
     grouped = true;
     if (resctrl !== undefined) makeResctrl(resctrl);
     using pidfd = openPidfdSocket(options.pidfdSocket);
@@ -310,6 +298,7 @@ export async function startContainer(
         }),
     );
     const { init } = launched;
+    if (cgroup.join.length === 0) holder?.[Symbol.dispose]();
     equip(spec, init);
     // The init is at its mounts meanwhile.
     await network?.attach(init);
@@ -321,11 +310,15 @@ export async function startContainer(
     await launched.go(early({ id, spec, bundle, directory }, init));
     network?.letGo();
     devices?.keep();
-    return { id, launched };
+    return { id, launched, ready };
   } catch (error) {
     devices?.giveBack();
+    if (ready !== undefined) closeEnds(ready);
     await launched?.abandon();
-    await giveUp(lock, grouped ? cgroup.directories : [], groupOf(resctrl));
+    await giveUp(lock, grouped ? cgroup.directories : [], {
+      resctrl: groupOf(resctrl),
+      unit: grouped ? unit?.unit : undefined,
+    });
     throw error;
   }
 }
@@ -347,11 +340,12 @@ export function groupOf(plan: ResctrlPlan | undefined): ResctrlGroup | undefined
 export async function giveUp(
   lock: Lock,
   groups: readonly string[],
-  resctrl: ResctrlGroup | undefined,
+  { resctrl, unit }: { readonly resctrl?: ResctrlGroup; readonly unit?: Unit },
 ): Promise<void> {
   try {
     await removeCgroup(groups);
     if (resctrl !== undefined) removeResctrl(resctrl);
+    if (unit !== undefined) (await loadSystemd()).stopUnit(unit);
     // The monitor may have given the name away already, and another container may have it now.
     const directory = ownDirectory(lock);
     if (directory !== undefined) removeDirectory(directory);

@@ -33,12 +33,14 @@ import {
   STAGE_CREATED,
 } from "./program/mod.ts";
 import type { MovedDevices } from "./net_devices.ts";
+import { makeNotifyDirectory } from "./notify.ts";
 import { openPidfdSocket } from "./pidfd_socket.ts";
 import { openListener } from "./seccomp_listener.ts";
 import { connectTo, listenAt } from "./sockets.ts";
 import { launch, type Launched, type Stdio, stepAddress } from "./start.ts";
 import { prepareRoot, statePaths } from "./state.ts";
 import { formatTime } from "./time.ts";
+import { enterUnit } from "./unit.ts";
 import type { Program } from "../../ffi/mod.ts";
 
 /** What an engine makes a container from. */
@@ -60,6 +62,10 @@ export interface CreateOptions extends Grouping {
   readonly preserveFds?: number;
   readonly noPivot?: boolean;
   readonly noNewKeyring?: boolean;
+  /** The service manager's socket: the container gets one on which it can tell that it is ready. */
+  readonly notifySocket?: string;
+  /** systemd makes its groups; `linux.cgroupsPath` is `SLICE:PREFIX:NAME`. */
+  readonly systemd?: boolean;
 }
 
 /**
@@ -75,7 +81,7 @@ export async function createContainer(options: CreateOptions): Promise<void> {
   // From 5 on: the v2 group where there is one, the socket of the start, the console's, what is handed on.
   let parent: EngineOptions | undefined;
   let preserved: Preserved | undefined;
-  const { program, cgroup, resctrl } = await compileSpec(options, `/${id}`, (cgroup) => {
+  const prepared = await compileSpec(options, `/${id}`, (cgroup) => {
     const start = cgroup.joinDirectory === undefined ? CGROUP : CGROUP + 1;
     parent = { start, ...hasConsole && { console: start + 1 } };
     let next = start + (hasConsole ? 2 : 1);
@@ -90,6 +96,7 @@ export async function createContainer(options: CreateOptions): Promise<void> {
       keyring: options.noNewKeyring ? undefined : keyringOf(id),
     };
   });
+  const { cgroup, resctrl, unit } = prepared;
   prepareRoot(root);
   using lock = claim(root, {
     id,
@@ -98,11 +105,12 @@ export async function createContainer(options: CreateOptions): Promise<void> {
     spec,
     cgroupsPath: cgroup.directories.length === 0 ? undefined : cgroup.path,
     resctrl: groupOf(resctrl),
+    systemd: unit?.unit,
     detached: false,
     engine: true,
     remove: false,
   });
-  await make(options, { program, cgroup, resctrl }, lock);
+  await make(options, prepared, lock);
 }
 
 /** @throws {CrateError} `USAGE` */
@@ -132,7 +140,7 @@ export function connectConsole(path: string): number {
 
 async function make(
   options: CreateOptions,
-  { program, cgroup, resctrl }: Omit<Prepared, "options">,
+  { program, cgroup, resctrl, unit }: Omit<Prepared, "options">,
   lock: Lock,
 ): Promise<void> {
   const { id, root, spec, bundle, pidFile, consoleSocket, preserveFds = 0 } = options;
@@ -146,7 +154,11 @@ async function make(
   let launched: Launched | undefined;
   let devices: MovedDevices | undefined;
   try {
-    enterGroups(cgroup);
+    if (options.notifySocket) makeNotifyDirectory(directory);
+    using holder = unit && await enterUnit(unit, cgroup, spec, directory, false);
+    grouped = holder !== undefined;
+    if (grouped) createCgroup(cgroup, { existing: true });
+    else enterGroups(cgroup);
     grouped = true;
     if (resctrl !== undefined) makeResctrl(resctrl);
     const sockets = [keep(listenAt(start))];
@@ -164,6 +176,7 @@ async function make(
         released: true,
       }));
     const { init } = launched;
+    if (cgroup.join.length === 0) holder?.[Symbol.dispose]();
     equip(spec, init);
     if (resctrl !== undefined) joinResctrl(resctrl, init.pid);
     devices = await takeNetDevices(spec, init.pid);
@@ -182,7 +195,10 @@ async function make(
   } catch (error) {
     devices?.giveBack();
     await launched?.abandon();
-    await giveUp(lock, grouped ? cgroup.directories : [], groupOf(resctrl));
+    await giveUp(lock, grouped ? cgroup.directories : [], {
+      resctrl: groupOf(resctrl),
+      unit: grouped ? unit?.unit : undefined,
+    });
     throw error;
   } finally {
     for (const fd of opened) close(fd);

@@ -180,20 +180,20 @@ function hostParts(): HostPart[] {
  * Looks up what the compiler must know of this host for a config.
  *
  * @param group the path of the container's control group; absent: it has none of its own.
- * @param madeLater files that are not there yet, and will be when the container is started.
+ * @param coming files, and a directory, that are not there yet, and will be when the container is made.
  * @throws {CrateError} `INVALID` for a mount whose source, or a root, that is not there.
  */
 export function gatherFacts(
   spec: Spec,
   layout: CgroupLayout,
   group: string | undefined,
-  madeLater: readonly string[] = [],
+  coming: { readonly files?: readonly string[]; readonly directory?: string } = {},
 ): HostFacts {
   const sourceKinds = new Map<string, "directory" | "file">();
   const links = new Map<string, string>();
   for (const mount of spec.mounts ?? []) {
     if (!isBind(mount)) continue;
-    if (madeLater.includes(mount.source!)) {
+    if (coming.files?.includes(mount.source!)) {
       sourceKinds.set(mount.source!, "file");
       continue;
     }
@@ -204,7 +204,7 @@ export function gatherFacts(
       continue;
     }
     const own = options?.includes("src-nofollow") ? AT_SYMLINK_NOFOLLOW : 0;
-    const directory = isDirectory(source!, own);
+    const directory = source === coming.directory || isDirectory(source!, own);
     if (directory === undefined) {
       throw new CrateError(
         "INVALID",

@@ -21,7 +21,7 @@ export function ociFeatures(): Record<string, unknown> {
     linux: {
       namespaces: [...NAMESPACE_TYPES].sort(),
       capabilities: availableCapabilities(),
-      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+      cgroup: { v1: true, v2: true, systemd: true, systemdUser: true, rdma: true },
       seccomp: {
         enabled: true,
         actions: [

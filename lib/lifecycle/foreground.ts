@@ -19,8 +19,15 @@ import {
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { Box } from "../spec/mod.ts";
-import { openProcess } from "./process_id.ts";
-import { compileRelay, receiveDescriptor, type RelayTerminal, Scope } from "./program/mod.ts";
+import type { ReadyEnds } from "./notify.ts";
+import { openProcess, type ProcessId } from "./process_id.ts";
+import {
+  compileRelay,
+  receiveDescriptor,
+  RELAY_CONSOLE,
+  type RelayTerminal,
+  Scope,
+} from "./program/mod.ts";
 import { forget, untilReady } from "./ready.ts";
 import { decodeExit } from "./state.ts";
 import type { Launched } from "./start.ts";
@@ -88,6 +95,8 @@ export function receiveConsole({ control }: Launched): number {
 export interface ForegroundOptions {
   readonly tty: boolean;
   readonly input: boolean;
+  /** The container's first process, when it is to tell a service manager that it is ready. */
+  readonly notifies?: ProcessId;
 }
 
 /** What this process is going to be for a container; made while the container is being set up. */
@@ -97,30 +106,38 @@ export interface Foreground {
 }
 
 /** Compiles what {@linkcode runInForeground} becomes. */
-export function prepareForeground({ tty, input }: ForegroundOptions): Foreground {
+export function prepareForeground({ tty, input, notifies }: ForegroundOptions): Foreground {
   let terminal: RelayTerminal | undefined;
   if (tty) {
     const before = input ? terminalSettings(0) : undefined;
     terminal = { input, settings: before && { before, raw: rawSettings(before) } };
   }
-  return { tty, relay: compileRelay(terminal) };
+  const first = tty ? RELAY_CONSOLE + 1 : RELAY_CONSOLE;
+  const notification = notifies && { from: first, to: first + 1, pid: notifies.pid };
+  return { tty, relay: compileRelay(terminal, notification) };
 }
 
 /**
  * Gives this process over to a running container: from here on it is a program of some kilobytes that
  * forwards signals and the terminal, and exits as the container does. Never returns.
  *
+ * @param ready as `notifies` of the foreground's options asks for.
  * @throws {CrateError}
  */
-export function runInForeground(launched: Launched, { tty, relay }: Foreground): never {
-  return become(relay, { name: "crate-run", descriptors: relayDescriptors(launched, tty) });
+export function runInForeground(
+  launched: Launched,
+  { tty, relay }: Foreground,
+  ready?: ReadyEnds,
+): never {
+  return become(relay, { name: "crate-run", descriptors: relayDescriptors(launched, tty, ready) });
 }
 
-function relayDescriptors(launched: Launched, tty: boolean): number[] {
+function relayDescriptors(launched: Launched, tty: boolean, ready?: ReadyEnds): number[] {
   const { init, control } = launched;
   // An init that has ended already needs no signals; any descriptor will do in its place.
   const pidfd = openProcess(init) ?? control;
-  return [0, 1, 2, control, pidfd, ...tty ? [receiveConsole(launched)] : []];
+  const console = tty ? [receiveConsole(launched)] : [];
+  return [0, 1, 2, control, pidfd, ...console, ...ready ? [ready.from, ready.to] : []];
 }
 
 /** struct signalfd_siginfo, signalfd(2): the number at 0, who sent it at 8. */
@@ -139,8 +156,9 @@ const CODE_AT = 8;
 export async function stayInForeground(
   launched: Launched,
   { tty, relay }: Foreground,
+  ready?: ReadyEnds,
 ): Promise<number> {
-  const descriptors = relayDescriptors(launched, tty);
+  const descriptors = relayDescriptors(launched, tty, ready);
   const pid = spawn(relay, { name: "crate-run", descriptors });
   for (const fd of new Set(descriptors.slice(3))) close(fd);
   const pidfd = syscall("pidfd_open", pid, 0);

@@ -1,4 +1,4 @@
-import { close, O_RDONLY, open } from "../../ffi/mod.ts";
+import { CLONE_NEWUSER, close, O_RDONLY, open } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import {
   type IdmapWords,
@@ -59,7 +59,7 @@ function namespaceFor({ linux, mounts }: Spec, mount: Mount, directory: string):
       `${field} is to be id-mapped: it needs uidMappings and gidMappings, of its own or of linux`,
     );
   }
-  using holder = launchHolder(compileHolder(), directory);
+  using holder = launchHolder(compileHolder(CLONE_NEWUSER), directory);
   writeMaps(holder.pid, uids, gids, field);
   return open(`/proc/${holder.pid}/ns/user`, O_RDONLY);
 }

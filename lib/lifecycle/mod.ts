@@ -44,6 +44,7 @@ export { isPaused, pauseContainer, resumeContainer, shownStatus, whilePaused } f
 export { openNetworkOf, type RecordedNetwork, requested } from "./network.ts";
 export { enterUserNamespace, isInitialUserNamespace } from "./rootless.ts";
 export { startAgain } from "./restart.ts";
+export { becomeNotifier, type ReadyEnds, type Starting } from "./notify.ts";
 export { startCreated } from "./start_created.ts";
 export { type ContainerStats, containerStats } from "./stats.ts";
 export { openRootfs, type OverlayDirectories, overlayOf } from "./rootfs.ts";

@@ -1,5 +1,12 @@
 import { close, ESRCH, exists, SIGKILL, SyscallError, trySyscall } from "../../ffi/mod.ts";
-import { detectLayout, killAll, locateCgroup, removeCgroup, removeResctrl } from "../cgroup/mod.ts";
+import {
+  detectLayout,
+  killAll,
+  loadSystemd,
+  locateCgroup,
+  removeCgroup,
+  removeResctrl,
+} from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { letEnd, shownStatus } from "./pause.ts";
 import { isAlive, openProcess, type ProcessId } from "./process_id.ts";
@@ -168,10 +175,14 @@ export async function waitForContainer(root: string, id: string): Promise<number
   throw new CrateError("STATE", `container "${id}" has ended and left no exit code: ${why}`);
 }
 
-async function removeGroups({ cgroupsPath, resctrl }: ContainerRecord): Promise<void> {
+/** Removes a container's groups, with what is still in them. @throws {CrateError} */
+export async function removeGroups(
+  { cgroupsPath, resctrl, systemd }: Pick<ContainerRecord, "cgroupsPath" | "resctrl" | "systemd">,
+): Promise<void> {
   if (resctrl !== undefined) removeResctrl(resctrl);
   if (cgroupsPath === undefined) return;
   await removeCgroup(locateCgroup(detectLayout(), cgroupsPath).directories);
+  if (systemd !== undefined) (await loadSystemd()).stopUnit(systemd);
 }
 
 /** How to delete a container. */

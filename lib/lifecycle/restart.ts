@@ -1,5 +1,5 @@
 import { AT_FDCWD, AT_REMOVEDIR, ENOENT, SyscallError, trySyscall } from "../../ffi/mod.ts";
-import { createCgroup, joinResctrl, makeResctrl, removeCgroup } from "../cgroup/mod.ts";
+import { createCgroup, joinResctrl, makeResctrl } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type Lock, recordProcess, replaceRecord, tryLock } from "./claim.ts";
 import { prepareContainer, takeNetDevices, withGroup } from "./container.ts";
@@ -7,11 +7,20 @@ import { equip } from "./equip.ts";
 import { makeIdmaps } from "./idmap.ts";
 import type { MovedDevices } from "./net_devices.ts";
 import { claimAgain, type Claimed } from "./network.ts";
+import { removeGroups } from "./operations.ts";
+import {
+  closeEnds,
+  listenForReady,
+  makeNotifyDirectory,
+  type ReadyEnds,
+  type Starting,
+} from "./notify.ts";
 import { isAlive } from "./process_id.ts";
 import { openListener } from "./seccomp_listener.ts";
 import { early } from "./stages.ts";
 import { launch, type Launched, nullStdio } from "./start.ts";
 import { type ContainerRecord, type ContainerState, readState, statePaths } from "./state.ts";
+import { enterUnit } from "./unit.ts";
 
 /** Where the last end is kept until the container runs again. */
 const BEFORE = "exit.before";
@@ -20,10 +29,16 @@ const BEFORE = "exit.before";
  * Starts a container that has ended once more, in the background: with the config that it had, on what it has written.
  * Its log goes on.
  *
+ * @param notifySocket the service manager's, on which it hears that the container is ready.
+ * @returns what to wait for then.
  * @throws {CrateError} `NOT_FOUND`; `STATE` when it has not ended, or another is at it; `START` and the rest
  *   as `startContainer`: it stays as it was then.
  */
-export async function startAgain(root: string, id: string): Promise<void> {
+export async function startAgain(
+  root: string,
+  id: string,
+  notifySocket?: string,
+): Promise<Starting | undefined> {
   const { directory } = statePaths(root, id);
   using lock = tryLock(directory);
   const state = readState(root, id);
@@ -43,7 +58,7 @@ export async function startAgain(root: string, id: string): Promise<void> {
   const { record } = state;
   using network = await claimAgain(root, id, record);
   try {
-    await startEnded(root, state, lock, network);
+    return await startEnded(root, state, lock, { network, notifySocket });
   } catch (error) {
     await network.claim?.release();
     throw error;
@@ -54,17 +69,20 @@ async function startEnded(
   root: string,
   { record: recorded }: ContainerState,
   lock: Lock,
-  network: Claimed,
-): Promise<void> {
+  { network, notifySocket }: { readonly network: Claimed; readonly notifySocket?: string },
+): Promise<Starting | undefined> {
   const { id } = recorded;
   const { directory } = statePaths(root, id);
   const record = { ...recorded, spec: network.joined(recorded.spec) };
   const none = nullStdio();
-  const { program, cgroup, resctrl } = await prepareContainer({
+  const { program, cgroup, resctrl, unit } = await prepareContainer({
     ...record,
     root,
     network: network.claim,
-    spec: record.cgroupsPath === undefined ? record.spec : {
+    notifySocket,
+    systemd: record.systemd !== undefined,
+    // A unit's path is made of the config's again.
+    spec: record.cgroupsPath === undefined || record.systemd !== undefined ? record.spec : {
       ...record.spec,
       linux: { ...record.spec.linux, cgroupsPath: record.cgroupsPath },
     },
@@ -78,10 +96,18 @@ async function startEnded(
   let grouped = false;
   let launched: Launched | undefined;
   let devices: MovedDevices | undefined;
+  let ends: ReadyEnds | undefined;
   try {
+    if (notifySocket) {
+      makeNotifyDirectory(directory);
+      ends = listenForReady(directory, notifySocket);
+    }
     // Of a start that was killed before it had recorded anything.
-    await removeCgroup(cgroup.directories);
-    createCgroup(cgroup);
+    const { systemd } = record;
+    await removeGroups({ cgroupsPath: record.cgroupsPath, systemd });
+    using holder = unit && await enterUnit(unit, cgroup, record.spec, directory, true);
+    grouped = holder !== undefined;
+    createCgroup(cgroup, { existing: grouped });
     grouped = true;
     if (resctrl !== undefined) makeResctrl(resctrl);
     const stdio = [none, none, none] as const;
@@ -102,6 +128,7 @@ async function startEnded(
           directory,
         }),
     );
+    if (cgroup.join.length === 0) holder?.[Symbol.dispose]();
     if (!record.detached) replaceRecord(lock, root, { ...record, detached: true });
     equip(record.spec, launched.init);
     await network.claim?.attach(launched.init);
@@ -113,12 +140,17 @@ async function startEnded(
     devices?.keep();
   } catch (error) {
     devices?.giveBack();
+    if (ends !== undefined) closeEnds(ends);
     await launched?.abandon();
-    if (grouped) await removeCgroup(cgroup.directories).catch(() => {});
+    if (grouped) {
+      const made = { cgroupsPath: cgroup.path, systemd: record.systemd };
+      await removeGroups(made).catch(() => {});
+    }
     if (kept) move(before, `${directory}/exit`);
     throw error;
   }
   trySyscall("unlinkat", AT_FDCWD, before, 0);
+  return ends && { init: launched.init, ends };
 }
 
 /** Its monitor may still be clearing away, which takes a moment. @throws {CrateError} `STATE` */

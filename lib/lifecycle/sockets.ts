@@ -2,44 +2,18 @@ import {
   AF_UNIX,
   close,
   EAGAIN,
-  encodeText,
   exists,
-  O_DIRECTORY,
-  O_PATH,
-  open,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_SEQPACKET,
   SOCK_STREAM,
   syscall,
   trySyscall,
+  withAddress,
 } from "../../ffi/mod.ts";
 
 // Sockets with a path, unix(7): a container's own, on which it waits for its start, and those on which an
 // engine waits for a console.
-
-/** Room for a path in struct sockaddr_un, with its NUL. */
-const PATH_SIZE = 108;
-
-/** Does something with the address of a path, however long it is. */
-function withAddress<T>(path: string, use: (address: Uint8Array<ArrayBuffer>) => T): T {
-  const slash = path.lastIndexOf("/");
-  const bytes = encodeText(path);
-  const directory = bytes.length < PATH_SIZE
-    ? undefined
-    : open(slash > 0 ? path.slice(0, slash) : "/", O_PATH | O_DIRECTORY);
-  try {
-    const short = directory === undefined
-      ? bytes
-      : encodeText(`/proc/self/fd/${directory}/${path.slice(slash + 1)}`);
-    const address = new Uint8Array(2 + short.length + 1);
-    new DataView(address.buffer).setUint16(0, AF_UNIX, true);
-    address.set(short, 2);
-    return use(address);
-  } finally {
-    if (directory !== undefined) close(directory);
-  }
-}
 
 /** Makes a socket that others can connect to. @throws {SyscallError} */
 export function listenAt(path: string): number {

@@ -15,6 +15,7 @@ import { lockContainer } from "./claim.ts";
 import { startError } from "./errors.ts";
 import { hookState, runHooks } from "./hooks.ts";
 import { runInside } from "./exec.ts";
+import { closeEnds, listenForReady, type Starting } from "./notify.ts";
 import { isPaused } from "./pause.ts";
 import { RECORD_SIZE } from "./program/mod.ts";
 import { connectTo } from "./sockets.ts";
@@ -27,6 +28,8 @@ const GONE: readonly number[] = [ECONNREFUSED, ECONNRESET, ENOENT, EPIPE];
  * Starts a created container: when this returns, its program has been executed. runtime.md, "Start"
  *
  * @param warn told what a poststart hook that fails says, which changes nothing.
+ * @param notifySocket the service manager's, on which it hears that the container is ready.
+ * @returns what to wait for then.
  * @throws {CrateError} `STATE` when it is not created; `START` and the rest when a step of it fails: the
  *   container has ended then.
  */
@@ -34,19 +37,38 @@ export async function startCreated(
   root: string,
   id: string,
   warn: (message: string) => void,
-): Promise<void> {
-  const { directory, start } = statePaths(root, id);
+  notifySocket?: string,
+): Promise<Starting | undefined> {
+  const { directory } = statePaths(root, id);
   using _ = await lockContainer(root, id);
   const state = readState(root, id);
   if (state === undefined) {
     throw new CrateError("NOT_FOUND", `container "${id}" does not exist: crate list shows them`);
   }
-  const { record, process } = state;
+  const { process } = state;
   if (state.status !== "created" || process === undefined) throw notCreated(state);
   // It would not answer.
   if (isPaused(state)) {
     throw new CrateError("STATE", `container "${id}" cannot be started: it is paused`);
   }
+  const ends = notifySocket ? listenForReady(directory, notifySocket) : undefined;
+  try {
+    await begin(root, state, process, warn);
+    return ends && { init: process.init, ends };
+  } catch (error) {
+    if (ends !== undefined) closeEnds(ends);
+    throw error;
+  }
+}
+
+async function begin(
+  root: string,
+  state: ContainerState,
+  process: ProcessRecord,
+  warn: (message: string) => void,
+): Promise<void> {
+  const { record } = state;
+  const { directory, start } = statePaths(root, record.id);
   const container = { ...record, directory };
   const { hooks } = record.spec;
   for (const [index, hook] of (hooks?.startContainer ?? []).entries()) {

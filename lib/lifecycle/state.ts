@@ -2,6 +2,7 @@ import {
   AT_FDCWD,
   AT_REMOVEDIR,
   EACCES,
+  EISDIR,
   ENOENT,
   ENOTDIR,
   ENOTEMPTY,
@@ -15,7 +16,7 @@ import {
   SyscallError,
   trySyscall,
 } from "../../ffi/mod.ts";
-import type { ResctrlGroup } from "../cgroup/mod.ts";
+import type { ResctrlGroup, Unit } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { parseJson, type Spec } from "../spec/mod.ts";
 import { isAlive, type ProcessId } from "./process_id.ts";
@@ -28,7 +29,8 @@ import { isAwaited } from "./sockets.ts";
 //   process.json     who runs, written before the user's program may start;
 //   exit             how it ended, written by the monitor;
 //   start            the socket on which a created container waits for its start;
-//   log              the output of a detached container.
+//   log              the output of a detached container;
+//   notify/          the socket on which a container tells that it is ready; see notify.ts.
 // Each file is written once and whole, and the directory gets its name when container.json is in it;
 // see claim.ts. State lives where a reboot clears it, so it is not fsynced.
 
@@ -53,6 +55,8 @@ export interface ContainerRecord {
   readonly cgroupsPath?: string;
   /** Its resctrl group, when its config has `linux.intelRdt`. */
   readonly resctrl?: ResctrlGroup;
+  /** The unit by which systemd has made them. */
+  readonly systemd?: Unit;
   readonly detached: boolean;
   /** Made by `create`: its parent is whoever called crate, and crate has no monitor beside it. */
   readonly engine?: boolean;
@@ -283,7 +287,10 @@ export function removeDirectory(directory: string): void {
     if (result === 0 || result === -ENOENT) return;
     if (result !== -ENOTEMPTY || attempt === 3) throw new SyscallError("rmdir", -result, directory);
     for (const name of namesIn(directory)) {
-      trySyscall("unlinkat", AT_FDCWD, `${directory}/${name}`, 0);
+      const path = `${directory}/${name}`;
+      if (trySyscall("unlinkat", AT_FDCWD, path, 0) !== -EISDIR) continue;
+      for (const below of namesIn(path)) trySyscall("unlinkat", AT_FDCWD, `${path}/${below}`, 0);
+      trySyscall("unlinkat", AT_FDCWD, path, AT_REMOVEDIR);
     }
   }
 }

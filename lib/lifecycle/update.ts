@@ -1,5 +1,6 @@
 import {
   detectLayout,
+  loadSystemd,
   planCgroup,
   schemataOf,
   updateCgroup,
@@ -48,7 +49,15 @@ export async function updateContainer(
   }
   // Device rules are whole lists: those of the config stay.
   const { devices: _, ...limits } = resources;
-  updateCgroup(planCgroup(detectLayout(), record.cgroupsPath, limits, { devices: false }));
+  const plan = planCgroup(detectLayout(), record.cgroupsPath, limits, { devices: false });
+  if (record.systemd !== undefined) {
+    // To systemd a quota is what it is of its period.
+    const { quota, period } = linux?.resources?.cpu ?? {};
+    const told = limits.cpu && { ...limits, cpu: { quota, period, ...limits.cpu } };
+    const whole = told && planCgroup(detectLayout(), record.cgroupsPath, told, { devices: false });
+    (await loadSystemd()).updateUnit(record.systemd, whole ?? plan);
+  }
+  updateCgroup(plan);
   replaceRecord(lock, root, {
     ...record,
     spec: { ...record.spec, linux: { ...linux, resources: merge(linux?.resources ?? {}, limits) } },

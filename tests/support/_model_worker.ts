@@ -117,7 +117,8 @@ async function act(
     case "create":
       return await createContainer({ id, root, spec, bundle: root, stdio });
     case "start":
-      return await startCreated(root, id, () => {});
+      await startCreated(root, id, () => {});
+      return;
     case "kill":
       killContainer(root, id, 9);
       return await ended(root, id);

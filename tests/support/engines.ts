@@ -63,19 +63,27 @@ async function archive(box: Sandbox): Promise<string> {
 /** podman in a directory of its own; `engine` calls it with one of the two runtimes. */
 export class PodmanEngine implements AsyncDisposable {
   readonly #directory: string;
+  readonly #inside: (words: string[]) => string[];
 
-  private constructor(directory: string) {
+  private constructor(directory: string, inside: (words: string[]) => string[]) {
     this.#directory = directory;
+    this.#inside = inside;
   }
 
-  static async start(box: Sandbox): Promise<PodmanEngine> {
+  /** @param inside words to be run where a systemd is, which makes the groups then; absent: here, by cgroupfs. */
+  static async start(
+    box: Sandbox,
+    inside?: (words: readonly string[]) => string[],
+  ): Promise<PodmanEngine> {
     // Of a short name: podman wants its runroot's to have 50 characters at most.
-    const directory = Deno.makeTempDirSync({ prefix: "pod" });
+    const directory = inside === undefined
+      ? Deno.makeTempDirSync({ prefix: "pod" })
+      : box.mkdir("p");
     const lines = [
       "[containers]",
       'default_ulimits=["nofile=1024:1024","nproc=1024:1024"]',
       "[engine]",
-      'cgroup_manager="cgroupfs"',
+      `cgroup_manager="${inside === undefined ? "cgroupfs" : "systemd"}"`,
       'events_logger="file"',
       'lock_type="file"',
       `tmp_dir="${directory}/tmp"`,
@@ -87,7 +95,7 @@ export class PodmanEngine implements AsyncDisposable {
       `runc=["${RUNC}"]`,
     ];
     Deno.writeTextFileSync(`${directory}/containers.conf`, `${lines.join("\n")}\n`);
-    const engine = new PodmanEngine(directory);
+    const engine = new PodmanEngine(directory, inside ?? ((words) => words));
     const imported = await engine.engine("runc")(["import", await archive(box), IMAGE]);
     assert.equal(imported.code, 0, imported.stderr);
     return engine;
@@ -101,7 +109,7 @@ export class PodmanEngine implements AsyncDisposable {
     const own = this.#directory;
     const places = ["--root", `${own}/root`, "--runroot", `${own}/run`, "--storage-driver", "vfs"];
     return {
-      words: ["podman", "--runtime", runtime, ...places, ...words],
+      words: this.#inside(["podman", "--runtime", runtime, ...places, ...words]),
       env: { CONTAINERS_CONF: `${own}/containers.conf` },
     };
   }

@@ -1,6 +1,6 @@
 import { validateId } from "../../spec/mod.ts";
 import { readBundle } from "../bundle.ts";
-import { createForEngine, refuseSystemd } from "../engine.ts";
+import { createForEngine } from "../engine.ts";
 import { readConfig } from "../globals.ts";
 import type { CreateCall } from "../words/mod.ts";
 
@@ -8,7 +8,6 @@ import type { CreateCall } from "../words/mod.ts";
 export default async function create(call: CreateCall): Promise<number> {
   const { options, positionals, globals } = call;
   const root = (await readConfig(globals)).root.value;
-  refuseSystemd(globals);
   const id = validateId(positionals[0]!);
   const bundle = readBundle(options.bundle ?? ".", options.config);
   await createForEngine({ id, root, bundle, options, globals });

@@ -8,12 +8,14 @@ import {
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
+  becomeNotifier,
   type ClaimedNetwork,
   deleteContainer,
   type Foreground,
   nullStdio,
   prepareContainer,
   prepareForeground,
+  type ReadyEnds,
   runInForeground,
   startContainer,
   statePaths,
@@ -21,7 +23,7 @@ import {
   terminalSettings,
 } from "../../lifecycle/mod.ts";
 import { parseInteger, validateId, validateSpec } from "../../spec/mod.ts";
-import { groupOptions, handOn, refuseSystemd } from "../engine.ts";
+import { groupOptions, handOn } from "../engine.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { Claimed } from "../../image/mod.ts";
@@ -82,7 +84,6 @@ function hasVolumes({ volume, mount }: RunCall["options"]): boolean {
 export default async function run(given: RunCall): Promise<number> {
   const { options, globals } = given;
   const config = await readConfig(globals);
-  refuseSystemd(globals);
   const bundle = options.bundle === undefined
     ? undefined
     : (await import("./run_bundle.ts")).bundleOf(given);
@@ -133,7 +134,7 @@ export default async function run(given: RunCall): Promise<number> {
   const { spec, preserveFds } = bundle === undefined
     ? { spec: validateSpec(runSpec(call, config, id, parts), "crate run"), preserveFds: 0 }
     : handOn(
-      (await import("./run_bundle.ts")).withGroup(bundle.spec, config, id),
+      (await import("./run_bundle.ts")).withGroup(bundle.spec, globals, config, id),
       isRuncs ? options.preserveFds : "0",
     );
   const none = detach || tty || !input ? nullStdio() : 0;
@@ -150,6 +151,7 @@ export default async function run(given: RunCall): Promise<number> {
   const written: string[] = [];
   let foreground = undefined as Foreground | undefined;
   let launched;
+  let ready: ReadyEnds | undefined;
   const { directory } = statePaths(config.root.value, id);
   const claims: Claimed[] = [];
   let networks: ClaimedNetwork | undefined;
@@ -169,6 +171,7 @@ export default async function run(given: RunCall): Promise<number> {
       detached: detach,
       remove: remove && !deletes,
       stdio: detach || tty ? [none, none, none] : [none, 1, 2],
+      notifySocket: Deno.env.get("NOTIFY_SOCKET"),
       stopSignal: options.stopSignal ?? (image?.config.StopSignal || undefined),
       stopTimeout: options.stopTimeout === undefined
         ? undefined
@@ -193,13 +196,14 @@ export default async function run(given: RunCall): Promise<number> {
       write("--cidfile", cidfile, () => createFile(cidfile, id));
       written.push(cidfile);
     }
-    ({ launched } = await startContainer(prepared, ({ init }) => {
+    ({ launched, ready } = await startContainer(prepared, ({ init }) => {
       if (pidFile !== undefined) {
         write("--pid-file", pidFile, () => replaceFile(pidFile, String(init.pid)));
         written.push(pidFile);
       }
       if (detach) return;
-      foreground = prepareForeground({ tty, input });
+      const notifies = prepared.options.notifySocket ? init : undefined;
+      foreground = prepareForeground({ tty, input, notifies });
       // From here on they are the container's.
       blockSignals();
     }));
@@ -212,10 +216,11 @@ export default async function run(given: RunCall): Promise<number> {
   log("debug", `container ${id} runs as pid ${launched.init.pid}`);
   if (foreground === undefined) {
     console.log(id);
+    if (ready !== undefined) becomeNotifier({ init: launched.init, ends: ready });
     return 0;
   }
-  if (!deletes) runInForeground(launched, foreground);
-  const code = await stayInForeground(launched, foreground);
+  if (!deletes) runInForeground(launched, foreground, ready);
+  const code = await stayInForeground(launched, foreground, ready);
   const warn = (message: string) => log("warn", message);
   await deleteContainer(config.root.value, id, { force: true, warn });
   return code;

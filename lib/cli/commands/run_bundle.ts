@@ -4,8 +4,9 @@ import { deleteContainer, startCreated } from "../../lifecycle/mod.ts";
 import type { Spec } from "../../spec/mod.ts";
 import { type Bundle, readBundle } from "../bundle.ts";
 import { createForEngine } from "../engine.ts";
+import { groupPath } from "../group.ts";
 import { log } from "../log.ts";
-import type { RunCall } from "../words/mod.ts";
+import type { Globals, RunCall } from "../words/mod.ts";
 
 /** What is not the config's to say. */
 const OWN = [
@@ -118,7 +119,7 @@ export async function runForEngine(
   await createForEngine({
     id,
     root,
-    bundle: { ...bundle, spec: withGroup(bundle.spec, config, id) },
+    bundle: { ...bundle, spec: withGroup(bundle.spec, globals, config, id) },
     options,
     globals,
   });
@@ -131,8 +132,8 @@ export async function runForEngine(
 }
 
 /** A bundle's config with a group of crate's own, where it names none. */
-export function withGroup(spec: Spec, config: Effective, id: string): Spec {
+export function withGroup(spec: Spec, globals: Globals, config: Effective, id: string): Spec {
   if (spec.linux?.cgroupsPath !== undefined) return spec;
-  const cgroupsPath = `${config["cgroup.parent"].value}/${id}`;
+  const cgroupsPath = groupPath(globals, config, id);
   return { ...spec, linux: { ...spec.linux, cgroupsPath } };
 }

@@ -34,6 +34,7 @@ import {
   type User,
 } from "../../spec/mod.ts";
 import type { ExecutionConfig } from "../../image/mod.ts";
+import { groupPath } from "../group.ts";
 import type { RunCall } from "../words/mod.ts";
 import { hostDevice, hostDevices } from "./devices.ts";
 import { environment } from "./environment.ts";
@@ -317,7 +318,7 @@ export function runSpec(
     cgroupns: share(options.cgroupns),
     sysctls: Object.fromEntries(options.sysctl.map((word) => parseSysctl(word))),
     labels,
-    cgroupsPath: `${config["cgroup.parent"].value}/${groupName(id, options.name)}`,
+    cgroupsPath: groupPath(call.globals, config, groupName(id, options.name)),
   }, hostDevices);
   if (high === undefined) return spec;
   const resources = spec.linux!.resources;

@@ -1,4 +1,11 @@
-import { readState, startAgain, startCreated } from "../../lifecycle/mod.ts";
+import { CrateError } from "../../errors.ts";
+import {
+  becomeNotifier,
+  readState,
+  startAgain,
+  startCreated,
+  type Starting,
+} from "../../lifecycle/mod.ts";
 import { forEachContainer } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
@@ -7,9 +14,20 @@ import type { StartCall } from "../words/mod.ts";
 /** `crate start`. */
 export default async function start({ positionals, globals }: StartCall): Promise<number> {
   const root = (await readConfig(globals)).root.value;
-  return await forEachContainer(root, positionals, async (id) => {
+  const notifySocket = Deno.env.get("NOTIFY_SOCKET");
+  if (notifySocket && positionals.length > 1) {
+    throw new CrateError(
+      "USAGE",
+      "crate start: NOTIFY_SOCKET is set, and one container at a time can tell that it is ready",
+    );
+  }
+  let starting: Starting | undefined;
+  const code = await forEachContainer(root, positionals, async (id) => {
     if (readState(root, id)?.record.engine) {
-      await startCreated(root, id, (message) => log("warn", message));
-    } else await startAgain(root, id);
+      const warn = (message: string) => log("warn", message);
+      starting = await startCreated(root, id, warn, notifySocket);
+    } else starting = await startAgain(root, id, notifySocket);
   });
+  if (starting !== undefined) becomeNotifier(starting);
+  return code;
 }

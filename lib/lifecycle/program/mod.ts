@@ -13,7 +13,8 @@ export { compileHook, type HookInput } from "./hook.ts";
 export { hasUserNamespace } from "./identity.ts";
 export { FRAME_SIZE } from "./log.ts";
 export { isNew, namespace, namespaceFlag } from "./namespaces.ts";
-export { compileRelay, type RelayTerminal } from "./relay.ts";
+export { compileNotifier, type Notification } from "./notify.ts";
+export { compileRelay, RELAY_CONSOLE, type RelayTerminal } from "./relay.ts";
 export type {
   CgroupHierarchy,
   CgroupJoin,

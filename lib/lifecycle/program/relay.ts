@@ -27,6 +27,7 @@ import {
   winsize,
 } from "../../../ffi/mod.ts";
 import { exitAs } from "./monitor.ts";
+import { type Notification, Readiness } from "./notify.ts";
 import { CONTROL, SETUP_FAILED, SIGINFO_SIZE } from "./protocol.ts";
 import { Scope } from "./scope.ts";
 
@@ -65,8 +66,15 @@ export interface RelayTerminal {
   readonly input: boolean;
 }
 
-/** The relay's program. */
-export function compileRelay(terminal: RelayTerminal | undefined): Program {
+/**
+ * The relay's program.
+ *
+ * @param notification between whom the container's readiness goes meanwhile.
+ */
+export function compileRelay(
+  terminal: RelayTerminal | undefined,
+  notification?: Notification,
+): Program {
   const s = new Scope();
   const { p } = s;
   const broken = p.label("failed");
@@ -85,7 +93,8 @@ export function compileRelay(terminal: RelayTerminal | undefined): Program {
   p.call("signalfd4", [-1, mask, 8, O_CLOEXEC], { label: "open signals", result: signals });
 
   const size = pollfd.size;
-  const count = terminal === undefined ? 2 : 4;
+  const own = terminal === undefined ? 2 : 4;
+  const count = notification === undefined ? own : own + 1;
   const initial = new Uint8Array(size * count);
   initial.set(pollfd.pack({ events: POLLIN }), 0);
   initial.set(pollfd.pack({ fd: CONTROL, events: POLLIN }), size);
@@ -93,6 +102,10 @@ export function compileRelay(terminal: RelayTerminal | undefined): Program {
     initial.set(pollfd.pack({ fd: terminal.input ? 0 : -1, events: POLLIN }), 2 * size);
     initial.set(pollfd.pack({ fd: RELAY_CONSOLE, events: POLLIN }), 3 * size);
   }
+  if (notification !== undefined) {
+    initial.set(pollfd.pack({ fd: notification.from, events: POLLIN }), own * size);
+  }
+  const readiness = notification && new Readiness(s, notification);
   const polled = p.variable("pollfds", initial.length, initial);
   p.set(placeIn(polled, 0), valueOf(signals));
   const console = terminal && new Console(s, terminal, polled);
@@ -107,6 +120,16 @@ export function compileRelay(terminal: RelayTerminal | undefined): Program {
   p.call("ppoll", [polled, count, 0, 0, 8], { negative: loop });
   p.compute(valueOf(polled, 4), 0, 0x7fff0000, { positive: signalled });
   p.place(quiet);
+  if (readiness !== undefined) {
+    const message = s.label("message");
+    const next = s.label("next");
+    p.compute(valueOf(polled, own * size + 4), 0, 0x7fff0000, { positive: message });
+    p.place(next);
+    s.aside(() => {
+      p.place(message);
+      readiness.forward(next, next);
+    });
+  }
   console?.copy(closed);
   p.compute(valueOf(polled, size + 4), 0, 0x7fff0000, { positive: ended, zero: loop });
 
