@@ -251,3 +251,23 @@ networkTest(
     assert.match(await refused(box, ["disconnect", "crate0", id]), /it runs with --network none/);
   },
 );
+
+networkTest(
+  "a container that does not start gives back all that it had of networks",
+  async ({ box, host }) => {
+    await idle(box, "--name", "stays");
+    const words = ["-p", "8080:80", "--name", "broken", "-r", box.rootfs, "/no-such-command"];
+    for (const mode of ["--rm", "-d"]) {
+      const { code, stdout, stderr } = await box.crate(["run", mode, ...words]);
+      assert.deepEqual([code, stdout], [127, ""]);
+      assert.match(stderr, /^crate: \/no-such-command: no such file/);
+      assert.deepEqual(attachments(box).state, ["stays"]);
+      assert.equal(attachments(box).files.length, 1);
+      assert.doesNotMatch(await host.ruleset(), /8080/);
+      assert.doesNotMatch(await box.ok(["exec", "stays", "cat", "/etc/hosts"]), /broken/);
+      assert.equal(await host.ok("ss -ltnH"), "");
+      assert.equal((await host.links()).filter(({ master }) => master !== undefined).length, 1);
+    }
+    assert.equal(await box.ok(["list", "-q"]), "stays");
+  },
+);

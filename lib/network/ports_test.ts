@@ -148,6 +148,6 @@ Deno.test("a port is shown as docker shows it", () => {
   const mapping = { protocol: "tcp", hostPort: 8080, containerPort: 80 } as const;
   assert.equal(formatPort(mapping), "80/tcp -> 0.0.0.0:8080");
   assert.equal(formatHost({ ...mapping, hostAddress: "::1" }), "[::1]:8080");
-  const any = [undefined, "0.0.0.0", "::", "127.0.0.1"].map(isAny);
-  assert.deepEqual(any, [true, true, true, false]);
+  const every = [undefined, "0.0.0.0", "::", "127.0.0.1"].map(isAny);
+  assert.deepEqual(every, [true, true, true, false]);
 });
