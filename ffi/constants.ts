@@ -70,6 +70,7 @@ export const MS_PRIVATE = 1 << 18;
 export const MS_SLAVE = 1 << 19;
 export const MS_SHARED = 1 << 20;
 export const MNT_DETACH = 2;
+export const MS_BIND = 0x1000;
 export const UMOUNT_NOFOLLOW = 8;
 export const OPEN_TREE_CLONE = 1;
 export const OPEN_TREE_CLOEXEC = O_CLOEXEC;
@@ -198,5 +199,6 @@ export const CLOCK_REALTIME = 0;
 
 // linux/netlink.h, netlink(7)
 export const AF_NETLINK = 16;
+export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 export const SOCK_RAW = 3;

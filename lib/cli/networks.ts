@@ -1,5 +1,5 @@
 import type { Effective } from "../config/mod.ts";
-import type { ContainerState } from "../lifecycle/mod.ts";
+import { type ContainerState, foreignOf } from "../lifecycle/mod.ts";
 import {
   attachmentOf,
   inspectNetwork,
@@ -9,8 +9,13 @@ import {
 import type { NetworkSettings } from "./inspection.ts";
 
 /** What a running container has of networks; undefined when it has none. */
-export function networkOf({ record, status }: ContainerState): NetworkSettings | undefined {
-  if (record.network?.kind !== "networks" || status !== "running") return undefined;
+export async function networkOf(
+  root: string,
+  { record, status }: ContainerState,
+): Promise<NetworkSettings | undefined> {
+  if (status !== "running") return undefined;
+  if (record.network?.kind === "foreign") return await foreignOf(root, record);
+  if (record.network?.kind !== "networks") return undefined;
   const places = networkPlaces(record.network.store);
   const attachment = attachmentOf(places, record.id);
   if (attachment === undefined) return undefined;

@@ -44,13 +44,23 @@ import { early } from "./stages.ts";
 import { claim, type Lock, ownDirectory, recordProcess } from "./claim.ts";
 import { mountPoint, prepareRoot, removeDirectory, statePaths, unique } from "./state.ts";
 import { formatTime } from "./time.ts";
-import { CGROUP, compileContainer, type CompileInput, hasListener } from "./program/mod.ts";
+import {
+  CGROUP,
+  compileContainer,
+  type CompileInput,
+  hasListener,
+  type LeaveStep,
+} from "./program/mod.ts";
 import type { Program } from "../../ffi/mod.ts";
 
 /** What a container has of networks before it is started: `claimNetworks` gives one. */
 export interface ClaimedNetwork {
-  /** Hold its ports of the host as long as they are open. */
+  /** Hold its ports of the host as long as they are open, and what else it needs. */
   readonly descriptors: readonly number[];
+  /** How many of them, the first, its monitor keeps until it ends itself. */
+  readonly lasting?: number;
+  /** What its monitor does when it has ended. */
+  readonly steps?: readonly LeaveStep[];
   /** Taken by nftables when it has ended. */
   readonly atEnd: readonly Uint8Array<ArrayBuffer>[];
   /** Files of the host that are its own, and their directory. */

@@ -1,23 +1,11 @@
-import {
-  close,
-  decodeText,
-  MFD_CLOEXEC,
-  readAll,
-  syscall,
-  trySyscall,
-  writeAll,
-} from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { Hook, Hooks, Spec } from "../spec/mod.ts";
-import { waitForExit } from "./ended.ts";
-import { openProcess, type ProcessId } from "./process_id.ts";
-import { compileHook, namespaceFlag } from "./program/mod.ts";
-import { launch } from "./start.ts";
+import type { ProcessId } from "./process_id.ts";
+import { namespaceFlag } from "./program/mod.ts";
+import { runTask, type TaskEnd } from "./task.ts";
 
 /** Of what a hook has said, how much an error repeats. */
 const MAX_SAID = 4096;
-const SEEK_SET = 0;
-const SHUT_RDWR = 2;
 
 /** The container that hooks are told of. */
 export interface Hooked {
@@ -85,55 +73,28 @@ async function runHook(
   const namespaces = inside === undefined
     ? 0
     : (spec.linux?.namespaces ?? []).reduce((all, ns) => all | namespaceFlag(ns), 0) >>> 0;
-  const program = compileHook({
-    path: hook.path,
-    args: hook.args?.length ? hook.args : [hook.path],
-    env: hook.env ?? [],
-    cwd: bundle,
-    namespaces,
-  });
-  const opened: number[] = [];
-  const keep = (fd: number) => {
-    opened.push(fd);
-    return fd;
-  };
+  let ended: TaskEnd;
   try {
-    const input = keep(syscall("memfd_create", "state", MFD_CLOEXEC));
-    writeAll(input, state);
-    syscall("lseek", input, 0, SEEK_SET);
-    const said = keep(syscall("memfd_create", "output", MFD_CLOEXEC));
-    const extra: number[] = [];
-    if (inside !== undefined) {
-      const pidfd = openProcess(inside);
-      if (pidfd === undefined) throw failed("cannot run: the container's init has ended");
-      extra.push(keep(pidfd));
-    }
-    const stdio = [input, said, said] as const;
-    const launched = launch(program, { name: "crate-hook", stdio, extra, directory });
-    try {
-      await launched.go();
-    } catch (error) {
-      await launched.abandon();
-      if (error instanceof CrateError) throw failed(`cannot run: ${error.message}`, error);
-      throw error;
-    }
-    let late = false;
-    const { timeout } = hook;
-    // Its monitor ends it when we are gone.
-    const timer = timeout === undefined ? undefined : setTimeout(() => {
-      late = true;
-      trySyscall("shutdown", launched.control, SHUT_RDWR);
-    }, Math.min(timeout * 1000, 2 ** 31 - 1));
-    const exit = await waitForExit(launched).finally(() => clearTimeout(timer));
-    if (late) throw failed(`did not end within its timeout of ${timeout} s`);
-    if (exit.code === 0) return;
-    syscall("lseek", said, 0, SEEK_SET);
-    const words = decodeText(readAll(said, MAX_SAID)).trim().replaceAll("\n", "; ");
-    const how = exit.signal === undefined
-      ? `exited with ${exit.code}`
-      : `was killed (${exit.signal})`;
-    throw failed(words === "" ? how : `${how}: ${words}`);
-  } finally {
-    for (const fd of opened) close(fd);
+    ended = await runTask({
+      path: hook.path,
+      args: hook.args?.length ? hook.args : [hook.path],
+      env: hook.env ?? [],
+      cwd: bundle,
+      input: state,
+      directory,
+      timeout: hook.timeout === undefined ? undefined : hook.timeout * 1000,
+      inside: inside && { init: inside, namespaces },
+    });
+  } catch (error) {
+    if (error instanceof CrateError) throw failed(`cannot run: ${error.message}`, error);
+    throw error;
   }
+  const { exit, isLate, said } = ended;
+  if (isLate) throw failed(`did not end within its timeout of ${hook.timeout} s`);
+  if (exit.code === 0) return;
+  const words = said.slice(0, MAX_SAID).trim().replaceAll("\n", "; ");
+  const how = exit.signal === undefined
+    ? `exited with ${exit.code}`
+    : `was killed (${exit.signal})`;
+  throw failed(words === "" ? how : `${how}: ${words}`);
 }

@@ -41,8 +41,15 @@ export {
 } from "./operations.ts";
 export { INIT_ANNOTATION } from "./program/mod.ts";
 export { isPaused, pauseContainer, resumeContainer, shownStatus, whilePaused } from "./pause.ts";
-export { openNetworkOf, type RecordedNetwork, requested } from "./network.ts";
-export { enterUserNamespace, isInitialUserNamespace } from "./rootless.ts";
+export {
+  foreignOf,
+  openNetworkOf,
+  reclaimNetworks,
+  type RecordedNetwork,
+  requested,
+  requestedForeign,
+} from "./network.ts";
+export { enterUserNamespace, isInitialUserNamespace, rootlessDefault } from "./rootless.ts";
 export { startAgain } from "./restart.ts";
 export { becomeNotifier, type ReadyEnds, type Starting } from "./notify.ts";
 export { startCreated } from "./start_created.ts";

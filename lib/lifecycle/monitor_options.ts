@@ -39,7 +39,12 @@ export function monitorOptions(
       ...options.systemd ? notSystemds(cgroup) : cgroup.directories,
     ],
     ...network !== undefined && {
-      network: { held: network.descriptors.length, atEnd: network.atEnd },
+      network: {
+        held: network.descriptors.length,
+        lasting: network.lasting,
+        steps: network.steps,
+        atEnd: network.atEnd,
+      },
     },
   };
 }

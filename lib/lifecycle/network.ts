@@ -1,9 +1,17 @@
-import { close, O_RDONLY, open, randomHex, SyscallError } from "../../ffi/mod.ts";
+import { close, exists, O_RDONLY, open, randomHex, SyscallError } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import type { NetworkClaim, NetworkDefaults, NetworkRequest } from "../network/mod.ts";
+import type {
+  Attachment,
+  NetworkClaim,
+  NetworkDefaults,
+  NetworkDefinition,
+  NetworkRequest,
+} from "../network/mod.ts";
 import type { Mount, Spec } from "../spec/mod.ts";
+import type { ClaimedNetwork } from "./container.ts";
+import type { ForeignEnvironment, ForeignRequest, Namespace } from "./foreign/mod.ts";
 import { isAlive } from "./process_id.ts";
-import { readState } from "./state.ts";
+import { type ContainerRecord, readState } from "./state.ts";
 
 /** What is kept in a container's record of its networks, to have the same again. */
 export type RecordedNetwork = {
@@ -15,6 +23,12 @@ export type RecordedNetwork = {
   readonly key: string;
   readonly request: NetworkRequest;
   readonly defaults: NetworkDefaults;
+} | {
+  /** One that other programs make. */
+  readonly kind: "foreign";
+  /** The name of the directory with its files. */
+  readonly key: string;
+  readonly request: ForeignRequest;
 } | {
   /** Another container's. */
   readonly kind: "container";
@@ -49,20 +63,73 @@ export async function requested(
   const places = networkPlaces(store);
   const key = `${id}-${randomHex(4)}`;
   return {
-    mounts: networkFiles(places, key).map(({ source, destination }) => ({
-      destination,
-      type: "bind",
-      source,
-      options: ["rbind", "rprivate"],
-    })),
+    mounts: bindMounts(networkFiles(places, key)),
     recorded: { kind: "networks", store, key, request, defaults },
     claim: () => claimNetworks({ places, id, key, request, defaults }),
   };
 }
 
+/** A network that other programs are going to make. */
+export interface RequestedForeign extends Disposable {
+  /** Its files below /etc. */
+  readonly mounts: readonly Mount[];
+  readonly recorded: RecordedNetwork;
+  /** The network namespace that the container joins. */
+  readonly path: string;
+  /** Has it made, before the container is started. */
+  claim(): Promise<ClaimedNetwork>;
+}
+
+/**
+ * A network that other programs make, in a namespace that is there from now on. Nothing is run before `claim`.
+ *
+ * @param word `cni:NAME`, `pasta` or `slirp4netns`.
+ * @throws {CrateError} `INVALID` for what is asked for.
+ */
+export async function requestedForeign(
+  root: string,
+  id: string,
+  word: string,
+  environment: ForeignEnvironment,
+  request: NetworkRequest,
+): Promise<RequestedForeign> {
+  const [{ foreignFiles, foreignNetwork, makeNamespace }, { validateRequest }] = await Promise.all([
+    import("./foreign/mod.ts"),
+    import("../network/mod.ts"),
+  ]);
+  const whole = { ...request, network: foreignNetwork(word, environment) };
+  validateRequest(request);
+  const key = `${id}-${randomHex(4)}`;
+  const namespace = makeNamespace(root);
+  return {
+    mounts: bindMounts(foreignFiles(root, key)),
+    recorded: { kind: "foreign", key, request: whole },
+    path: namespace.path,
+    claim: () => claimIn(namespace, { root, id, key, request: whole }),
+    [Symbol.dispose]: () => namespace[Symbol.dispose](),
+  };
+}
+
+async function claimIn(
+  namespace: Namespace,
+  options: { root: string; id: string; key: string; request: ForeignRequest },
+): Promise<ClaimedNetwork> {
+  const { claimForeign } = await import("./foreign/mod.ts");
+  return await claimForeign({ ...options, namespace });
+}
+
+function bindMounts(files: readonly { source: string; destination: string }[]): Mount[] {
+  return files.map(({ source, destination }) => ({
+    destination,
+    type: "bind",
+    source,
+    options: ["rbind", "rprivate"],
+  }));
+}
+
 /** Networks, or another container's network namespace, as they are for one start. */
 export interface Claimed extends Disposable {
-  readonly claim?: NetworkClaim;
+  readonly claim?: ClaimedNetwork;
   /** The config with the namespace to join in it. */
   joined(spec: Spec): Spec;
 }
@@ -111,6 +178,24 @@ export async function claimAgain(
       [Symbol.dispose]: () => namespace[Symbol.dispose](),
     };
   }
+  if (network.kind === "foreign") {
+    const namespace = (await import("./foreign/mod.ts")).makeNamespace(root);
+    try {
+      const { key, request } = network;
+      const claim = await claimIn(namespace, { root, id, key, request });
+      return {
+        claim,
+        joined: (spec) => joinNetwork(spec, namespace.path),
+        [Symbol.dispose]() {
+          claim.letGo();
+          namespace[Symbol.dispose]();
+        },
+      };
+    } catch (error) {
+      namespace[Symbol.dispose]();
+      throw error;
+    }
+  }
   const { claimNetworks, networkPlaces } = await import("../network/mod.ts");
   const { store, ...rest } = network;
   const claim = await claimNetworks({ ...rest, id, places: networkPlaces(store) });
@@ -122,4 +207,22 @@ function joinNetwork(spec: Spec, path: string): Spec {
     each.type === "network" ? { ...each, path } : each
   );
   return { ...spec, linux: { ...spec.linux, namespaces } };
+}
+
+/** Gives back what programs have made for containers that are gone without their monitors having done so. */
+export async function reclaimNetworks(root: string): Promise<void> {
+  // Where there has never been one, nothing is loaded.
+  if (!exists(`${root}/.networks`)) return;
+  const { reclaimForeign } = await import("./foreign/mod.ts");
+  await reclaimForeign(root);
+}
+
+/** What a running container has of a network that other programs have made. */
+export async function foreignOf(
+  root: string,
+  { network }: Pick<ContainerRecord, "network">,
+): Promise<{ attachment: Attachment; networks: readonly NetworkDefinition[] } | undefined> {
+  if (network?.kind !== "foreign") return undefined;
+  const { foreignAttachment } = await import("./foreign/mod.ts");
+  return foreignAttachment(root, network.key);
 }

@@ -8,6 +8,7 @@ import {
   removeResctrl,
 } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
+import { reclaimNetworks } from "./network.ts";
 import { letEnd, shownStatus } from "./pause.ts";
 import { isAlive, openProcess, type ProcessId } from "./process_id.ts";
 import { parseSignal } from "./signals.ts";
@@ -244,6 +245,7 @@ export async function deleteContainer(
     await runPoststop(state, directory, warn);
     removeDirectory(directory);
   }
+  await reclaimNetworks(root);
 }
 
 /** runtime.md, "Lifecycle": one that fails changes nothing. */
@@ -291,6 +293,7 @@ async function clearUnfinished(root: string, id: string, patience = 0): Promise<
  * monitor died with them, directories on their way out.
  */
 export async function collectGarbage(root: string): Promise<void> {
+  await reclaimNetworks(root);
   for (const directory of listMaking(root)) {
     using lock = tryLock(directory);
     if (lock !== undefined) removeDirectory(directory);

@@ -5,6 +5,7 @@ import type { LinuxResources, Spec } from "../spec/mod.ts";
 
 // crate as the root of a user namespace, where a rootless engine calls it. user_namespaces(7)
 
+const X_OK = 1;
 const W_OK = 2;
 
 export { isInitialUserNamespace };
@@ -37,6 +38,36 @@ function asksNothing({ devices: _, ...limits }: LinuxResources): boolean {
   return Object.values(limits).every((limit) =>
     limit === undefined || typeof limit === "object" && Object.keys(limit).length === 0
   );
+}
+
+/** The file of a program, in the first directory of `PATH` that has it. */
+export function findProgram(name: string, path: string): string | undefined {
+  return path.split(":")
+    .filter((directory) => directory.startsWith("/"))
+    .map((directory) => `${directory}/${name}`)
+    .find((path) => trySyscall("faccessat", AT_FDCWD, path, X_OK) === 0);
+}
+
+/** The programs that give a user without root a network, and Debian's packages of them. */
+export const USER_NETWORKS = { pasta: "passt", slirp4netns: "slirp4netns" } as const;
+
+/**
+ * The network of a container of a user without root, when nothing is said: by the first program that is there.
+ *
+ * @param path `PATH`.
+ * @param warn told when there is none.
+ */
+export function rootlessDefault(
+  path: string,
+  warn: (message: string) => void,
+): keyof typeof USER_NETWORKS | "none" {
+  for (const program of ["pasta", "slirp4netns"] as const) {
+    if (findProgram(program, path) !== undefined) return program;
+  }
+  warn(
+    "the container has no network: neither pasta (Debian's package: passt) nor slirp4netns is in PATH",
+  );
+  return "none";
 }
 
 /**

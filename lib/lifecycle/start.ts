@@ -177,6 +177,8 @@ async function end(process: ProcessId): Promise<void> {
 /** A process that waits; disposing of it ends it. */
 export interface Holder extends Disposable {
   readonly pid: number;
+  /** The number that it has told. */
+  readonly told: number;
 }
 
 /** Starts a program of one process, and waits until it says that it is ready. @throws {CrateError} */
@@ -203,10 +205,11 @@ export function launchHolder(program: Program, directory: string): Holder {
     const descriptors = [none, none, none, theirs, theirReport];
     pid = spawn(program, { name: "crate-holder", descriptors, directory });
     for (const fd of [none, theirs, theirReport]) letGo(fd);
-    if (readRecord(report, program) === END) throw monitorKilled();
+    const told = readRecord(report, program);
+    if (told === END) throw monitorKilled();
     letGo(report);
     // What is left is our end of its control socket.
-    return { pid, [Symbol.dispose]: end };
+    return { pid, told, [Symbol.dispose]: end };
   } catch (error) {
     end();
     throw error;

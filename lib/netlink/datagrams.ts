@@ -65,10 +65,13 @@ export class KernelDatagrams implements Datagrams {
   readonly #fromSize = new Uint8Array(4);
 
   /** @throws {NetlinkError} when the namespace cannot be entered, {SyscallError} when there can be no socket. */
-  constructor(protocol: number, namespace: number | undefined) {
+  constructor(
+    protocol: number,
+    { namespace, socket }: { readonly namespace?: number; readonly socket?: number },
+  ) {
     const kind = c.SOCK_RAW | SOCK_CLOEXEC;
     const make = () => syscall("socket", c.AF_NETLINK, kind, protocol);
-    this.#fd = namespace === undefined ? make() : inNamespace(namespace, make);
+    this.#fd = socket ?? (namespace === undefined ? make() : inNamespace(namespace, make));
     try {
       this.#set(c.SOL_NETLINK, c.NETLINK_EXT_ACK, 1);
       this.#set(c.SOL_NETLINK, c.NETLINK_CAP_ACK, 1);

@@ -37,6 +37,8 @@ const AGAIN = Symbol("again");
 export interface SocketOptions {
   /** A descriptor of a network namespace; this process's own when left out. */
   readonly namespace?: number;
+  /** An open socket of the protocol in place of a new one; it is the conversation's own from now on. */
+  readonly socket?: number;
 }
 
 /** What came back at once. */
@@ -77,8 +79,8 @@ export class NetlinkSocket implements Disposable {
    * @param protocol `NETLINK_ROUTE`, `NETLINK_NETFILTER`.
    * @throws {NetlinkError} when the namespace cannot be entered, {SyscallError} when there can be no socket.
    */
-  static open(protocol: number, { namespace }: SocketOptions = {}): NetlinkSocket {
-    return new NetlinkSocket(new KernelDatagrams(protocol, namespace));
+  static open(protocol: number, options: SocketOptions = {}): NetlinkSocket {
+    return new NetlinkSocket(new KernelDatagrams(protocol, options));
   }
 
   [Symbol.dispose](): void {

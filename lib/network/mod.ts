@@ -8,12 +8,16 @@ export { claimNetworks, type ClaimOptions, type NetworkClaim } from "./claim.ts"
 export { connectNetwork, type ConnectOptions, disconnectNetwork } from "./connect.ts";
 export { type NetworkPlaces, networkPlaces } from "./definitions.ts";
 export { type NetworkFile, networkFiles } from "./files.ts";
+export { ownHosts } from "./hosts.ts";
 export { attachmentOf, inspectNetwork, listNetworks, type NetworkInfo } from "./inspect.ts";
 export { DEFAULT_NETWORK, networkName } from "./names.ts";
 export type { CreateNetworkOptions, NetworkDefaults } from "./networks.ts";
+export { ownerOf } from "./owner.ts";
 export { collectPorts, formatHost, formatPort, parseExposed, parsePublish } from "./ports.ts";
 export { makeNetwork, pruneNetworks, removeNetwork } from "./remove.ts";
 export { validateRequest } from "./request.ts";
+export { type Reserved, reservePorts } from "./reserve.ts";
+export { reachableServers, resolvFile } from "./resolv.ts";
 export type {
   Attachment,
   Driver,

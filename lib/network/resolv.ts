@@ -71,6 +71,19 @@ export function validateResolver(
   }
 }
 
+/** The resolvers that the host asks and that a container reaches, too; none when all are on the host's loopback. */
+export function reachableServers(
+  hasSix: boolean,
+  read: (path: string) => Resolver | undefined = readHost,
+  host = read(HOST_FILE),
+): readonly string[] {
+  const reachable = (found: Resolver | undefined) =>
+    found?.servers.filter((server) => isReachable(server, hasSix)) ?? [];
+  const servers = reachable(host);
+  if (servers.length > 0 || !host?.servers.includes("127.0.0.53")) return servers;
+  return reachable(read(BEHIND_STUB));
+}
+
 /**
  * A container's resolv.conf: what the user said, else what the host asks, but for resolvers on the host's
  * loopback, which a container does not reach.
@@ -83,13 +96,8 @@ export function resolvFile(
   read: (path: string) => Resolver | undefined = readHost,
 ): string {
   const host = read(HOST_FILE);
-  const reachable = (found: Resolver | undefined) =>
-    found?.servers.filter((server) => isReachable(server, hasSix)) ?? [];
   let servers: readonly string[] = dns;
-  if (servers.length === 0) servers = reachable(host);
-  if (servers.length === 0 && host?.servers.includes("127.0.0.53")) {
-    servers = reachable(read(BEHIND_STUB));
-  }
+  if (servers.length === 0) servers = reachableServers(hasSix, read, host);
   if (servers.length === 0) servers = PUBLIC;
   const search = dnsSearch.length > 0 ? dnsSearch : host?.search ?? [];
   const options = dnsOptions.length > 0 ? dnsOptions : host?.options ?? [];

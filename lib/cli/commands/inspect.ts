@@ -10,22 +10,22 @@ import { networkOf } from "../networks.ts";
 import type { ContainerInspectCall, ImageInspectCall, InspectCall } from "../words/mod.ts";
 
 /** Throws `NOT_FOUND` when there is nothing of this name. */
-type Find = (word: string) => object;
+type Find = (word: string) => object | Promise<object>;
 
 /** Of the things that are there, one JSON array. */
 async function print(words: readonly string[], find: Find): Promise<number> {
   const found: object[] = [];
-  const code = await forEachImage(words, (word) => {
-    found.push(find(word));
+  const code = await forEachImage(words, async (word) => {
+    found.push(await find(word));
   });
   console.log(JSON.stringify(found, undefined, 4));
   return code;
 }
 
 function containerFinder(config: Effective): Find {
-  return (word) => {
+  return async (word) => {
     const state = stateOf(config.root.value, word);
-    return inspectContainer(state, networkOf(state));
+    return inspectContainer(state, await networkOf(config.root.value, state));
   };
 }
 
@@ -44,11 +44,11 @@ async function imageFinder(config: Effective, platformWord: string | undefined):
 
 /** The first that finds something. */
 function firstOf(finders: readonly Find[]): Find {
-  return (word) => {
+  return async (word) => {
     let invalid: CrateError | undefined;
     for (const find of finders) {
       try {
-        return find(word);
+        return await find(word);
       } catch (error) {
         if (!(error instanceof CrateError)) throw error;
         if (error.code === "INVALID") invalid = error;

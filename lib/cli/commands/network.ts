@@ -1,6 +1,6 @@
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { findId } from "../../lifecycle/mod.ts";
+import { findId, reclaimNetworks } from "../../lifecycle/mod.ts";
 import {
   connectNetwork,
   disconnectNetwork,
@@ -33,6 +33,7 @@ import type {
 
 async function open(globals: Globals): Promise<{ config: Effective; places: NetworkPlaces }> {
   const config = await readConfig(globals);
+  await reclaimNetworks(config.root.value);
   return { config, places: networkPlaces(config.image_root.value) };
 }
 

@@ -1,5 +1,5 @@
 import { CrateError } from "../../errors.ts";
-import { findId } from "../../lifecycle/mod.ts";
+import { findId, foreignOf, readState } from "../../lifecycle/mod.ts";
 import {
   attachmentOf,
   formatHost,
@@ -15,7 +15,12 @@ export default async function port({ positionals, globals }: PortCall): Promise<
   const config = await readConfig(globals);
   const [word, wanted] = positionals;
   const id = findId(config.root.value, word!);
-  const { ports = [] } = attachmentOf(networkPlaces(config.image_root.value), id) ?? {};
+  const state = readState(config.root.value, id);
+  const foreign = state?.status === "running"
+    ? await foreignOf(config.root.value, state.record)
+    : undefined;
+  const { ports = [] } = foreign?.attachment ??
+    attachmentOf(networkPlaces(config.image_root.value), id) ?? {};
   if (wanted === undefined) {
     for (const each of ports) console.log(formatPort(each));
     return 0;

@@ -1,5 +1,7 @@
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
+import { isInitialUserNamespace, rootlessDefault } from "../../lifecycle/mod.ts";
+import { log } from "../log.ts";
 import type { RunCall } from "../words/mod.ts";
 
 type Options = RunCall["options"];
@@ -26,11 +28,18 @@ const OF_NETWORKS = [
  */
 export function plainMode(options: Options, config: Effective): "none" | "host" | undefined {
   const [word, ...more] = options.network;
-  const mode = word ?? (config["network.enabled"].value ? undefined : "none");
+  const mode = word ?? defaultMode(config);
   if (mode !== "none" && mode !== "host") return undefined;
   if (more.length > 0) throw alone(mode);
   refuseFor(mode, options);
   return mode;
+}
+
+/** What a container has when nothing is said; undefined: the default network. */
+export function defaultMode(config: Effective): ReturnType<typeof rootlessDefault> | undefined {
+  if (!config["network.enabled"].value) return "none";
+  if (isInitialUserNamespace()) return undefined;
+  return rootlessDefault(Deno.env.get("PATH") ?? "", (message) => log("warn", message));
 }
 
 /** The refusal of a mode beside other networks. */

@@ -1,16 +1,19 @@
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
+  type ClaimedNetwork,
   findId,
+  isInitialUserNamespace,
   openNetworkOf,
   readState,
+  reclaimNetworks,
   type RecordedNetwork,
   requested,
+  requestedForeign,
 } from "../../lifecycle/mod.ts";
 import {
   collectPorts,
   DEFAULT_NETWORK,
-  type NetworkClaim,
   type NetworkRequest,
   parseExposed,
   parsePublish,
@@ -20,7 +23,7 @@ import type { Mount, RunOptions } from "../../spec/mod.ts";
 import type { ExecutionConfig } from "../../image/mod.ts";
 import { networkDefaults } from "../networks.ts";
 import type { RunCall } from "../words/mod.ts";
-import { alone, refuseFor } from "./run_mode.ts";
+import { alone, defaultMode, refuseFor } from "./run_mode.ts";
 
 type Options = RunCall["options"];
 
@@ -31,7 +34,7 @@ export interface RunNetwork extends Disposable {
   readonly mounts: readonly Mount[];
   readonly recorded?: RecordedNetwork;
   /** Takes what it needs; undefined for one that shares another's. */
-  claim(): Promise<NetworkClaim> | undefined;
+  claim(): Promise<ClaimedNetwork> | undefined;
 }
 
 function join(path: string, mounts: readonly Mount[], close: () => void): RunNetwork {
@@ -65,7 +68,28 @@ export async function runNetwork(
   image: ExecutionConfig | undefined,
 ): Promise<RunNetwork> {
   const { options } = call;
-  const words = options.network.length > 0 ? options.network : [DEFAULT_NETWORK];
+  const words = options.network.length > 0
+    ? options.network
+    : [defaultMode(config) ?? DEFAULT_NETWORK];
+  const foreign = words.find((word) => /^(cni:.*|pasta|slirp4netns)$/s.test(word));
+  if (foreign !== undefined) {
+    if (words.length > 1) throw alone(foreign);
+    if (options.networkAlias.length > 0) {
+      throw new CrateError(
+        "INVALID",
+        `--network-alias is for a network of crate's, and the network is ${foreign} (--network)`,
+      );
+    }
+    const request = requestOf(call, words, image);
+    const environment = {
+      PATH: Deno.env.get("PATH"),
+      NETCONFPATH: Deno.env.get("NETCONFPATH"),
+      CNI_PATH: Deno.env.get("CNI_PATH"),
+      CNI_ARGS: Deno.env.get("CNI_ARGS"),
+    };
+    const made = await requestedForeign(config.root.value, id, foreign, environment, request);
+    return { ...made, namespace: { path: made.path } };
+  }
   for (const word of words) {
     const [, kind, rest] = /^(container|ns):(.*)$/s.exec(word) ?? [];
     if (kind === undefined) {
@@ -80,6 +104,15 @@ export async function runNetwork(
     }
     return join(rest!, [], () => {});
   }
+  if (!isInitialUserNamespace()) {
+    throw new CrateError(
+      "PERMISSION",
+      `--network ${
+        words[0]
+      } needs root: it changes this host's network (--network pasta is what a user has)`,
+    );
+  }
+  await reclaimNetworks(config.root.value);
   const request = requestOf(call, words, image);
   const made = await requested(id, config.image_root.value, request, networkDefaults(config));
   return { namespace: "none", ...made, [Symbol.dispose]() {} };

@@ -12,8 +12,10 @@ import { REPORT } from "./protocol.ts";
 import { awaitByte } from "./release.ts";
 import { Scope } from "./scope.ts";
 
-/** A hook's program as it is to be executed. */
+/** A program of the host as it is to be executed: a hook, or one that makes networks. */
 export interface HookInput {
+  /** What `ps` shows of its monitor. */
+  readonly name?: string;
   readonly path: string;
   readonly args: readonly string[];
   readonly env: readonly string[];
@@ -21,16 +23,24 @@ export interface HookInput {
   readonly cwd: string;
   /** The `CLONE_NEW…` flags of the container's namespaces to join through its init's pidfd. */
   readonly namespaces: number;
+  /** How many descriptors it keeps beside the standard three, from {@linkcode FIRST_KEPT} on. */
+  readonly kept?: number;
+  /** In a session of its own: a terminal's keys do not reach it. */
+  readonly ownSession?: boolean;
 }
 
+/** The number of the first descriptor that such a program keeps. */
+export const FIRST_KEPT = REPORT + 1;
+
 /** The program of a hook: a monitor, which ends it when the starter is gone, and the hook itself. */
-export function compileHook({ path, args, env, cwd, namespaces }: HookInput): Program {
+export function compileHook(input: HookInput): Program {
+  const { name = "crate-hook", path, args, env, cwd, namespaces, kept = 0, ownSession } = input;
   const s = new Scope();
   const { p } = s;
   supervise(s, {
-    name: "crate-hook",
+    name,
     namespaces: 0,
-    lastDescriptor: namespaces === 0 ? REPORT : EXEC_PIDFD,
+    lastDescriptor: namespaces === 0 ? REPORT + kept : EXEC_PIDFD,
     detached: false,
     removeFiles: [],
     removeDirectories: [],
@@ -44,8 +54,11 @@ export function compileHook({ path, args, env, cwd, namespaces }: HookInput): Pr
     p.call("chdir", [p.string(cwd)], { label: `enter ${cwd}` });
     p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], { label: "die with the monitor" });
     awaitByte(s, "wait for the start");
-    p.call("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC], {
-      label: "close all descriptors on execve",
+    if (ownSession) p.call("setsid", [], { label: "begin a session" });
+    const label = "close all descriptors on execve";
+    if (kept > 0) p.call("close_range", [3, REPORT, CLOSE_RANGE_CLOEXEC], { label });
+    p.call("close_range", [kept > 0 ? FIRST_KEPT + kept : 3, 0xffffffff, CLOSE_RANGE_CLOEXEC], {
+      label,
     });
     const none = p.bytes(new Uint8Array(8), "{}");
     p.call("rt_sigprocmask", [SIG_SETMASK, none, 0, 8], { label: "unblock signals" });

@@ -118,8 +118,32 @@ export interface MonitorOptions {
 
 /** What a monitor keeps and gives back for a container on networks. */
 export interface MonitoredNetwork {
-  /** How many descriptors that keep ports of the host are the last that the program starts with. */
+  /** How many descriptors of the container's networks are the last that the program starts with. */
   readonly held: number;
+  /** How many of these, the first, it keeps until it ends itself. */
+  readonly lasting?: number;
+  /** What it does, in this order, when the container has ended; then it lets go of the descriptors. */
+  readonly steps?: readonly LeaveStep[];
   /** Messages for nftables, when the container has ended. */
   readonly atEnd: readonly Uint8Array<ArrayBuffer>[];
 }
+
+/** What a monitor does for networks that other programs make; descriptors are counted among those that it holds. */
+export type LeaveStep = {
+  /** A program that is run to its end. */
+  readonly kind: "run";
+  readonly path: string;
+  readonly env: readonly string[];
+  /** The descriptor of what it reads. */
+  readonly input: number;
+  /** The descriptor of the network namespace, which it is told as `CNI_NETNS`. */
+  readonly namespace: number;
+} | {
+  /** A program that is ended. */
+  readonly kind: "end";
+  readonly name: string;
+  /** The control socket of its monitor. */
+  readonly control: number;
+  /** That monitor. */
+  readonly pidfd: number;
+};

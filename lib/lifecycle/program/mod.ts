@@ -6,10 +6,10 @@ export { compileContainer, hasListener, INIT_ANNOTATION } from "./compile.ts";
 export { candidates, EXECUTE } from "./execute.ts";
 export { deviceNumber } from "./devices.ts";
 export { isBind, isIdmapped, MAP_IDS } from "./mounts.ts";
-export { compileHolder } from "./holder.ts";
+export { compileHolder, compileNetworkHolder } from "./holder.ts";
 export { needsLayers, rootMount } from "./root.ts";
 export { compileExec, EXEC_PIDFD, type ExecInput } from "./exec.ts";
-export { compileHook, type HookInput } from "./hook.ts";
+export { compileHook, FIRST_KEPT, type HookInput } from "./hook.ts";
 export { hasUserNamespace } from "./identity.ts";
 export { FRAME_SIZE } from "./log.ts";
 export { isNew, namespace, namespaceFlag } from "./namespaces.ts";
@@ -22,6 +22,7 @@ export type {
   EngineOptions,
   HostFacts,
   HostPart,
+  LeaveStep,
   MonitorOptions,
   Preserved,
 } from "./input.ts";

@@ -1,6 +1,5 @@
 import {
   addressOf,
-  AF_NETLINK,
   AT_FDCWD,
   AT_REMOVEDIR,
   type Cell,
@@ -14,7 +13,6 @@ import {
   EPIPE,
   type Label,
   MSG_NOSIGNAL,
-  NETLINK_NETFILTER,
   O_CLOEXEC,
   O_CREAT,
   O_TRUNC,
@@ -28,14 +26,13 @@ import {
   SIGCHLD,
   siginfo,
   SIGKILL,
-  SOCK_CLOEXEC,
-  SOCK_RAW,
   timespec,
   valueOf,
   WEXITED,
 } from "../../../ffi/mod.ts";
-import type { MonitoredNetwork, MonitorOptions } from "./input.ts";
+import type { MonitorOptions } from "./input.ts";
 import { killGroup } from "./kill_group.ts";
+import { leaveNetworks } from "./leave.ts";
 import { consoleStream, type LogStream, openLog, openLogFile, writeLog } from "./log.ts";
 import {
   CONTROL,
@@ -304,34 +301,6 @@ function conclude(
   }
   p.place(kept);
   exitAs(s, info);
-}
-
-/** Before anybody is told of the end: who hears of it may want the container's ports at once. */
-function leaveNetworks(s: Scope, { held, atEnd }: MonitoredNetwork, first: number): void {
-  const { p } = s;
-  if (atEnd.length > 0) closePorts(s, atEnd);
-  // Now others may have them: what they put into the firewall is not taken out by the above.
-  if (held > 0) p.call("close_range", [first, first + held - 1, 0]);
-}
-
-/** Nothing listens to the answers: what is not taken out now is found by the next crate that looks. */
-function closePorts(s: Scope, messages: MonitoredNetwork["atEnd"]): void {
-  const { p } = s;
-  const label = "close its ports in the firewall";
-  const done = s.label("ports closed");
-  const socket = s.descriptor("nftables");
-  p.call("socket", [AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER], {
-    label,
-    result: socket,
-    negative: done,
-  });
-  for (const bytes of messages) {
-    const next = s.label("next");
-    const message = p.bytes(bytes, "take the ports out");
-    p.call("sendto", [valueOf(socket), message, bytes.length, 0, 0, 0], { label, negative: next });
-    p.place(next);
-  }
-  p.place(done);
 }
 
 /** Exits as the init did: its code, or 128 + the signal. */

@@ -5,7 +5,7 @@ export const networkOptions = [
     argument: "NETWORK",
     repeat: true,
     description:
-      "a network by its name, none, host, container:NAME, or ns:PATH of a network namespace",
+      "a network by its name, none, host, container:NAME, ns:PATH, cni:NAME of CNI plugins, or a user's pasta or slirp4netns",
     default: "crate0, where containers find each other by name",
     group: "Network",
   },
