@@ -5,13 +5,11 @@ import {
   decodeText,
   exists,
   LOCK_EX,
-  MFD_CLOEXEC,
   mkdirAll,
   O_CREAT,
   O_RDONLY,
   O_RDWR,
   open,
-  readAll,
   readFile,
   readText,
   replaceFile,
@@ -23,14 +21,14 @@ import {
   SyscallError,
   trySyscall,
   writeFile,
-  X_OK,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { LinuxIDMapping } from "../spec/mod.ts";
-import { waitForExit } from "./ended.ts";
 import { isAlive, type ProcessId } from "./process_id.ts";
-import { compileEnter, compileHook, compileUserNamespace } from "./program/mod.ts";
+import { findProgram } from "./rootless.ts";
+import { compileEnter, compileUserNamespace } from "./program/mod.ts";
 import { launch, nullStdio } from "./start.ts";
+import { runTask } from "./task.ts";
 import { subordinateMaps } from "./subordinate.ts";
 
 // An ordinary user's crate: it becomes crate once more, as the root of a user namespace that is the user's. All his
@@ -41,7 +39,6 @@ const ENTERED = "_CRATE_ENTERED";
 const RUNTIME = "XDG_RUNTIME_DIR";
 /** Of what a helper has said, how much an error repeats. */
 const MAX_SAID = 4096;
-const SEEK_SET = 0;
 
 /** Whoever calls crate. */
 interface User {
@@ -76,13 +73,6 @@ function runtimeDirectory(uid: number, given: string | undefined): string {
   return own;
 }
 
-/** A program in one of PATH's directories. */
-function find(name: string, path: string): string | undefined {
-  const directories = [...path.split(":"), "/usr/bin", "/bin"];
-  return directories.filter((each) => each.startsWith("/")).map((each) => `${each}/${name}`)
-    .find((path) => trySyscall("faccessat", AT_FDCWD, path, X_OK) === 0);
-}
-
 /** Runs newuidmap(1) or newgidmap(1). @throws {CrateError} with what it says when it fails. */
 async function writeByHelper(
   file: string,
@@ -92,21 +82,19 @@ async function writeByHelper(
 ): Promise<void> {
   const numbers = maps.flatMap(({ containerID, hostID, size }) => [containerID, hostID, size]);
   const args = [file, pid, ...numbers].map(String);
-  const program = compileHook({ path: file, args, env: [], cwd: "/", namespaces: 0 });
-  const none = nullStdio();
-  const said = syscall("memfd_create", "said", MFD_CLOEXEC);
-  try {
-    const launched = launch(program, { name: "crate-map", stdio: [none, said, said], directory });
-    await launched.go();
-    const { code } = await waitForExit(launched);
-    if (code === 0) return;
-    syscall("lseek", said, 0, SEEK_SET);
-    const words = decodeText(readAll(said, MAX_SAID)).trim().replaceAll("\n", "; ");
-    throw new CrateError("PERMISSION", `${args.join(" ")} failed: ${words}`);
-  } finally {
-    close(none);
-    close(said);
-  }
+  const name = "crate-map";
+  const { exit, said } = await runTask({
+    name,
+    path: file,
+    args,
+    env: [],
+    cwd: "/",
+    directory,
+    input: "",
+  });
+  if (exit.code === 0) return;
+  const words = said.slice(0, MAX_SAID).trim().replaceAll("\n", "; ");
+  throw new CrateError("PERMISSION", `${args.join(" ")} failed: ${words}`);
 }
 
 /** All ids that the user may have; where none are subordinate to him, or the helpers are missing, his own alone. */
@@ -115,7 +103,7 @@ async function writeMaps(
   { uid, gid, path, directory }: User,
 ): Promise<void> {
   const { uids, gids } = subordinateMaps(uid, gid);
-  const [newuidmap, newgidmap] = [find("newuidmap", path), find("newgidmap", path)];
+  const [newuidmap, newgidmap] = ["newuidmap", "newgidmap"].map((name) => findProgram(name, path));
   const hasMore = uids.length > 1 && gids.length > 1;
   if (hasMore && newuidmap !== undefined && newgidmap !== undefined) {
     await writeByHelper(newuidmap, pid, uids, directory);
