@@ -29,6 +29,8 @@ export class Place implements AsyncDisposable {
     this.env = {
       ...Deno.env.toObject(),
       CRATE_CGROUP_PARENT: this.cgroupParent,
+      // No network is what the peers have too; scripts/bench_network.ts measures those.
+      CRATE_NETWORK_ENABLED: "false",
       XDG_CONFIG_HOME: `${this.directory}/none`,
     };
     Deno.mkdirSync(`${this.rootfs}/bin`, { recursive: true });
