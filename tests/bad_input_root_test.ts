@@ -1,3 +1,4 @@
+// Not in the virtual machine: words are read the same everywhere
 import assert from "node:assert/strict";
 import { type Result, type Sandbox, test } from "./support/mod.ts";
 

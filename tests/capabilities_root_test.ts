@@ -1,3 +1,4 @@
+// Not in the virtual machine: cgroups have no part in it
 import assert from "node:assert/strict";
 import { type Probe, probe, type Sandbox, test } from "./support/mod.ts";
 

@@ -1,3 +1,4 @@
+// Not in the virtual machine: cgroups have no part in it
 import assert from "node:assert/strict";
 import { create, launchBundle, makeBundle } from "./support/bundle.ts";
 import { reapOrphans, Running, type Sandbox, test, until } from "./support/mod.ts";

@@ -1,3 +1,4 @@
+// Not in the virtual machine: paths are resolved by the same calls there, and cgroups have no part in it
 import assert from "node:assert/strict";
 import { type Result, type Sandbox, test } from "./support/mod.ts";
 

@@ -1,3 +1,4 @@
+// Not in the virtual machine: cgroups have no part in it
 import assert from "node:assert/strict";
 import type { Mount } from "../lib/spec/mod.ts";
 import { create, engineSpec, launchBundle, makeBundle, outcome } from "./support/bundle.ts";

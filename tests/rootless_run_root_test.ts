@@ -1,3 +1,4 @@
+// Not in the virtual machine: cgroups have no part in it, and its users are many starts of Deno
 import assert from "node:assert/strict";
 import { Running, type Sandbox, test } from "./support/mod.ts";
 import { asUser, USER_ID } from "./support/user.ts";

@@ -1,3 +1,4 @@
+// Not in the virtual machine: netlink has no part in cgroups
 import assert from "node:assert/strict";
 import { AT_FDCWD, close, O_CLOEXEC, O_RDONLY, SOCK_CLOEXEC, syscall } from "../../ffi/mod.ts";
 import { AF_NETLINK, NETLINK_ROUTE, NLMSG_ERROR, SOCK_RAW } from "./constants.ts";

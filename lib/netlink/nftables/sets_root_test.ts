@@ -1,3 +1,4 @@
+// Not in the virtual machine: netlink has no part in cgroups
 import assert from "node:assert/strict";
 import { parseAddress } from "../address.ts";
 import { networkTest, TestNetwork } from "../testing.ts";
