@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { exists } from "../ffi/mod.ts";
 import { networkPlaces } from "../lib/network/mod.ts";
 import {
+  assertPluggedIn,
   attachments,
   idle,
   inspected,
@@ -266,7 +267,7 @@ networkTest(
       assert.doesNotMatch(await host.ruleset(), /8080/);
       assert.doesNotMatch(await box.ok(["exec", "stays", "cat", "/etc/hosts"]), /broken/);
       assert.equal(await host.ok("ss -ltnH"), "");
-      assert.equal((await host.links()).filter(({ master }) => master !== undefined).length, 1);
+      await assertPluggedIn(host, 1);
     }
     assert.equal(await box.ok(["list", "-q"]), "stays");
   },

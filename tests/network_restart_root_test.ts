@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import {
   addressesOf,
+  assertPluggedIn,
   attachments,
   HOST,
   idle,
@@ -136,5 +137,33 @@ networkTest("two state directories with one store share its networks", async ({ 
   );
   assert.equal((await crate("list", "-q")).stdout.split("\n").length, 3);
   await crate("delete", "--force", ...ids.filter((_, i) => i % 2 === 0));
-  assert.equal((await host.links()).filter(({ master }) => master !== undefined).length, 4);
+  await assertPluggedIn(host, 4);
 });
+
+networkTest(
+  "a conversation by UDP goes on with the container that was started again",
+  async ({ box, outside }) => {
+    await idle(box, "-p", "5353:53/udp", "--name", "web");
+    // Always from the same port: for netfilter it is one conversation.
+    const script = `const socket = Deno.listenDatagram({ port: 40000, transport: "udp" });
+await socket.send(new Uint8Array(1), { transport: "udp", hostname: "${HOST.ip}", port: 5353 });
+setTimeout(() => Deno.exit(1), 5000);
+const [answer] = await socket.receive();
+console.log(new TextDecoder().decode(answer).trimEnd());
+Deno.exit();`;
+    const words = outside.words([Deno.execPath(), "eval", "--unstable-net", script]);
+    const ask = async () => {
+      const { code, stdout } = await new Running(words).ended;
+      return code === 0 ? stdout.trimEnd() : undefined;
+    };
+    {
+      await using _ = await (await placeOf(box, "web")).serve("first", "udp:53");
+      assert.equal(await ask(), "first saw 192.0.2.2");
+    }
+    await box.ok(["stop", "-t", "0", "web"]);
+    assert.equal(await ask(), undefined);
+    await box.ok(["start", "web"]);
+    await using _ = await (await placeOf(box, "web")).serve("second", "udp:53");
+    assert.equal(await ask(), "second saw 192.0.2.2");
+  },
+);

@@ -7,6 +7,7 @@ import type { NetworkPlaces } from "./definitions.ts";
 import { gatewaysAt, hostInterfaceName, parentOf, type Plug, plugIn, waysOut } from "./endpoint.ts";
 import { leftFiles, makeFiles, type NetworkFile, networkFiles, removeFiles } from "./files.ts";
 import { endOfPorts, isAsItWas, syncFirewall } from "./firewall_sync.ts";
+import { redirectFlows } from "./flows.ts";
 import { ownHosts } from "./hosts.ts";
 import { inWords } from "./failure.ts";
 import { findNetwork, type NetworkDefaults } from "./networks.ts";
@@ -112,6 +113,7 @@ function claimLocked(options: ClaimOptions): NetworkClaim {
   }
   requirePublishable(request, definitions);
   const reserved = reservePorts(request.ports ?? [], whoHas(state));
+  let isKnown = false;
   try {
     let next: NetworkState = state;
     const endpoints: Endpoint[] = [];
@@ -145,13 +147,14 @@ function claimLocked(options: ClaimOptions): NetworkClaim {
     };
     // First that it is there, by which all else is found when this process is killed.
     writeNetworkState(places, next);
+    isKnown = true;
     makeFiles(places, key, files);
     if (gone.length > 0) spreadHosts(places, state, { gone });
     return new Claim(options, attachment, links, reserved);
   } catch (error) {
     reserved.descriptors.forEach(close);
     removeFiles(places, key);
-    writeNetworkState(places, state);
+    if (isKnown) writeNetworkState(places, state);
     throw error;
   }
 }
@@ -261,7 +264,7 @@ class Claim implements NetworkClaim {
     await inWords(async () => {
       using socket = RouteSocket.open();
       plugIn(socket, init.pid, this.#plugs(), ({ name }) => indices.get(name)!);
-      await withNetworks(places, () => this.#enter(init));
+      await withNetworks(places, () => this.#enter(socket, init));
     });
   }
 
@@ -280,7 +283,7 @@ class Claim implements NetworkClaim {
   }
 
   /** From now on it is the container's own, others know it, and its ports are open. */
-  #enter(holder: ProcessId): void {
+  #enter(socket: RouteSocket, holder: ProcessId): void {
     const { places } = this.#options;
     const attachment = { ...this.attachment, holder };
     const { definitions, areReady } = this.#links;
@@ -295,7 +298,10 @@ class Claim implements NetworkClaim {
     const isRight = bridges.length === 0 || same && isAsItWas(living.firewall, bridges);
     // First that it is there, by which all else is found when this process is killed.
     writeNetworkState(places, living);
-    if (!isRight) writeNetworkState(places, { ...living, firewall: syncFirewall(places, living) });
+    if (!isRight) {
+      writeNetworkState(places, { ...living, firewall: syncFirewall(places, living) });
+      redirectFlows(socket, attachment.ports);
+    }
     spreadHosts(places, living, { came: attachment, gone });
   }
 

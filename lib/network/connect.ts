@@ -15,6 +15,7 @@ import {
   waysOut,
 } from "./endpoint.ts";
 import { inWords } from "./failure.ts";
+import { redirectFlows } from "./flows.ts";
 import { syncFirewall } from "./firewall_sync.ts";
 import { networkName } from "./names.ts";
 import { findNetwork, type NetworkDefaults } from "./networks.ts";
@@ -51,6 +52,7 @@ function freeName(endpoints: readonly Endpoint[]): string {
 
 /** Publishes what has changed: the state, the firewall, the names. */
 function settle(
+  socket: RouteSocket,
   places: NetworkPlaces,
   state: NetworkState,
   changed: Attachment,
@@ -58,6 +60,7 @@ function settle(
 ) {
   const next = { ...state, attachments: { ...state.attachments, [changed.id]: changed } };
   writeNetworkState(places, { ...next, firewall: syncFirewall(places, next) });
+  redirectFlows(socket, changed.ports);
   spreadHosts(places, next, { came: changed, gone });
 }
 
@@ -113,7 +116,7 @@ export async function connectNetwork(options: ConnectOptions): Promise<void> {
         writeNetworkState(places, state);
         throw error;
       }
-      settle(places, { ...state, last }, changed, [attachment, ...gone]);
+      settle(socket, places, { ...state, last }, changed, [attachment, ...gone]);
     })
   );
 }
@@ -157,7 +160,7 @@ export async function disconnectNetwork(
       const hosts = attachment.hosts.split("\n")
         .filter((line) => !own.has(line.split("\t")[0]))
         .join("\n");
-      settle(places, state, { ...attachment, endpoints, hosts }, [attachment, ...gone]);
+      settle(socket, places, state, { ...attachment, endpoints, hosts }, [attachment, ...gone]);
     })
   );
 }

@@ -218,7 +218,16 @@ export async function addressesOf(
 export function attachments(box: Sandbox): { state: string[]; files: string[] } {
   const { state } = networkPlaces(box.imageRoot);
   const known: object = JSON.parse(Deno.readTextFileSync(`${state}/state.json`)).attachments;
-  return { state: Object.keys(known), files: readDirectory(`${state}/containers`) };
+  const files = `${state}/containers`;
+  return { state: Object.keys(known), files: exists(files) ? readDirectory(files) : [] };
+}
+
+/** Asserts how many interfaces are in bridges: those of a namespace go some time after its last process. */
+export async function assertPluggedIn(host: Host, count: number): Promise<void> {
+  await until(
+    `${count} interfaces are in bridges`,
+    async () => (await host.links()).filter(({ master }) => master !== undefined).length === count,
+  );
 }
 
 /** Ends all containers; after one more command nothing of them or of their networks is left. */
@@ -239,8 +248,10 @@ async function assertNetworksEnd(box: Sandbox, host: Host, before: string[]): Pr
   assert.deepEqual(definitions, [], "definitions are left");
   const { table } = networkPlaces(box.imageRoot);
   assert(!(await host.ruleset()).includes(`table inet ${table} `), "the firewall's table is left");
-  const own = (await host.links()).map(({ ifname }) => ifname);
-  assert.deepEqual(own.filter((name) => !before.includes(name)), [], "interfaces are left");
+  await until(
+    "no interface is left",
+    async () => (await host.links()).every(({ ifname }) => before.includes(ifname)),
+  );
 }
 
 /** What a test of networks has. */

@@ -1,8 +1,8 @@
-import { Layout } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import { Writer } from "../attributes.ts";
 import { malformed } from "../errors.ts";
 import { type Message, type Request, splitBody } from "../message.ts";
+import { nfgenmsg } from "../nfnetlink.ts";
 import * as c from "./constants.ts";
 
 const FAMILIES = {
@@ -32,13 +32,6 @@ export interface ChainName extends TableName {
 export interface SetName extends TableName {
   readonly set: string;
 }
-
-/** linux/netfilter/nfnetlink.h: the last field is in network byte order. */
-export const nfgenmsg = new Layout("nfgenmsg", {
-  nfgen_family: "u8",
-  version: "u8",
-  res_id: "u16",
-});
 
 /** The number of a family. */
 export function familyNumber(family: Family): number {

@@ -1,7 +1,7 @@
 import { NLM_F_ACK, NLM_F_REQUEST } from "../constants.ts";
 import { encodeMessages, type Request } from "../message.ts";
 import * as c from "./constants.ts";
-import { nfgenmsg } from "./request.ts";
+import { nfgenmsg } from "../nfnetlink.ts";
 
 /** How a transaction is written. */
 export interface TransactionOptions {
