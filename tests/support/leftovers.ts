@@ -21,7 +21,7 @@ export interface Traces {
 /** How long the last monitors may take to clear away. */
 const PATIENCE = 10_000;
 /** The mount point of every root is made once and stays. */
-const LASTING = [".mount"];
+const LASTING = [".mount", ".networks"];
 
 function names(directory: string): string[] {
   try {
@@ -87,6 +87,7 @@ function leftovers({ directory, root, cgroupParent }: Traces): string[] {
   return [
     ...processes(),
     ...names(root).filter((name) => !LASTING.includes(name)).map((name) => `state ${name}`),
+    ...names(`${root}/.networks`).map((name) => `files of a network: ${name}`),
     ...names(`${root}/.mount`).map((name) => `a file in the mount point: ${name}`),
     ...groupDirectories(cgroupParent).flatMap((parent) =>
       groupsFrom(parent).slice(0, -1).map((group) => `cgroup ${group}`)

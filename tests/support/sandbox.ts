@@ -50,6 +50,9 @@ export class Sandbox {
     return path;
   }
 
+  /** What crate has in its environment besides. */
+  environment: Readonly<Record<string, string>> = {};
+
   /** From now on crate runs in the network namespace of a process, and makes networks there. */
   on(pid: number): void {
     this.#host = pid;
@@ -71,6 +74,7 @@ export class Sandbox {
         // Only the tests of networks make any, in network namespaces of their own.
         CRATE_NETWORK_ENABLED: `${this.#host !== undefined}`,
         XDG_CONFIG_HOME: `${this.directory}/none`,
+        ...this.environment,
       },
     };
   }
