@@ -9,6 +9,7 @@ export const O_EXCL = 0o200;
 export const O_NOCTTY = 0o400;
 export const O_TRUNC = 0o1000;
 export const O_APPEND = 0o2000;
+export const O_ACCMODE = 0o3;
 export const O_NONBLOCK = 0o4000;
 // Here the machines differ: asm/fcntl.h of arm64 has numbers of its own.
 export const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;

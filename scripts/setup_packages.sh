@@ -16,6 +16,8 @@ packages="$packages qemu-system-x86 qemu-system-common qemu-system-data"
 packages="$packages debootstrap"
 # to build the bench's C program and to look at seccomp filters
 packages="$packages gcc libc6-dev libseccomp-dev"
+# checkpoints and restores, in the virtual machine
+packages="$packages criu"
 # what tests and the bench look at processes with
 packages="$packages procps iproute2 nftables util-linux strace jq hyperfine"
 # who makes groups for engines

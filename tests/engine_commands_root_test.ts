@@ -199,6 +199,7 @@ test("features says what crate does in the runtime-spec's form", async (box) => 
   assert.deepEqual([features.ociVersionMin, features.hooks.length], ["1.0.0", 6]);
   assert(features.linux.namespaces.includes("user") && features.mountOptions.includes("rro"));
   assert.equal(features.linux.capabilities.includes("CAP_CHOWN"), true);
+  assert.equal(features.annotations["org.opencontainers.runc.checkpoint.enabled"], "true");
 });
 
 test("kill and delete take a regular expression, as crun's", async (box) => {

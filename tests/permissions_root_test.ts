@@ -232,6 +232,31 @@ test("create and start work under their own flags, and create not under fewer", 
   await box.ok(["delete", "-f", "made"]);
 });
 
+test("checkpoint and restore work under their own flags, and not under fewer", async (box) => {
+  // As far as criu, which not every kernel lets do its work.
+  const bundle = makeBundle(box, "made", "exec sleep 1000");
+  const criu = box.file("criu", "#!/bin/sh\nexit 1\n", 0o755);
+  const images = box.mkdir("images");
+  Deno.writeTextFileSync(`${images}/inventory.img`, "");
+  await create(box, "made", bundle);
+  await box.ok(["start", "made"]);
+  const places = ["--image-path", images, "--work-path", box.path("work")];
+  const checkpoint = ["--criu", criu, "checkpoint", ...places, "made"];
+  const { stderr } = await box.crate(checkpoint);
+  assert.match(stderr, /ended without an answer/);
+  await holds(box, { command: "checkpoint", words: checkpoint, expected: { code: 125, stderr } });
+  const other = makeBundle(box, "other", "true");
+  const restore = ["--criu", criu, "restore", "-d", "-b", other, ...places, "other"];
+  const refused = await box.crate(restore);
+  assert.match(refused.stderr, /ended without an answer/);
+  await holds(box, {
+    command: "restore",
+    words: restore,
+    expected: { code: 125, stderr: refused.stderr },
+  });
+  await box.ok(["delete", "-f", "made"]);
+});
+
 test("logs works under its own flags, and not under fewer", async (box) => {
   const id = await box.detached("echo written");
   await box.logged(id, "written");

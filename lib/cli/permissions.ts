@@ -104,6 +104,8 @@ const NEEDS = {
   ],
   exec: ofProcesses,
   create: onContainersToStart,
+  checkpoint: onContainersToStart,
+  restore: onContainersToStart,
   ps: onContainers,
   update: onContainers,
   events: onContainers,

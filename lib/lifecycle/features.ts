@@ -63,8 +63,9 @@ export function ociFeatures(): Record<string, unknown> {
       mountExtensions: { idmap: { enabled: true } },
       netDevices: { enabled: true },
     },
-    annotations: {},
+    // By this name engines know that there are checkpoint and restore, with runc's flags.
+    annotations: { "org.opencontainers.runc.checkpoint.enabled": "true" },
     // Those of a config that crate goes by.
-    potentiallyUnsafeConfigAnnotations: ["dev.crate."],
+    potentiallyUnsafeConfigAnnotations: ["dev.crate.", "org.criu.config"],
   };
 }

@@ -12,6 +12,7 @@ export {
   type Started,
   type StartOptions,
 } from "./container.ts";
+export { checkpointContainer, restoreContainer } from "./checkpoint.ts";
 export { createContainer, type CreateOptions, requireConsole, writePidFile } from "./create.ts";
 export { waitForExit } from "./ended.ts";
 export { type ContainerRoot, execInContainer, type ExecOptions } from "./exec.ts";

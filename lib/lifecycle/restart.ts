@@ -23,7 +23,7 @@ import { type ContainerRecord, type ContainerState, readState, statePaths } from
 import { enterUnit } from "./unit.ts";
 
 /** Where the last end is kept until the container runs again. */
-const BEFORE = "exit.before";
+export const BEFORE = "exit.before";
 
 /**
  * Starts a container that has ended once more, in the background: with the config that it had, on what it has written.
@@ -154,7 +154,7 @@ async function startEnded(
 }
 
 /** Its monitor may still be clearing away, which takes a moment. @throws {CrateError} `STATE` */
-function requireEnded({ record: { id }, status, process }: ContainerState): void {
+export function requireEnded({ record: { id }, status, process }: ContainerState): void {
   if (status !== "stopped") {
     throw new CrateError(
       "STATE",
@@ -176,7 +176,7 @@ function requireEnded({ record: { id }, status, process }: ContainerState): void
 }
 
 /** @returns whether there was something. */
-function move(from: string, to: string): boolean {
+export function move(from: string, to: string): boolean {
   const result = trySyscall("renameat2", AT_FDCWD, from, AT_FDCWD, to, 0);
   if (result < 0 && result !== -ENOENT) throw new SyscallError("renameat2", -result, from);
   return result === 0;
@@ -188,7 +188,7 @@ function move(from: string, to: string): boolean {
  *
  * @see https://docs.kernel.org/filesystems/overlayfs.html, "Volatile mount"
  */
-function allowMount({ spec }: ContainerRecord): void {
+export function allowMount({ spec }: ContainerRecord): void {
   const root = spec.mounts?.find(({ destination, type }) =>
     destination === "/" && type === "overlay"
   );

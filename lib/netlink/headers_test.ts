@@ -4,8 +4,8 @@ import type { Layout } from "../../ffi/mod.ts";
 import * as netlink from "./constants.ts";
 import { sockaddr_nl } from "./datagrams.ts";
 import { nlmsghdr } from "./message.ts";
+import { nfgenmsg } from "./nfnetlink.ts";
 import * as nftables from "./nftables/constants.ts";
-import { nfgenmsg } from "./nftables/request.ts";
 import * as route from "./route/constants.ts";
 import * as structs from "./route/structs.ts";
 

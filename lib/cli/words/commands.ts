@@ -43,6 +43,7 @@ import {
   rmiTable,
   tagTable,
 } from "./tables/images.ts";
+import { checkpointTable, restoreTable } from "./tables/checkpoint.ts";
 import {
   createTable,
   eventsTable,
@@ -201,6 +202,12 @@ const globalOptions = [
       "do without a group that may not be made, if nothing is limited; auto: in a user namespace",
     default: "auto",
   },
+  {
+    long: "criu",
+    argument: "PATH",
+    description: "criu for checkpoint and restore: a path, or a name in $PATH",
+    default: "criu",
+  },
   { long: "version", short: "vV", description: "the same as crate version" },
 ] as const;
 
@@ -230,6 +237,8 @@ export const commandLine: CommandLine = {
     restartTable,
     killTable,
     updateTable,
+    checkpointTable,
+    restoreTable,
     deleteTable,
     diffTable,
     commitTable,

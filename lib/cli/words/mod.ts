@@ -64,6 +64,7 @@ export type {
   RmiCall,
   TagCall,
 } from "./tables/images.ts";
+export type { CheckpointCall, RestoreCall } from "./tables/checkpoint.ts";
 export type {
   CreateCall,
   EventsCall,

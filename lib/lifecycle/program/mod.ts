@@ -8,6 +8,8 @@ export { deviceNumber } from "./devices.ts";
 export { isBind, isIdmapped, MAP_IDS } from "./mounts.ts";
 export { compileHolder, compileNetworkHolder } from "./holder.ts";
 export { needsLayers, rootMount } from "./root.ts";
+/** Loads what compiles the program that executes criu: few need it. */
+export const loadCriu = () => import("./criu.ts");
 export { compileExec, EXEC_PIDFD, type ExecInput } from "./exec.ts";
 export { compileHook, FIRST_KEPT, type HookInput } from "./hook.ts";
 export { hasUserNamespace } from "./identity.ts";

@@ -64,6 +64,12 @@ export interface ConsoleHandover {
   take(s: Scope, pair: { mine: Cell; theirs: Cell }): Cell;
 }
 
+/** What `watch` depends on. */
+export interface WatchOptions extends MonitorOptions {
+  /** The last of the descriptors that the program was started with, but for those of networks. */
+  readonly lastDescriptor?: number;
+}
+
 /** Everything that `supervise` depends on. */
 export interface SuperviseOptions extends MonitorOptions {
   /** What `ps` shows. */
@@ -169,15 +175,15 @@ export function supervise(
 }
 
 /** What the monitor holds of a running container. */
-interface Watched {
+export interface Watched {
   readonly pidfd: Cell;
   readonly streams: readonly LogStream[];
   /** The file for its exit status. */
   readonly exitFile?: Cell;
 }
 
-/** Waits for the init's end, logging meanwhile, and for the starter's. */
-function watch(s: Scope, options: SuperviseOptions, watched: Watched): void {
+/** Waits for the init's end, logging meanwhile, and for the starter's. Nothing comes after it. */
+export function watch(s: Scope, options: WatchOptions, watched: Watched): void {
   const { p } = s;
   const { pidfd, streams } = watched;
   const count = 2 + streams.length;
@@ -221,7 +227,7 @@ function watch(s: Scope, options: SuperviseOptions, watched: Watched): void {
 }
 
 /** Makes the exit record's file with its full size: a disk that is full later has room for it. */
-function reserve(s: Scope, exitFile: string): Cell {
+export function reserve(s: Scope, exitFile: string): Cell {
   const { p } = s;
   const fd = s.descriptor("exit file");
   const label = "make room for the exit status";
@@ -235,7 +241,7 @@ function reserve(s: Scope, exitFile: string): Cell {
 /** The container has ended: what it still wrote, its status, its name, its groups. */
 function conclude(
   s: Scope,
-  options: SuperviseOptions,
+  options: WatchOptions,
   { pidfd, streams, exitFile }: Watched,
 ): void {
   const { p } = s;
@@ -271,7 +277,7 @@ function conclude(
     });
   }
   if (options.network !== undefined) {
-    leaveNetworks(s, options.network, options.lastDescriptor + 1);
+    leaveNetworks(s, options.network, (options.lastDescriptor ?? REPORT) + 1);
   }
   const { retire } = options;
   if (retire !== undefined) {

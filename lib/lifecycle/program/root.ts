@@ -34,7 +34,7 @@ export function needsLayers(mounts: readonly Mount[]): boolean {
 }
 
 /** Nothing that happens in the container's mount namespace reaches the host. mount_namespaces(7) */
-export function isolateMounts(s: Scope, input: CompileInput): void {
+export function isolateMounts(s: Scope, input: Pick<CompileInput, "spec">): void {
   const asked = input.spec.linux?.rootfsPropagation;
   // Shared is for the container's own root, later; the old tree must never be shared with the host.
   const flag = asked === "private" || asked === "rprivate" ? propagationFlag("rprivate")! : 0;
@@ -61,7 +61,7 @@ export function openRoot(s: Scope, { root }: Spec): Cell {
  */
 export function attachRoot(
   s: Scope,
-  input: CompileInput,
+  input: Pick<CompileInput, "spec" | "facts" | "attachPoint">,
   opened: Cell | undefined,
   hooked: boolean,
 ): Cell {
@@ -150,7 +150,7 @@ function attachAt(s: Scope, mount: Cell, path: string, label: string): void {
 }
 
 /** `root.readonly`, once all mount points have been made. */
-export function sealRoot(s: Scope, input: CompileInput, root: Cell): void {
+export function sealRoot(s: Scope, input: Pick<CompileInput, "spec">, root: Cell): void {
   if (!input.spec.root?.readonly) return;
   setAttributes(s, valueOf(root), { set: 1, clear: 0 }, 0, false, "make the root read-only");
 }
