@@ -85,7 +85,17 @@ networkTest(
   "a container goes out, is reached by its port and by its name",
   async ({ box, host, outside }) => {
     await using _ = await outside.serve("outside", "tcp:80");
-    const web = await serving(box, "-p", "8080:80", "--name", "web", "-m", "64m");
+    const web = await serving(
+      box,
+      "-p",
+      "8080:80",
+      "-p",
+      "53:53/udp",
+      "--name",
+      "web",
+      "-m",
+      "64m",
+    );
     assert.equal(await outside.ask("192.0.2.1", 8080), web);
     assert.equal(await host.ask("127.0.0.1", 8080), web);
     assert.equal(await (await placeOf(box, web)).ask(OUTSIDE.ip6, 80), "outside saw 2001:db8::1");

@@ -1,4 +1,4 @@
-import { ENOENT } from "../../ffi/mod.ts";
+import { EINVAL, ENOENT, EOPNOTSUPP } from "../../ffi/mod.ts";
 import { type Address } from "./address.ts";
 import { Attributes, Writer } from "./attributes.ts";
 import { AF_UNSPEC, NETLINK_NETFILTER, NLM_F_DUMP } from "./constants.ts";
@@ -59,6 +59,17 @@ function decodeFlow(message: Message): Flow | undefined {
   return { family, protocol, destination, destinationPort, tuple };
 }
 
+/** Asks for all; none where the kernel was built without this part of netfilter, which says EINVAL. */
+function listFlows(socket: NetlinkSocket): Flow[] {
+  const all = request("list what netfilter follows", IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC);
+  try {
+    return socket.dump(all, decodeFlow);
+  } catch (error) {
+    if (error instanceof NetlinkError && [EINVAL, EOPNOTSUPP].includes(error.errno)) return [];
+    throw error;
+  }
+}
+
 /**
  * Ends conversations that netfilter follows: the next packet of each begins a new one, by the rules as they are then.
  *
@@ -67,8 +78,7 @@ function decodeFlow(message: Message): Flow | undefined {
  */
 export function forgetFlows(which: (flow: Flow) => boolean): void {
   using socket = NetlinkSocket.open(NETLINK_NETFILTER);
-  const all = request("list what netfilter follows", IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC);
-  for (const { family, tuple } of socket.dump(all, decodeFlow).filter(which)) {
+  for (const { family, tuple } of listFlows(socket).filter(which)) {
     const one = request("forget what netfilter follows", IPCTNL_MSG_CT_DELETE, 0, family);
     const w = new Writer().raw(one.body);
     w.nested(CTA_TUPLE_ORIG, () => w.raw(tuple));
