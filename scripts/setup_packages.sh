@@ -8,6 +8,8 @@ packages='runc crun golang-github-opencontainers-specs-dev golang-github-contain
 packages="$packages docker-registry skopeo umoci openssl zstd xz-utils python3 podman"
 # engines that call runtimes, and what they need
 packages="$packages containerd docker.io iptables conmon netavark uidmap buildah"
+# programs that make networks
+packages="$packages containernetworking-plugins passt slirp4netns"
 # programs for containers, and assemblers for both machines
 packages="$packages busybox-static binutils binutils-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 # the virtual machine

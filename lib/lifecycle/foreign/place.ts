@@ -147,7 +147,13 @@ export async function reclaimForeign(root: string): Promise<void> {
     const directory = `${all}/${key}`;
     using lock = tryLock(directory);
     if (lock === undefined) continue;
-    await deleteAll(readRecord(directory)?.deletions ?? [], "", root);
+    const record = readRecord(directory);
+    if (record !== undefined && record.deletions.length > 0) {
+      // The namespace is gone with its container.
+      const { standIn } = await import("./cni/stand_in.ts");
+      using namespace = standIn(root, record);
+      await deleteAll(record.deletions, namespace?.path ?? "", root);
+    }
     removePlace(directory);
   }
 }
