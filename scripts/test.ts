@@ -109,16 +109,17 @@ async function peers(later: boolean): Promise<void> {
   await tests("peers", test(files), 900, later);
 }
 
-const stages: Record<Stage, () => Promise<void>> = {
+const stages = {
   unit,
   async root() {
     const files = await rootFiles();
     if (!isRoot) return skip("root", "needs root");
     if (files.length === 0) return skip("root", "there are no root tests");
-    await tests("root", test(files), 900);
+    await tests("root", test(files), 1200);
   },
   peers: () => peers(false),
-  async vm() {
+  /** @param alone one machine runs until then: something else wants the other processor. */
+  async vm(alone: Promise<unknown> = Promise.resolve()) {
     if (!isRoot) return skip("vm", "needs root");
     if (Deno.build.arch !== "x86_64") return skip("vm", "the virtual machine is for x86-64 only");
     const all = await rootFiles();
@@ -137,18 +138,20 @@ const stages: Record<Stage, () => Promise<void>> = {
     const atOnce = Math.min(2, navigator.hardwareConcurrency, groups.length);
     const seconds = 1200;
     const queue = groups.entries();
-    const machine = async () => {
+    const machine = async (start: Promise<unknown>) => {
+      await start;
       for (const [index, group] of queue) {
         const inside = ["env", `TEST_SCALE=${EMULATED}`, ...denoTest([...words, ...group])];
         const command = ["scripts/vm", "--timeout", String(seconds), ...inside];
-        const options = { seconds: seconds + 60, counts: true, later: atOnce > 1 };
+        const options = { seconds: seconds + 60, counts: true, later: true };
         const name = `vm ${index + 1}/${groups.length}`;
         add(name, await runStage(name, command, options));
       }
     };
-    await Promise.all(Array.from({ length: atOnce }, machine));
+    const start = (_: unknown, i: number) => machine(i === 0 ? Promise.resolve() : alone);
+    await Promise.all(Array.from({ length: atOnce }, start));
   },
-};
+} satisfies Record<Stage, (alone?: Promise<unknown>) => Promise<void>>;
 
 async function main(): Promise<number> {
   const chosen = word === "all" ? STAGES : STAGES.filter((stage) => stage === word);
@@ -163,11 +166,11 @@ async function main(): Promise<number> {
     add("packages", { ...result, passed: 0 });
   }
   if (word === "all") {
-    // The ones use one processor, the others wait for disks and networks. Root tests are left alone: some
-    // look at all that is mounted on the machine.
+    // The ones use one processor, the others wait for disks and networks. A virtual machine is a process like any
+    // other to the root tests, which run one after the other and leave a processor to it.
     await Promise.all([unit(), peers(true)]);
-    await stages.root();
-    await stages.vm();
+    const root = stages.root();
+    await Promise.all([root, stages.vm(root)]);
   } else for (const stage of chosen) await stages[stage]();
 
   console.log(`\n${summary.join("\n")}`);
