@@ -151,6 +151,7 @@ export class Systemd implements AsyncDisposable {
       XDG_CONFIG_HOME: this.#box.path("none"),
       // As a user would have it in the configuration.
       CRATE_CGROUP_PARENT: "/test.slice",
+      CRATE_NETWORK_ENABLED: "false",
       CRATE_IMAGE_ROOT: this.#box.imageRoot,
     });
   }
