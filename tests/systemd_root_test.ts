@@ -344,7 +344,12 @@ test(
         "DefaultDependencies=no",
       ]
         .flatMap((property) => ["-p", property]);
-      const settings = ["--setenv", `PATH=${Deno.env.get("PATH")}`];
+      const settings = [
+        "--setenv",
+        `PATH=${Deno.env.get("PATH")}`,
+        "--setenv",
+        "CRATE_NETWORK_ENABLED=false",
+      ];
       const service = ["systemd-run", "--unit", name, ...properties, ...settings];
       const crate = [COMMAND, "--root", box.path("root-crate"), "--systemd-cgroup"];
       const volumes = ["/usr", "/lib", "/lib64"].filter(exists)
