@@ -141,16 +141,12 @@ criuTest(
         Number((await engine(["exec", "web", "/bin/cat", "/count"])).stdout);
       await say("run", "-d", "--name", "web", "--net", "none", IMAGE, "/bin/sh", "-c", script);
       await until("it counts", async () => await count() > 3);
-      await say("container", "checkpoint", "--leave-running", "web");
-      await say("ps", "--format", "{{.Names}} {{.State}}");
       const before = await count();
       await say("container", "checkpoint", "web");
       await say("ps", "-a", "--format", "{{.Names}} {{.State}}");
       await say("container", "restore", "web");
-      await say("ps", "--format", "{{.Names}} {{.State}}");
       await until("it counts on", async () => await count() > before);
       const after = await count();
-      assert(after < before + 3000);
       await say("container", "checkpoint", "--export", box.path(`${runtime}.tar.gz`), "web");
       await say("rm", "web");
       await say("container", "restore", "--import", box.path(`${runtime}.tar.gz`), "--name", "web");
