@@ -365,6 +365,13 @@ networkTest(
       words: ["run", "--rm", "-p", "8080:80", "-r", box.rootfs, "ls", "/sys/class/net"],
       expected: { stdout: "eth0\nlo\n" },
     });
+    box.environment = { NETCONFPATH: box.mkdir("net.d") };
+    box.file("net.d/lo.conf", '{"cniVersion":"0.4.0","name":"plain","type":"loopback"}');
+    await holds(box, {
+      command: "run",
+      words: ["run", "--rm", "--network", "cni:plain", "-r", box.rootfs, "ls", "/sys/class/net"],
+      expected: { stdout: "lo\n" },
+    });
     const id = await idle(box, "-p", "8080:80", "--network", "crate0");
     const ports = { stdout: "80/tcp -> 0.0.0.0:8080\n" };
     await holds(box, { command: "port", words: ["port", id], expected: ports });
