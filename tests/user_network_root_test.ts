@@ -136,7 +136,7 @@ echo done`;
       // Nothing else of the host's loopback.
       await place.assertSilent(gateway, 9);
       await until("it answers", async () => await outside.ask(HOST.ip, 8080) === "web");
-      assert.equal(await host.ask("127.0.0.1", 8081), "web");
+      await until("it answers", async () => await host.ask("127.0.0.1", 8081) === "web");
       await outside.assertSilent(HOST.ip, 8081);
       {
         await using _ = await place.serve("inside", "udp:82");
@@ -230,6 +230,37 @@ userTest(
       assert.equal(stderr.split("\n").length, 2, stderr);
     }
     assert.deepEqual(processes(box, "pasta"), []);
+  },
+);
+
+userTest(
+  "a pasta that fails says why, and one whose crate is killed ends",
+  [],
+  async ({ box, user }) => {
+    const programs = box.mkdir("programs");
+    Deno.chmodSync(programs, 0o755);
+    user.path = `${programs}:${user.path}`;
+    box.file("programs/pasta", "#!/bin/sh\necho all is well\necho no way >&2\nexit 1\n", 0o755);
+    const failed = await user.run(
+      `crate run -r ${box.rootfs} -p 8080:80 true; ls -A "$HOME/state/.networks"`,
+    );
+    assert.deepEqual([failed.stdout, failed.stderr], [
+      "",
+      "crate: --network pasta: pasta failed: no way (--network none needs no program)\n",
+    ]);
+    box.file("programs/pasta", '#!/bin/sh\necho $$ > "$0.pid"; exec sleep 1000\n', 0o755);
+    Deno.writeTextFileSync(box.path("programs/pasta.pid"), "");
+    Deno.chmodSync(box.path("programs/pasta.pid"), 0o666);
+    const killed = await user.run(`crate run -r ${box.rootfs} -p 8080:80 true 2>/dev/null &
+until [ -s ${programs}/pasta.pid ]; do sleep 0.05; done
+kill -9 $(pgrep -f -- "--root $HOME/state run")
+wait
+ls -A "$HOME/state/.networks" | wc -l; grep -c "$HOME/state/.networks" /proc/self/mountinfo
+crate list -q
+ls -A "$HOME/state/.networks" | wc -l; grep -c "$HOME/state/.networks" /proc/self/mountinfo`);
+    assert.deepEqual([killed.stdout, killed.stderr], ["1\n1\n0\n0\n", ""]);
+    const pid = Deno.readTextFileSync(box.path("programs/pasta.pid")).trim();
+    await until("pasta ends", () => !exists(`/proc/${pid}/root`));
   },
 );
 

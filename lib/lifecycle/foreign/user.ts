@@ -146,7 +146,7 @@ export async function startUserNetwork(options: MakeOptions): Promise<Made> {
         "START",
         `--network ${kind}: ${kind} ${
           pidfd === undefined || await waitForEnd(pidfd, 0) ? "failed" : "does not get ready"
-        }: ${lastWords(decodeText(readAll(said, 1 << 16)))}`,
+        }: ${lastWords(decodeText(readAll(said, 1 << 16)))} (--network none needs no program)`,
       );
     }
     await program.publish?.(options);
