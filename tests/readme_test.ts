@@ -57,6 +57,7 @@ async function withExamples(
       ...manifest.imports,
       "jsr:@crate/cli": `file://${root}mod.ts`,
       "jsr:@crate/cli/netlink": `file://${root}lib/netlink/mod.ts`,
+      "jsr:@crate/cli/nftables": `file://${root}lib/netlink/nftables/mod.ts`,
     };
     Deno.writeTextFileSync(map, JSON.stringify({ imports }));
     await use(files, ["--config", `${root}deno.json`, "--import-map", map]);

@@ -1,6 +1,6 @@
 /**
- * The kernel's networks, spoken to directly: netlink(7), links and addresses and routes (rtnetlink(7)), nf_tables. No
- * program is run for any of it.
+ * The kernel's networks, spoken to directly: netlink(7), links and addresses and routes (rtnetlink(7)). No
+ * program is run for any of it. `nftables/mod.ts` stands on it, a protocol of its own that few need.
  *
  * @example
  * ```ts ignore
@@ -19,4 +19,4 @@ export { type Flow, forgetFlows } from "./conntrack.ts";
 export { NetlinkSocket, type SocketOptions } from "./socket.ts";
 export { inNamespace } from "./namespace.ts";
 export * from "./route/mod.ts";
-export * from "./nftables/mod.ts";
+export { decodeGeneration, generationRequest } from "./nftables/generation.ts";

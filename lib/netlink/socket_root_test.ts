@@ -11,6 +11,7 @@ import { NetlinkSocket } from "./socket.ts";
 import { networkTest } from "./testing.ts";
 
 const MODULE = new URL("./mod.ts", import.meta.url).href;
+const NFTABLES = new URL("./nftables/mod.ts", import.meta.url).href;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 const own = () => Deno.readLinkSync("/proc/thread-self/ns/net");
 
@@ -72,7 +73,9 @@ networkTest(
   "a network namespace of a user namespace is used from inside without the host's privileges",
   (network) => {
     const body = `
-    import * as netlink from ${JSON.stringify(MODULE)};
+    import * as routing from ${JSON.stringify(MODULE)};
+    import * as nftables from ${JSON.stringify(NFTABLES)};
+    const netlink = { ...routing, ...nftables };
     using routes = netlink.RouteSocket.open();
     routes.execute([netlink.addLink({ name: "br0", kind: "bridge", up: true })]);
     using tables = netlink.NftablesSocket.open();
@@ -121,7 +124,9 @@ networkTest("a socket that is closed leaves no descriptor", (network) => {
 
 networkTest("the room needs no more of Deno than libc", (network) => {
   const body = `
-    import * as netlink from ${JSON.stringify(MODULE)};
+    import * as routing from ${JSON.stringify(MODULE)};
+    import * as nftables from ${JSON.stringify(NFTABLES)};
+    const netlink = { ...routing, ...nftables };
     using routes = netlink.RouteSocket.open();
     using tables = netlink.NftablesSocket.open();
     routes.execute([netlink.addLink({ name: "br0", kind: "bridge" })]);

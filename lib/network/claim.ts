@@ -6,8 +6,7 @@ import { ensureBridge, readyBridge } from "./bridge.ts";
 import type { NetworkPlaces } from "./definitions.ts";
 import { gatewaysAt, hostInterfaceName, parentOf, type Plug, plugIn, waysOut } from "./endpoint.ts";
 import { leftFiles, makeFiles, type NetworkFile, networkFiles, removeFiles } from "./files.ts";
-import { endOfPorts, isAsItWas, syncFirewall } from "./firewall_sync.ts";
-import { redirectFlows } from "./flows.ts";
+import { type Firewall, isAsItWas, loadFirewall } from "./firewall_mark.ts";
 import { ownHosts } from "./hosts.ts";
 import { inWords } from "./failure.ts";
 import { findNetwork, type NetworkDefaults } from "./networks.ts";
@@ -99,11 +98,13 @@ function definitionsOf(
  *   `UNSUPPORTED`, `PERMISSION` for what this host does not do. Nothing is left then.
  */
 export async function claimNetworks(options: ClaimOptions): Promise<NetworkClaim> {
-  const { places } = options;
-  return await inWords(() => withNetworks(places, () => claimLocked(options)));
+  const { places, request } = options;
+  const firewall = request.ports?.length ? await loadFirewall() : undefined;
+  return await inWords(() => withNetworks(places, () => claimLocked(options, firewall)));
 }
 
-function claimLocked(options: ClaimOptions): NetworkClaim {
+/** @param firewall for a container with ports. */
+function claimLocked(options: ClaimOptions, firewall: Firewall | undefined): NetworkClaim {
   const { places, id, key, request } = options;
   using socket = RouteSocket.open();
   const definitions = definitionsOf(options, socket);
@@ -150,7 +151,8 @@ function claimLocked(options: ClaimOptions): NetworkClaim {
     isKnown = true;
     makeFiles(places, key, files);
     if (gone.length > 0) spreadHosts(places, state, { gone });
-    return new Claim(options, attachment, links, reserved);
+    const atEnd = firewall?.endOfPorts(places.table, attachment.ports) ?? [];
+    return new Claim(options, attachment, links, reserved, atEnd);
   } catch (error) {
     reserved.descriptors.forEach(close);
     removeFiles(places, key);
@@ -237,13 +239,13 @@ class Claim implements NetworkClaim {
   #descriptors: readonly number[];
   readonly files: readonly NetworkFile[];
   readonly left: NetworkClaim["left"];
-  readonly atEnd: readonly Uint8Array<ArrayBuffer>[];
 
   constructor(
     options: ClaimOptions,
     readonly attachment: Attachment,
     links: Links,
     { descriptors }: Reserved,
+    readonly atEnd: readonly Uint8Array<ArrayBuffer>[],
   ) {
     const { places, key } = options;
     this.#options = options;
@@ -251,7 +253,6 @@ class Claim implements NetworkClaim {
     this.#descriptors = descriptors;
     this.files = networkFiles(places, key);
     this.left = leftFiles(places, key);
-    this.atEnd = endOfPorts(places.table, attachment.ports);
   }
 
   get descriptors(): readonly number[] {
@@ -260,11 +261,15 @@ class Claim implements NetworkClaim {
 
   async attach(init: ProcessId): Promise<void> {
     const { places } = this.#options;
-    const { indices } = this.#links;
+    const { indices, areReady } = this.#links;
     await inWords(async () => {
       using socket = RouteSocket.open();
       plugIn(socket, init.pid, this.#plugs(), ({ name }) => indices.get(name)!);
-      await withNetworks(places, () => this.#enter(socket, init));
+      const isNew = !areReady || this.attachment.ports.length > 0;
+      const firewall = isNew ? await loadFirewall() : undefined;
+      if (await withNetworks(places, () => this.#enter(socket, init, firewall))) return;
+      const loaded = await loadFirewall();
+      await withNetworks(places, () => this.#enter(socket, init, loaded));
     });
   }
 
@@ -282,8 +287,13 @@ class Claim implements NetworkClaim {
       .filter(({ definition }) => definition.driver !== "none");
   }
 
-  /** From now on it is the container's own, others know it, and its ports are open. */
-  #enter(socket: RouteSocket, holder: ProcessId): void {
+  /**
+   * From now on it is the container's own, others know it, and its ports are open.
+   *
+   * @param firewall when it is known that it is to be changed.
+   * @returns whether that is done: not when the firewall turns out to be not as it is to be.
+   */
+  #enter(socket: RouteSocket, holder: ProcessId, firewall: Firewall | undefined): boolean {
     const { places } = this.#options;
     const attachment = { ...this.attachment, holder };
     const { definitions, areReady } = this.#links;
@@ -296,13 +306,16 @@ class Claim implements NetworkClaim {
     const bridges = definitions.filter(({ driver }) => driver === "bridge");
     const same = areReady && [attachment, ...gone].every(({ ports }) => ports.length === 0);
     const isRight = bridges.length === 0 || same && isAsItWas(living.firewall, bridges);
+    if (!isRight && firewall === undefined) return false;
     // First that it is there, by which all else is found when this process is killed.
     writeNetworkState(places, living);
-    if (!isRight) {
-      writeNetworkState(places, { ...living, firewall: syncFirewall(places, living) });
-      redirectFlows(socket, attachment.ports);
+    if (!isRight && firewall !== undefined) {
+      const mark = firewall.syncFirewall(places, living);
+      writeNetworkState(places, { ...living, firewall: mark });
+      firewall.redirectFlows(socket, attachment.ports);
     }
     spreadHosts(places, living, { came: attachment, gone });
+    return true;
   }
 
   letGo(): void {
@@ -313,23 +326,29 @@ class Claim implements NetworkClaim {
   async release(): Promise<void> {
     const { places, id } = this.#options;
     this.letGo();
+    const firewall = this.attachment.ports.length > 0 ? await loadFirewall() : undefined;
     await withNetworks(places, () => {
       const state = readNetworkState(places);
       const found = state.attachments[id];
       if (found === undefined) return;
       // Another container of this name may have taken the place of a dead one.
-      if (found.key === this.attachment.key) takeOut(places, state, found);
+      if (found.key === this.attachment.key) takeOut(places, state, found, firewall);
     });
   }
 }
 
 /** Takes a container off its networks: what it had is free, and others no longer know it. */
-export function takeOut(places: NetworkPlaces, state: NetworkState, gone: Attachment): void {
+function takeOut(
+  places: NetworkPlaces,
+  state: NetworkState,
+  gone: Attachment,
+  firewall: Firewall | undefined,
+): void {
   const attachments = { ...state.attachments };
   delete attachments[gone.id];
   removeFiles(places, gone.key);
   const after = { ...state, attachments };
-  const firewall = gone.ports.length > 0 ? syncFirewall(places, after) : after.firewall;
-  writeNetworkState(places, { ...after, firewall });
+  const mark = firewall === undefined ? after.firewall : firewall.syncFirewall(places, after);
+  writeNetworkState(places, { ...after, firewall: mark });
   spreadHosts(places, after, { gone: [gone] });
 }

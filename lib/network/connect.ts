@@ -15,8 +15,7 @@ import {
   waysOut,
 } from "./endpoint.ts";
 import { inWords } from "./failure.ts";
-import { redirectFlows } from "./flows.ts";
-import { syncFirewall } from "./firewall_sync.ts";
+import { redirectFlows, syncFirewall } from "./firewall_sync.ts";
 import { networkName } from "./names.ts";
 import { findNetwork, type NetworkDefaults } from "./networks.ts";
 import { reclaim } from "./reclaim.ts";

@@ -1,4 +1,5 @@
 import { ENOENT } from "../../ffi/mod.ts";
+import { NetlinkError, parseAddress, parseSubnet, type Request } from "../netlink/mod.ts";
 import {
   addElements,
   deleteElements,
@@ -6,25 +7,17 @@ import {
   type Element,
   encodeTransaction,
   encodeValues,
-  NetlinkError,
   NftablesSocket,
-  parseAddress,
-  parseSubnet,
-  type Request,
   type Value,
-} from "../netlink/mod.ts";
+} from "../netlink/nftables/mod.ts";
 import { listDefinitions, type NetworkPlaces } from "./definitions.ts";
 import { type Elements, elementsOf, isOfFamily, type PublishedPort } from "./firewall.ts";
-import { readLink } from "./links.ts";
+import { ownNamespace } from "./firewall_mark.ts";
 import { makeTable, RULE_NAMES, SET_NAMES, type SetKey, setOf, SHAPE, tableOf } from "./rules.ts";
 import { isAny } from "./ports.ts";
-import type {
-  FirewallMark,
-  NetworkDefinition,
-  NetworkState,
-  PortMapping,
-  Protocol,
-} from "./types.ts";
+import type { FirewallMark, NetworkState, PortMapping, Protocol } from "./types.ts";
+
+export { redirectFlows } from "./flows.ts";
 
 /** linux/in.h */
 const PROTOCOLS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
@@ -146,24 +139,6 @@ export function syncFirewall(
     namespace: ownNamespace(),
     networks: definitions.filter(({ driver }) => driver === "bridge").map(({ name }) => name),
   };
-}
-
-/** The network namespace of this process, by its number. namespaces(7) */
-function ownNamespace(): string {
-  return readLink("/proc/thread-self/ns/net");
-}
-
-/** Whether nobody has changed any firewall since crate did, and it knows these networks. @throws {NetlinkError} */
-export function isAsItWas(
-  mark: FirewallMark | undefined,
-  networks: readonly NetworkDefinition[],
-): boolean {
-  if (mark === undefined || networks.some(({ name }) => !mark.networks.includes(name))) {
-    return false;
-  }
-  if (mark.namespace !== ownNamespace()) return false;
-  using socket = NftablesSocket.open();
-  return socket.generation() === mark.generation;
 }
 
 function change(socket: NftablesSocket, table: string, wanted: Wanted): void {

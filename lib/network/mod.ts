@@ -5,7 +5,7 @@
  * @module
  */
 export { claimNetworks, type ClaimOptions, type NetworkClaim } from "./claim.ts";
-export { connectNetwork, type ConnectOptions, disconnectNetwork } from "./connect.ts";
+export type { ConnectOptions } from "./connect.ts";
 export { type NetworkPlaces, networkPlaces } from "./definitions.ts";
 export { type NetworkFile, networkFiles } from "./files.ts";
 export { ownHosts } from "./hosts.ts";
@@ -14,10 +14,11 @@ export { DEFAULT_NETWORK, networkName } from "./names.ts";
 export type { CreateNetworkOptions, NetworkDefaults } from "./networks.ts";
 export { ownerOf } from "./owner.ts";
 export { collectPorts, formatHost, formatPort, parseExposed, parsePublish } from "./ports.ts";
-export { makeNetwork, pruneNetworks, removeNetwork } from "./remove.ts";
 export { validateRequest } from "./request.ts";
 export { type Reserved, reservePorts } from "./reserve.ts";
 export { reachableServers, resolvFile } from "./resolv.ts";
+/** Loads what changes networks: a start of a container does not. */
+export const loadChanges = () => import("./changes.ts");
 export type {
   Attachment,
   Driver,

@@ -1,3 +1,4 @@
+import { parseSubnet, type Request } from "../netlink/mod.ts";
 import {
   accept,
   addChain,
@@ -18,11 +19,9 @@ import {
   isLocalDestination,
   jump,
   meta,
-  parseSubnet,
-  type Request,
   type SetDefinition,
   th,
-} from "../netlink/mod.ts";
+} from "../netlink/nftables/mod.ts";
 
 // The rules of crate's table. They never change while it runs: what changes is in the sets.
 

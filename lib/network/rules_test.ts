@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { encodeTransaction } from "../netlink/mod.ts";
+import { encodeTransaction } from "../netlink/nftables/mod.ts";
 import { endOfPorts } from "./firewall_sync.ts";
 import { makeTable, RULE_NAMES, SET_NAMES, setOf } from "./rules.ts";
 

@@ -2,16 +2,12 @@ import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
 import { findId, reclaimNetworks } from "../../lifecycle/mod.ts";
 import {
-  connectNetwork,
-  disconnectNetwork,
   inspectNetwork,
   listNetworks,
-  makeNetwork,
+  loadChanges,
   type NetworkInfo,
   type NetworkPlaces,
   networkPlaces,
-  pruneNetworks,
-  removeNetwork,
   validateRequest,
 } from "../../network/mod.ts";
 import { parseInteger, parsePair } from "../../spec/mod.ts";
@@ -76,7 +72,7 @@ export async function create(
 ): Promise<number> {
   const { driver, subnet, gateway, ipv6, internal, mtu, interface: name, label } = options;
   const { places } = await open(globals);
-  const made = await makeNetwork(places, positionals[0]!, {
+  const made = await (await loadChanges()).makeNetwork(places, positionals[0]!, {
     driver,
     subnets: subnet,
     gateways: gateway,
@@ -137,7 +133,7 @@ export async function remove(
   const { places } = await open(globals);
   return await forEachWord(positionals, async (name) => {
     if (options.force && inspectNetwork(places, name) === undefined) return;
-    await removeNetwork(places, name);
+    await (await loadChanges()).removeNetwork(places, name);
     console.log(name);
   });
 }
@@ -145,7 +141,7 @@ export async function remove(
 /** `crate network prune`. */
 export async function prune({ globals }: NetworkPruneCall): Promise<number> {
   const { places } = await open(globals);
-  for (const name of await pruneNetworks(places)) console.log(name);
+  for (const name of await (await loadChanges()).pruneNetworks(places)) console.log(name);
   return 0;
 }
 
@@ -160,7 +156,13 @@ export async function connect(
   const request = { network, ip, ip6, mac, aliases };
   validateRequest({ endpoints: [request] });
   const init = runningInit(config.root.value, id);
-  await connectNetwork({ places, id, init, request, defaults: networkDefaults(config) });
+  await (await loadChanges()).connectNetwork({
+    places,
+    id,
+    init,
+    request,
+    defaults: networkDefaults(config),
+  });
   return 0;
 }
 
@@ -171,6 +173,11 @@ export async function disconnect(
   const { config, places } = await open(globals);
   const [network, word] = positionals as [string, string];
   const id = findId(config.root.value, word);
-  await disconnectNetwork({ places, id, init: runningInit(config.root.value, id), network });
+  await (await loadChanges()).disconnectNetwork({
+    places,
+    id,
+    init: runningInit(config.root.value, id),
+    network,
+  });
   return 0;
 }

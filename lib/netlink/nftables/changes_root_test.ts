@@ -162,7 +162,9 @@ networkTest("what is listed while others change it is whole", async (network) =>
 
 networkTest("a process without privileges is told so", (network) => {
   const body = `
-    import * as netlink from ${JSON.stringify(new URL("../mod.ts", import.meta.url).href)};
+    import * as routing from ${JSON.stringify(new URL("../mod.ts", import.meta.url).href)};
+    import * as nftables from ${JSON.stringify(new URL("./mod.ts", import.meta.url).href)};
+    const netlink = { ...routing, ...nftables };
     const told = (body) => { try { body(); return "done"; } catch (error) { return error.message; } };
     using tables = netlink.NftablesSocket.open();
     using routes = netlink.RouteSocket.open();

@@ -4,7 +4,6 @@ import { NetlinkError } from "../errors.ts";
 import { decodeError, type Message, type Request } from "../message.ts";
 import { failureOf, lostAnswer, NetlinkSocket, type SocketOptions, unsteady } from "../socket.ts";
 import { type Chain, decodeChain, dumpChains } from "./chain.ts";
-import * as c from "./constants.ts";
 import {
   decodeElements,
   dumpElements,
@@ -12,7 +11,8 @@ import {
   hasTwice,
   joinElements,
 } from "./element.ts";
-import { type Family, nftRequest, readMessage, type SetName, type TableName } from "./request.ts";
+import { decodeGeneration, generationRequest } from "./generation.ts";
+import type { Family, SetName, TableName } from "./request.ts";
 import { decodeRule, dumpRules, type Rule } from "./rule.ts";
 import { decodeSet, dumpSets, type SetEntry } from "./set.ts";
 import { decodeTable, dumpTables, type Table } from "./table.ts";
@@ -29,7 +29,7 @@ const CLASHES: readonly number[] = [EAGAIN, EINTR, ERESTART];
  *
  * @example
  * ```ts ignore
- * import { addTable, NftablesSocket } from "jsr:@crate/cli/netlink";
+ * import { addTable, NftablesSocket } from "jsr:@crate/cli/nftables";
  * using socket = NftablesSocket.open();
  * socket.transaction([addTable({ family: "inet", table: "web" })]);
  * ```
@@ -132,10 +132,6 @@ export class NftablesSocket implements Disposable {
 
   /** A number that each transaction changes, of anybody's. */
   generation(): number {
-    const request = nftRequest("get the generation", c.NFT_MSG_GETGEN, 0, undefined, () => {});
-    return this.#socket.get(
-      request,
-      (message) => readMessage(message).attributes.u32be(c.NFTA_GEN_ID),
-    ) ?? 0;
+    return this.#socket.get(generationRequest(), decodeGeneration) ?? 0;
   }
 }
