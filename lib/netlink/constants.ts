@@ -44,3 +44,8 @@ export const NLMSGERR_ATTR_OFFS = 2;
 
 export const NLA_F_NESTED = 0x8000;
 export const NLA_TYPE_MASK = 0x3fff;
+
+// linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h: what it takes to ask for the generation
+export const NFNL_SUBSYS_NFTABLES = 10;
+export const NFT_MSG_GETGEN = 16;
+export const NFTA_GEN_ID = 1;

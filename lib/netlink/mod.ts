@@ -19,4 +19,4 @@ export { type Flow, forgetFlows } from "./conntrack.ts";
 export { NetlinkSocket, type SocketOptions } from "./socket.ts";
 export { inNamespace } from "./namespace.ts";
 export * from "./route/mod.ts";
-export { decodeGeneration, generationRequest } from "./nftables/generation.ts";
+export { decodeGeneration, generationRequest } from "./generation.ts";

@@ -1,9 +1,10 @@
 // The kernel's numbers of nf_tables, by the names of the headers, which a test compares.
 
+export { NFNL_SUBSYS_NFTABLES } from "../constants.ts";
+
 // linux/netfilter/nfnetlink.h
 export const NFNL_MSG_BATCH_BEGIN = 0x10;
 export const NFNL_MSG_BATCH_END = 0x11;
-export const NFNL_SUBSYS_NFTABLES = 10;
 
 // linux/netfilter.h
 export const NFPROTO_UNSPEC = 0;
@@ -38,7 +39,6 @@ export const NFT_MSG_DELSET = 11;
 export const NFT_MSG_NEWSETELEM = 12;
 export const NFT_MSG_GETSETELEM = 13;
 export const NFT_MSG_DELSETELEM = 14;
-export const NFT_MSG_GETGEN = 16;
 
 export const NFTA_LIST_ELEM = 1;
 
@@ -99,8 +99,6 @@ export const NFTA_SET_ELEM_TIMEOUT = 4;
 export const NFTA_SET_ELEM_USERDATA = 6;
 export const NFTA_SET_ELEM_KEY_END = 10;
 export const NFT_SET_ELEM_INTERVAL_END = 0x1;
-
-export const NFTA_GEN_ID = 1;
 
 export const NFTA_DATA_VALUE = 1;
 export const NFTA_DATA_VERDICT = 2;

@@ -59,5 +59,4 @@ export type { Verdict } from "./data.ts";
 export { type DataTypeName, encodeValue, encodeValues, type Value } from "./types.ts";
 export * from "./match.ts";
 export { encodeTransaction, type TransactionOptions } from "./transaction.ts";
-export { decodeGeneration, generationRequest } from "./generation.ts";
 export { NftablesSocket } from "./socket.ts";

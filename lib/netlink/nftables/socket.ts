@@ -11,7 +11,7 @@ import {
   hasTwice,
   joinElements,
 } from "./element.ts";
-import { decodeGeneration, generationRequest } from "./generation.ts";
+import { decodeGeneration, generationRequest } from "../generation.ts";
 import type { Family, SetName, TableName } from "./request.ts";
 import { decodeRule, dumpRules, type Rule } from "./rule.ts";
 import { decodeSet, dumpSets, type SetEntry } from "./set.ts";

@@ -1,7 +1,6 @@
-import { Writer } from "../attributes.ts";
-import type { Message, Request } from "../message.ts";
-import { splitBody } from "../message.ts";
-import { nfgenmsg } from "../nfnetlink.ts";
+import { Writer } from "./attributes.ts";
+import { type Message, type Request, splitBody } from "./message.ts";
+import { nfgenmsg } from "./nfnetlink.ts";
 import { NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN, NFTA_GEN_ID } from "./constants.ts";
 
 /**
