@@ -198,7 +198,7 @@ test("runc's words are refused where they have no meaning", async (box) => {
       [
         ["--cgroup-manager", "systemd", "create", "-b", bundle, "x"],
         125,
-        /--cgroup-manager systemd is not/,
+        /linux\.cgroupsPath must be SLICE:PREFIX:NAME/,
       ],
       [["--rootless", "maybe", "list"], 2, /--rootless/],
     ] as const

@@ -19,6 +19,9 @@ export function withoutSystemd(): string | undefined {
   }
 }
 
+/** What holds crate itself. */
+const CHECKOUT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+
 // $1: the group below every mount point, $2: the program, $3: the sandbox's directory. In the mount namespace every
 // hierarchy is mounted from that group on, as systemd finds it on a machine.
 //
@@ -39,16 +42,21 @@ done <<<"$hierarchies"
 exec unshare -C -m -p -u -i -n --fork --kill-child bash -ec '
 umount -R /sys/fs/cgroup
 mount -t proc proc /proc
-# The sandbox, which a private /tmp would hide, and devices.
+# The sandbox, which a private /tmp would hide, as it would a checkout in there, and devices.
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/keep/sandbox /run/keep/dev
+mkdir -p /run/keep/sandbox /run/keep/checkout /run/keep/dev
 mount --bind "$1" /run/keep/sandbox
+mount --bind "$2" /run/keep/checkout
 mount --bind /dev /run/keep/dev
 for at in /tmp /var/tmp /var/lib/cni /var/lib/containers; do
   [ ! -d $at ] || mount -t tmpfs -o mode=1777 tmpfs $at
 done
 mkdir -p "$1"
 mount --move /run/keep/sandbox "$1"
+if [ -e "$2/scripts/crate" ]; then umount /run/keep/checkout; else
+  mkdir -p "$2"
+  mount --move /run/keep/checkout "$2"
+fi
 mount -t tmpfs -o mode=755 tmpfs /dev
 for name in null zero full random urandom tty kmsg; do
   touch /dev/$name
@@ -86,7 +94,7 @@ none=/run/units/none
 exec env -i container=oci PATH="$PATH" SYSTEMD_UNIT_PATH=/run/units SYSTEMD_GENERATOR_PATH=$none \
   SYSTEMD_ENVIRONMENT_GENERATOR_PATH=$none \
   "$0" --system --unit=test.target --log-target=null --show-status=no
-' "$2" "$3"`;
+' "$2" "$3" "$4"`;
 
 /** systemd that runs; disposing of it ends it and all that is in its namespaces. */
 export class Systemd implements AsyncDisposable {
@@ -102,7 +110,16 @@ export class Systemd implements AsyncDisposable {
   }
 
   static async start(box: Sandbox): Promise<Systemd> {
-    const words = ["bash", "-c", SCRIPT, "bash", box.cgroupParent, PROGRAM, box.directory];
+    const words = [
+      "bash",
+      "-c",
+      SCRIPT,
+      "bash",
+      box.cgroupParent,
+      PROGRAM,
+      box.directory,
+      CHECKOUT,
+    ];
     const running = new Running(words);
     const pid = await until("systemd runs", () => {
       assert.equal(running.hasEnded, false, running.stderr);
