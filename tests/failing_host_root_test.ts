@@ -1,3 +1,4 @@
+// Not in the virtual machine: cgroups have no part in it
 import assert from "node:assert/strict";
 import { P_PID, rlimit64, syscall, SyscallError, trySyscall, WEXITED } from "../ffi/mod.ts";
 import { CrateError } from "../lib/errors.ts";

@@ -1,3 +1,4 @@
+// Not in the virtual machine: what is repeated often is repeated on the host
 import assert from "node:assert/strict";
 import v8 from "node:v8";
 import vm from "node:vm";

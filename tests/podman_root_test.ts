@@ -207,4 +207,4 @@ test("podman pods, builds, health checks and terminals go by crate", async (box)
     assert.equal(await onTerminal(line, env), "a terminal\r\n");
     assert.equal((await engine(["rm", "-f", "-t", "0", "tty"])).code, 0);
   }
-});
+}, { skip: EMULATED && "it takes minutes in an emulated machine" });

@@ -1,3 +1,4 @@
+// Not in the virtual machine: filters are the same there, and cgroups have no part in it
 import assert from "node:assert/strict";
 import { arch, CLONE_NEWUSER } from "../ffi/mod.ts";
 import { type Probe, probe, test } from "./support/mod.ts";

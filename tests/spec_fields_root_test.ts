@@ -1,3 +1,4 @@
+// Not in the virtual machine: what it has of cgroups is of v1
 import assert from "node:assert/strict";
 import { exists } from "../ffi/mod.ts";
 import type { LinuxNamespace } from "../lib/spec/mod.ts";

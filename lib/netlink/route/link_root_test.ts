@@ -1,3 +1,4 @@
+// Not in the virtual machine: netlink has no part in cgroups
 import assert from "node:assert/strict";
 import { formatMac, parseAddress, parseMac, parseSubnet } from "../address.ts";
 import { NetlinkError } from "../errors.ts";
