@@ -128,5 +128,7 @@ networkTest(
     assert.deepEqual(attachments(box).state, [other]);
     await start();
     await start();
+    await idle(box, "--name", "web");
+    assert.doesNotMatch(await map(), /8080/, "a namesake without ports");
   },
 );

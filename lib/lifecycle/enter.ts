@@ -1,5 +1,6 @@
 import {
   AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
   become,
   close,
   decodeText,
@@ -53,8 +54,8 @@ interface User {
 /** @throws {CrateError} `PERMISSION` when a directory that others may have made is not the user's alone. */
 function requireOwn(path: string, uid: number): void {
   const buffer = new Uint8Array(256);
-  // Not through a link: AT_SYMLINK_NOFOLLOW.
-  const result = trySyscall("statx", AT_FDCWD, path, 0x100, STATX_BASIC_STATS, buffer);
+  const flags = AT_SYMLINK_NOFOLLOW;
+  const result = trySyscall("statx", AT_FDCWD, path, flags, STATX_BASIC_STATS, buffer);
   if (result < 0) throw new SyscallError("statx", -result, path);
   const mode = statx_layout.get(buffer, "stx_mode");
   const owner = statx_layout.get(buffer, "stx_uid");

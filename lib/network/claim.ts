@@ -304,7 +304,7 @@ class Claim implements NetworkClaim {
       attachments: { ...before.attachments, [attachment.id]: attachment },
     }, (each) => each.ports.length > 0 || sharesNetwork(names, each));
     const bridges = definitions.filter(({ driver }) => driver === "bridge");
-    const same = areReady && [attachment, ...gone].every(({ ports }) => ports.length === 0);
+    const same = areReady && attachment.ports.length === 0;
     const isRight = bridges.length === 0 || same && isAsItWas(living.firewall, bridges);
     if (!isRight && firewall === undefined) return false;
     // First that it is there, by which all else is found when this process is killed.
@@ -327,13 +327,15 @@ class Claim implements NetworkClaim {
     const { places, id } = this.#options;
     this.letGo();
     const firewall = this.attachment.ports.length > 0 ? await loadFirewall() : undefined;
-    await withNetworks(places, () => {
-      const state = readNetworkState(places);
-      const found = state.attachments[id];
-      if (found === undefined) return;
-      // Another container of this name may have taken the place of a dead one.
-      if (found.key === this.attachment.key) takeOut(places, state, found, firewall);
-    });
+    await inWords(() =>
+      withNetworks(places, () => {
+        const state = readNetworkState(places);
+        const found = state.attachments[id];
+        if (found === undefined) return;
+        // Another container of this name may have taken the place of a dead one.
+        if (found.key === this.attachment.key) takeOut(places, state, found, firewall);
+      })
+    );
   }
 }
 

@@ -27,7 +27,9 @@ export function reclaim(
     delete attachments[id];
     removeFiles(places, key);
   }
-  return { state: { ...state, attachments }, gone };
+  // Their ports still lead to addresses that others may get: whoever starts next makes the firewall anew.
+  const firewall = gone.some(({ ports }) => ports.length > 0) ? undefined : state.firewall;
+  return { state: { ...state, attachments, firewall }, gone };
 }
 
 /** Networks that two attachments share. */

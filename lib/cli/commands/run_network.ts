@@ -58,7 +58,7 @@ function joinContainer(root: string, word: string): RunNetwork {
 /**
  * A container's networks.
  *
- * @param exposed the image's `ExposedPorts`, for --publish-all.
+ * @param image what its config says, for its `ExposedPorts`.
  * @throws {CrateError}
  */
 export async function runNetwork(
