@@ -7,6 +7,7 @@
  * @module
  */
 import { findProgram } from "./bench/host.ts";
+import { installCrate } from "./bench/installed.ts";
 import { missing, Place } from "./bench/place.ts";
 import { quantile } from "./bench/statistics.ts";
 import { type Command, Timer } from "./bench/timer.ts";
@@ -40,7 +41,7 @@ function runApart(): never {
 
 function crate(place: Place): Rival {
   const env = { ...place.env, CRATE_IMAGE_ROOT: place.mkdir("images") };
-  const file = new URL("crate", import.meta.url).pathname;
+  const file = installCrate(place.directory);
   const words = (network: string) => [
     "--root",
     place.mkdir("state"),

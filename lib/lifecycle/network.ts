@@ -1,4 +1,12 @@
-import { close, exists, O_RDONLY, open, randomHex, SyscallError } from "../../ffi/mod.ts";
+import {
+  close,
+  exists,
+  O_RDONLY,
+  open,
+  randomHex,
+  readDirectory,
+  SyscallError,
+} from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import type {
   Attachment,
@@ -211,8 +219,10 @@ function joinNetwork(spec: Spec, path: string): Spec {
 
 /** Gives back what programs have made for containers that are gone without their monitors having done so. */
 export async function reclaimNetworks(root: string): Promise<void> {
-  // Where there has never been one, nothing is loaded.
-  if (!exists(`${root}/.networks`)) return;
+  // Where there is none, nothing is loaded. What begins with "%" is lib/network's own, below the default root.
+  const directory = `${root}/.networks`;
+  if (!exists(directory)) return;
+  if (readDirectory(directory).every((name) => name.startsWith("%"))) return;
   const { reclaimForeign } = await import("./foreign/mod.ts");
   await reclaimForeign(root);
 }

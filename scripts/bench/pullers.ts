@@ -1,5 +1,6 @@
 import { execute } from "../../tests/support/registry.ts";
 import { findProgram } from "./host.ts";
+import { installCrate } from "./installed.ts";
 import type { Command } from "./timer.ts";
 
 /** One way to bring an image from a registry to where a container can be made of it. */
@@ -16,8 +17,6 @@ export interface Puller {
    */
   fresh(): Promise<void>;
 }
-
-const repository = new URL("../..", import.meta.url).pathname;
 
 function versionOf(file: string): string | undefined {
   if (findProgram(file) === undefined) return undefined;
@@ -68,12 +67,13 @@ function stores(directory: string, name: string): { path: string; next(): void }
 
 function crate(directory: string): Puller {
   const store = stores(directory, "crate");
+  const file = installCrate(directory);
   return {
     name: "crate",
     title: "`crate pull`",
     ownsAll: true,
     command: (image) => ({
-      file: `${repository}scripts/crate`,
+      file,
       args: ["pull", "-q", image],
       env: env({ CRATE_IMAGE_ROOT: store.path, XDG_CONFIG_HOME: `${directory}/none` }),
     }),

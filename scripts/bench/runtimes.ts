@@ -1,5 +1,6 @@
 import type { ContainerRecord } from "../../lib/lifecycle/mod.ts";
 import { findProgram } from "./host.ts";
+import { installCrate } from "./installed.ts";
 import type { Place } from "./place.ts";
 
 /** How long a container lives that others are executed in, or whose monitor is looked at: seconds. */
@@ -52,13 +53,13 @@ export function verbPidFile(place: Place, name: string): string {
 export const background = "background";
 export const foreground = "foreground";
 
-/** crate itself, as a user has it. */
+/** crate itself, installed. */
 export function crateRuntime(place: Place, record: ContainerRecord): Runtime {
   const root = ["--root", place.mkdir("state-crate")];
   const rootfs = ["-r", place.rootfs];
   return {
     name: "crate",
-    file: new URL("../crate", import.meta.url).pathname,
+    file: installCrate(place.directory),
     run: [...root, "run", "--rm", ...rootfs, "/bin/true"],
     stay: [...root, "run", "--rm", "--name", foreground, ...rootfs, "/bin/sleep", LIFE],
     start: [...root, "run", "-d", "--name", background, ...rootfs, "/bin/sleep", LIFE],

@@ -1,0 +1,54 @@
+// The installer, into folders of the test's own.
+import assert from "node:assert/strict";
+
+const script = new URL("install", import.meta.url).pathname;
+
+function run(file: string, args: string[], options: Partial<Deno.CommandOptions> = {}) {
+  const command = new Deno.Command(file, { args, stdin: "null", ...options });
+  const { code, stdout, stderr } = command.outputSync();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  return { code, out: text(stdout), err: text(stderr) };
+}
+
+Deno.test("crate is installed below a prefix, needs no checkout, no PATH and no other Deno, and once more is the same", () => {
+  const prefix = Deno.makeTempDirSync({ prefix: "it's a crate-" });
+  try {
+    for (const _ of ["first", "again"]) {
+      const installed = run(script, [prefix]);
+      assert.deepEqual(installed, { code: 0, out: `${prefix}/bin/crate`, err: "" });
+    }
+    assert.deepEqual([...Deno.readDirSync(`${prefix}/bin`)].map(({ name }) => name), ["crate"]);
+    const alone = { cwd: "/", clearEnv: true, env: { HOME: prefix } };
+    const version = run(`${prefix}/bin/crate`, ["version"], alone);
+    assert.match(version.out, /^crate \d+\.\d+\.\d+$/);
+    // Words reach it as they are.
+    const refused = run(`${prefix}/bin/crate`, ["version", "two words"], alone);
+    assert.equal(refused.code, 2);
+    assert.match(refused.err, /"?two words"?/);
+    assert.doesNotMatch(
+      Deno.readTextFileSync(`${prefix}/bin/crate`),
+      new RegExp(RegExp.escape(new URL("..", import.meta.url).pathname)),
+    );
+  } finally {
+    Deno.removeSync(prefix, { recursive: true });
+  }
+});
+
+Deno.test("a folder that cannot be written is named, and so is how to call the installer", () => {
+  const file = Deno.makeTempFileSync();
+  try {
+    assert.deepEqual(run(script, [`${file}/below`]), {
+      code: 1,
+      out: "",
+      err:
+        `crate: ${file}/below cannot be written: name another folder, as in scripts/install ~/.local`,
+    });
+    assert.deepEqual(run(script, ["/tmp", "more"]), {
+      code: 2,
+      out: "",
+      err: "crate: usage: scripts/install [PREFIX]",
+    });
+  } finally {
+    Deno.removeSync(file);
+  }
+});
