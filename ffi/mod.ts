@@ -47,7 +47,7 @@ export {
   type StepOptions,
   valueOf,
 } from "./program/builder.ts";
-export { type Encoded, encodeElf, STEP_SIZE } from "./program/encode.ts";
+export { type Encoded, encodeElf, STEP_SIZE, stepAddress } from "./program/encode.ts";
 export { CallBatch, FixedCells } from "./batch.ts";
 export { randomHex } from "./random.ts";
 export { decodeText, encodeText } from "./text.ts";

@@ -141,6 +141,14 @@ function distance(to: Label, from: number): number {
   return to === NEXT ? STEP_SIZE : (to.index - from) * STEP_SIZE;
 }
 
+/** Where the steps begin in a program's ELF file. */
+const stepsAt = (arch: Arch) => align(HEADERS + interpreter(arch).length, 8);
+
+/** The address that a step has in every process made from an ELF file of {@linkcode encodeElf}'s. */
+export function stepAddress(step: number, arch: Arch): number {
+  return TEXT_ADDRESS + stepsAt(arch) + step * STEP_SIZE;
+}
+
 /**
  * A program as a static ELF file: one segment to read and execute (interpreter, steps, constants),
  * one to read and write (variables), and a stack that cannot be executed.
@@ -148,7 +156,7 @@ function distance(to: Label, from: number): number {
 export function encodeElf(program: Program, arch: Arch): Encoded {
   const code = interpreter(arch);
   const page = PAGE_SIZES[arch];
-  const steps = align(HEADERS + code.length, 8);
+  const steps = stepsAt(arch);
   const constants = steps + program.steps.length * STEP_SIZE;
   const textEnd = constants + program.sizes.constants;
   const variables = align(textEnd, 8);

@@ -4,7 +4,7 @@ import { has, run } from "../_tools.ts";
 import { INTERPRETERS } from "../interpreter/bytes.ts";
 import { Machine, parseElf, type Segment } from "../testing.ts";
 import { type Program, ProgramBuilder, valueOf } from "./builder.ts";
-import { encodeAt, encodeElf, memorySize, STEP_SIZE } from "./encode.ts";
+import { encodeAt, encodeElf, memorySize, STEP_SIZE, stepAddress } from "./encode.ts";
 
 const ARCHES = ["x86_64", "aarch64"] as const;
 const PAGE = { x86_64: 4096, aarch64: 65536 } as const;
@@ -38,6 +38,7 @@ Deno.test("a program's file is a static executable whose memory is never both wr
   fc.assert(
     fc.property(programs, fc.constantFrom(...ARCHES), (program, arch) => {
       const { bytes, addresses } = encodeElf(program, arch);
+      assert.equal(stepAddress(2, arch), addresses.steps + 2 * STEP_SIZE);
       const elf = parseElf(bytes);
       assert.equal(elf.type, 2, "ET_EXEC");
       assert.equal(elf.machine, { x86_64: 62, aarch64: 183 }[arch]);

@@ -1,4 +1,11 @@
-import { close, replaceFile, SyscallError } from "../../ffi/mod.ts";
+import {
+  arch,
+  close,
+  type Program,
+  replaceFile,
+  stepAddress,
+  SyscallError,
+} from "../../ffi/mod.ts";
 import {
   type CgroupPlan,
   cgroupProcesses,
@@ -37,11 +44,10 @@ import { makeNotifyDirectory } from "./notify.ts";
 import { openPidfdSocket } from "./pidfd_socket.ts";
 import { openListener } from "./seccomp_listener.ts";
 import { connectTo, listenAt } from "./sockets.ts";
-import { launch, type Launched, type Stdio, stepAddress } from "./start.ts";
+import { launch, type Launched, type Stdio } from "./start.ts";
 import { prepareRoot, statePaths } from "./state.ts";
 import { formatTime } from "./time.ts";
 import { enterUnit } from "./unit.ts";
-import type { Program } from "../../ffi/mod.ts";
 
 /** What an engine makes a container from. */
 export interface CreateOptions extends Grouping {
@@ -236,7 +242,7 @@ function startSteps(program: Program): Record<string, string> {
   const found: Record<string, string> = {};
   steps.forEach(({ label }, i) => {
     // Those that stand aside may fail for one of them.
-    if (i >= from && labels.has(label)) found[stepAddress(program, i)] = label;
+    if (i >= from && labels.has(label)) found[stepAddress(i, arch)] = label;
   });
   return found;
 }

@@ -4,7 +4,6 @@ import {
   close,
   ECONNRESET,
   EINTR,
-  encodeElf,
   EPIPE,
   MSG_NOSIGNAL,
   O_CLOEXEC,
@@ -22,6 +21,7 @@ import {
   SOCK_SEQPACKET,
   spawn,
   STEP_SIZE,
+  stepAddress,
   syscall,
   SyscallError,
   trySyscall,
@@ -278,19 +278,9 @@ function readRecord(report: number, program: Program): number | typeof END {
   const failed = Number(view.getBigUint64(0, true));
   const result = Number(view.getBigInt64(8, true));
   if (failed === 0) return result;
-  const step = program.steps[stepAt(program, failed)];
+  // A failure is named by the address of its step.
+  const step = program.steps[(failed - stepAddress(0, arch)) / STEP_SIZE];
   throw startError(step?.label ?? "an unknown step", -result);
-}
-
-/** The number of the step that a failure's record names by its address. */
-function stepAt(program: Program, address: number): number {
-  const { steps } = encodeElf(program, arch).addresses;
-  return (address - steps) / STEP_SIZE;
-}
-
-/** The address by which a failure's record names a step. */
-export function stepAddress(program: Program, step: number): number {
-  return encodeElf(program, arch).addresses.steps + step * STEP_SIZE;
 }
 
 /** Descriptors for a process that has no one to talk to. */
