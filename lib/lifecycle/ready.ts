@@ -9,6 +9,7 @@ import {
   runProgramAsync,
   syscall,
   SyscallError,
+  timespec,
   trySyscall,
 } from "../../ffi/mod.ts";
 
@@ -19,6 +20,8 @@ import {
 interface Waiter {
   readonly fd: number;
   readonly events: number;
+  /** Until when it waits, on the clock of `performance.now()`. */
+  readonly deadline: number;
   settle(ready: boolean): void;
   fail(error: unknown): void;
 }
@@ -39,30 +42,21 @@ let bell: { readonly readEnd: number; readonly writeEnd: number } | undefined;
  */
 export function untilReady(fd: number, events: number, milliseconds?: number): Promise<boolean> {
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const end = () => {
-    waiters.delete(waiter);
-    if (timer !== undefined) clearTimeout(timer);
-  };
   const waiter: Waiter = {
     fd,
     events,
+    // The thread keeps the time, too: Deno's timers take some milliseconds to load.
+    deadline: milliseconds === undefined ? Infinity : performance.now() + milliseconds,
     settle(ready) {
-      end();
+      waiters.delete(waiter);
       resolve(ready);
     },
     fail(error) {
-      end();
+      waiters.delete(waiter);
       reject(error);
     },
   };
   waiters.add(waiter);
-  if (milliseconds !== undefined) {
-    timer = setTimeout(() => {
-      waiter.settle(false);
-      ring();
-    }, milliseconds);
-  }
   if (polling) ring();
   else pollAll();
   return promise;
@@ -93,11 +87,16 @@ async function pollAll(): Promise<void> {
     // Whoever was woken, or starts several things at once, may want to ask before the thread goes.
     for (await undefined; waiters.size > 0; await undefined) {
       const asked = [...waiters];
-      const [rung, ...ready] = await poll([{ fd: readEnd, events: POLLIN }, ...asked]);
+      const first = asked.reduce((least, { deadline }) => Math.min(least, deadline), Infinity);
+      const descriptors = [{ fd: readEnd, events: POLLIN }, ...asked];
+      const [rung, ...ready] = await poll(descriptors, first - performance.now());
+      const now = performance.now();
       if (rung) trySyscall("read", readEnd, new Uint8Array(4096), 4096);
       asked.forEach((waiter, i) => {
         // One that was settled meanwhile may have closed its descriptor.
-        if (ready[i] && waiters.has(waiter)) waiter.settle(true);
+        if (!waiters.has(waiter)) return;
+        if (ready[i]) waiter.settle(true);
+        else if (waiter.deadline <= now) waiter.settle(false);
       });
     }
   } catch (error) {
@@ -107,8 +106,17 @@ async function pollAll(): Promise<void> {
   }
 }
 
-/** ppoll(2) on another thread. */
-async function poll(on: readonly { fd: number; events: number }[]): Promise<boolean[]> {
+/** A struct timespec of so many milliseconds, rounded up: who is woken too early would wait again. */
+function span(milliseconds: number): Uint8Array<ArrayBuffer> {
+  const whole = Math.max(0, Math.ceil(milliseconds));
+  return timespec.pack({ tv_sec: Math.floor(whole / 1000), tv_nsec: (whole % 1000) * 1_000_000 });
+}
+
+/** ppoll(2) on another thread, for so many milliseconds at most. */
+async function poll(
+  on: readonly { fd: number; events: number }[],
+  milliseconds: number,
+): Promise<boolean[]> {
   const { size } = pollfd;
   const initial = new Uint8Array(size * on.length);
   on.forEach(({ fd, events }, i) => initial.set(pollfd.pack({ fd, events }), size * i));
@@ -116,7 +124,8 @@ async function poll(on: readonly { fd: number; events: number }[]): Promise<bool
   const polled = p.variable("pollfds", initial.length, initial);
   const result = p.variable("result", 4);
   const back = p.label("back");
-  p.call("ppoll", [polled, on.length, 0, 0, 8], { result, negative: back });
+  const patience = milliseconds === Infinity ? 0 : p.bytes(span(milliseconds), "the patience");
+  p.call("ppoll", [polled, on.length, patience, 0, 8], { result, negative: back });
   p.place(back);
   p.return();
   asleep = true;
