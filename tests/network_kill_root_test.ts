@@ -132,3 +132,26 @@ networkTest(
     assert.doesNotMatch(await map(), /8080/, "a namesake without ports");
   },
 );
+
+networkTest(
+  "the last address of a network is taken back from a container that is gone, and the port that led to it",
+  async ({ box, host }) => {
+    const { table } = networkPlaces(box.imageRoot);
+    // A gateway and one container.
+    await box.ok(["network", "create", "--subnet", "10.213.7.0/30", "small"]);
+    const id = await serving(box, "--network", "small", "-p", "8080:80", "--name", "web");
+    assert.match(
+      (await box.crate(["run", "--rm", "--network", "small", "-r", box.rootfs, "true"])).stderr,
+      /network small has no address left: all of 10\.213\.7\.0\/30 are in use/,
+    );
+    const { pid } = readState(box.root, id)!.process!.monitor!;
+    assert.equal(trySyscall("kill", pid, SIGKILL), 0);
+    await until("it has ended", async () => (await box.state(id)).status === "stopped");
+    const heir = await idle(box, "--network", "small", "--name", "heir");
+    assert.deepEqual(attachments(box).state, [heir]);
+    const { Containers } = await inspected(box, "small");
+    assert.equal(Containers[heir]?.IPv4Address, "10.213.7.2/30");
+    assert.doesNotMatch(await host.ok(`nft list map inet ${table} ports4`), /8080/);
+    await assertPluggedIn(host, 1);
+  },
+);

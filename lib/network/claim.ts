@@ -12,7 +12,7 @@ import { inWords } from "./failure.ts";
 import { findNetwork, type NetworkDefaults } from "./networks.ts";
 import { ownerOf } from "./owner.ts";
 import { isAny } from "./ports.ts";
-import { reclaim, sharesNetwork } from "./reclaim.ts";
+import { reclaim, type Reclaimed, sharesNetwork } from "./reclaim.ts";
 import { type Reserved, reservePorts } from "./reserve.ts";
 import { resolvFile } from "./resolv.ts";
 import { readNetworkState, withNetworks, writeNetworkState } from "./state.ts";
@@ -108,19 +108,27 @@ function claimLocked(options: ClaimOptions, firewall: Firewall | undefined): Net
   const { places, id, key, request } = options;
   using socket = RouteSocket.open();
   const definitions = definitionsOf(options, socket);
-  const { state, gone } = reclaim(places, readNetworkState(places), standsInTheWay(id, request));
+  const cleared = reclaim(places, readNetworkState(places), standsInTheWay(id, request));
+  const { state } = cleared;
+  const gone = [...cleared.gone];
   if (state.attachments[id] !== undefined) {
     throw new CrateError("EXISTS", `the name "${id}" is in use by a container on these networks`);
   }
   requirePublishable(request, definitions);
   const reserved = reservePorts(request.ports ?? [], whoHas(state));
-  let isKnown = false;
+  let undo = () => {};
   try {
-    let next: NetworkState = state;
+    let known: NetworkState = state;
     const endpoints: Endpoint[] = [];
     definitions.forEach((definition, i) => {
-      const { last, ...addresses } = allocate(places, definition, request.endpoints[i]!, next);
-      next = { ...next, last };
+      const { addresses: { last, ...addresses }, after } = allocate(
+        places,
+        definition,
+        request.endpoints[i]!,
+        known,
+      );
+      known = { ...after.state, last };
+      gone.push(...after.gone);
       endpoints.push({
         network: definition.name,
         interface: `eth${i}`,
@@ -129,7 +137,7 @@ function claimLocked(options: ClaimOptions, firewall: Firewall | undefined): Net
         aliases: request.endpoints[i]!.aliases ?? [],
       });
     });
-    const links = findLinks(socket, definitions, state);
+    const links = findLinks(socket, definitions, known);
     const gateway = definitions.find(({ driver }) => driver === "bridge")?.subnets[0]?.gateway;
     const attachment: Attachment = {
       id,
@@ -139,7 +147,6 @@ function claimLocked(options: ClaimOptions, firewall: Firewall | undefined): Net
       ports: reserved.ports,
       hosts: ownHosts(id, request, endpoints, gateway),
     };
-    next = { ...next, attachments: { ...next.attachments, [id]: attachment } };
     const files = {
       // Others' names come when it has a process.
       "hosts": attachment.hosts,
@@ -147,16 +154,19 @@ function claimLocked(options: ClaimOptions, firewall: Firewall | undefined): Net
       "hostname": `${request.hostname ?? id}\n`,
     };
     // First that it is there, by which all else is found when this process is killed.
-    writeNetworkState(places, next);
-    isKnown = true;
+    writeNetworkState(places, {
+      ...known,
+      attachments: { ...known.attachments, [id]: attachment },
+    });
+    undo = () => writeNetworkState(places, known);
     makeFiles(places, key, files);
-    if (gone.length > 0) spreadHosts(places, state, { gone });
+    if (gone.length > 0) spreadHosts(places, known, { gone });
     const atEnd = firewall?.endOfPorts(places.table, attachment.ports) ?? [];
     return new Claim(options, attachment, links, reserved, atEnd);
   } catch (error) {
     reserved.descriptors.forEach(close);
     removeFiles(places, key);
-    if (isKnown) writeNetworkState(places, state);
+    undo();
     throw error;
   }
 }
@@ -201,21 +211,22 @@ function standsInTheWay(
     other.endpoints.some(({ ip, ip6 }) => wanted.has(ip) || wanted.has(ip6));
 }
 
-/** Addresses; where none is left, those of containers that are gone are taken back first. */
+/** Addresses; where none is left, those of containers that are gone are taken back first, which is the state `after`. */
 function allocate(
   places: NetworkPlaces,
   definition: NetworkDefinition,
   request: EndpointRequest,
   state: NetworkState,
-): Addresses {
+): { addresses: Addresses; after: Reclaimed } {
   try {
-    return allocateAddresses(definition, request, state);
+    const addresses = allocateAddresses(definition, request, state);
+    return { addresses, after: { state, gone: [] } };
   } catch (error) {
     if (!(error instanceof CrateError) || error.code !== "FAILED") throw error;
     const network = new Set([definition.name]);
     const after = reclaim(places, state, (each) => sharesNetwork(network, each));
     if (after.gone.length === 0) throw error;
-    return allocateAddresses(definition, request, after.state);
+    return { addresses: allocateAddresses(definition, request, after.state), after };
   }
 }
 
