@@ -74,3 +74,8 @@ export class SyscallError extends Error {
     this.code = code;
   }
 }
+
+/** Whether an error says that there is nothing at a path. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof SyscallError && (error.errno === ENOENT || error.errno === ENOTDIR);
+}

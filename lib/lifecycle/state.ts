@@ -4,10 +4,10 @@ import {
   EACCES,
   EISDIR,
   ENOENT,
-  ENOTDIR,
   ENOTEMPTY,
   EROFS,
   exists,
+  isMissing,
   mkdirAll,
   randomHex,
   readDirectory,
@@ -146,11 +146,6 @@ export function prepareRoot(root: string): void {
       `cannot make the state directory ${root}: ${error.code}; --root names another`,
     );
   }
-}
-
-/** Nothing there; or a file of somebody else's in the place of a container's directory. */
-function isMissing(error: unknown): boolean {
-  return error instanceof SyscallError && (error.errno === ENOENT || error.errno === ENOTDIR);
 }
 
 /** A JSON file with these fields in it; undefined when it is not there. @throws {CrateError} `FAILED` */

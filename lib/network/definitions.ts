@@ -2,7 +2,7 @@ import {
   AT_FDCWD,
   close,
   ENOENT,
-  ENOTDIR,
+  isMissing,
   mkdirAll,
   O_CREAT,
   O_DIRECTORY,
@@ -56,10 +56,6 @@ function checksum(text: string): string {
 
 const directoryOf = ({ store }: NetworkPlaces) => `${store}/networks`;
 const fileOf = (places: NetworkPlaces, name: string) => `${directoryOf(places)}/${name}${SUFFIX}`;
-
-function isMissing(error: unknown): boolean {
-  return error instanceof SyscallError && (error.errno === ENOENT || error.errno === ENOTDIR);
-}
 
 /** A network, undefined when there is none of this name. @throws {CrateError} `FAILED` for a broken file. */
 export function readDefinition(places: NetworkPlaces, name: string): NetworkDefinition | undefined {

@@ -1,5 +1,6 @@
 import {
   close,
+  isMissing,
   LOCK_SH,
   O_NOFOLLOW,
   O_RDONLY,
@@ -13,7 +14,7 @@ import { CrateError } from "../../errors.ts";
 import { createHasher, digestOf } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
 import type { Descriptor, Digest, Document } from "../types.ts";
-import { explainedAsync, isMissing, status, writeWhole } from "./disk.ts";
+import { explainedAsync, status, writeWhole } from "./disk.ts";
 import { blobPath, type Paths } from "./layout.ts";
 import type { Lease } from "./leases.ts";
 import { underLock } from "./lock.ts";

@@ -1,6 +1,7 @@
 import {
   AT_FDCWD,
   close,
+  isMissing,
   LOCK_EX,
   LOCK_SH,
   mkdir,
@@ -15,7 +16,7 @@ import {
   writeAll,
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { explainedAsync, isMissing, namesIn } from "./disk.ts";
+import { explainedAsync, namesIn } from "./disk.ts";
 import type { Paths } from "./layout.ts";
 import { isHeld, tryFlock, underLock } from "./lock.ts";
 import { removeTree } from "./remove_tree.ts";

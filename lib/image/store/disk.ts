@@ -11,6 +11,7 @@ import {
   ENOTDIR,
   EPERM,
   EROFS,
+  isMissing,
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
@@ -67,11 +68,6 @@ export function namesIn(directory: string): string[] {
     if (isMissing(error)) return [];
     throw error;
   }
-}
-
-/** Whether an error says that nothing is at the path. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof SyscallError && (error.errno === ENOENT || error.errno === ENOTDIR);
 }
 
 /** Renames, over what may be there. @throws {SyscallError} */

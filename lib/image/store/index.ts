@@ -1,8 +1,8 @@
-import { readFile } from "../../../ffi/mod.ts";
+import { isMissing, readFile } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import { isDigest } from "../names/mod.ts";
 import type { Descriptor } from "../types.ts";
-import { explained, isMissing, writeWhole } from "./disk.ts";
+import { explained, writeWhole } from "./disk.ts";
 import { CONTAINERD_NAME, type Paths, REF_NAME } from "./layout.ts";
 
 // index.json: which images there are, and by which names. An image without a name is one all the same

@@ -1,5 +1,6 @@
 import {
   close,
+  isMissing,
   LOCK_EX,
   LOCK_SH,
   mkdir,
@@ -15,7 +16,6 @@ import type { Digest } from "../types.ts";
 import {
   explained,
   explainedAsync,
-  isMissing,
   namesIn,
   rename,
   status,

@@ -1,5 +1,6 @@
 import {
   close,
+  isMissing,
   LOCK_EX,
   LOCK_SH,
   O_APPEND,
@@ -13,7 +14,7 @@ import {
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import type { Digest } from "../types.ts";
-import { explainedAsync, isMissing, namesIn, unlinkIfThere } from "./disk.ts";
+import { explainedAsync, namesIn, unlinkIfThere } from "./disk.ts";
 import type { Paths } from "./layout.ts";
 import { isHeld, tryFlock, underLock } from "./lock.ts";
 

@@ -2,6 +2,7 @@ import {
   close,
   EACCES,
   EAGAIN,
+  isMissing,
   LOCK_EX,
   LOCK_NB,
   LOCK_SH,
@@ -11,7 +12,7 @@ import {
   SyscallError,
   trySyscall,
 } from "../../../ffi/mod.ts";
-import { isMissing, status, unlinkIfThere } from "./disk.ts";
+import { status, unlinkIfThere } from "./disk.ts";
 import type { Paths } from "./layout.ts";
 
 // The locks, all flock(2): a holder that dies holds nothing, and nobody has to guess whether it lives.

@@ -2,6 +2,7 @@ import {
   close,
   encodeText,
   exists,
+  isMissing,
   LOCK_EX,
   LOCK_SH,
   O_CREAT,
@@ -15,14 +16,7 @@ import { CrateError } from "../../errors.ts";
 import { digestOf } from "../documents/mod.ts";
 import { digestHex, isDigest } from "../names/mod.ts";
 import type { Digest } from "../types.ts";
-import {
-  explainedAsync,
-  isMissing,
-  namesIn,
-  rename,
-  temporaryPath,
-  unlinkIfThere,
-} from "./disk.ts";
+import { explainedAsync, namesIn, rename, temporaryPath, unlinkIfThere } from "./disk.ts";
 import type { Paths } from "./layout.ts";
 import { isHeld, tryFlock, underLock } from "./lock.ts";
 

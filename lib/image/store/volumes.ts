@@ -1,6 +1,7 @@
 import {
   AT_FDCWD,
   close,
+  isMissing,
   LOCK_EX,
   LOCK_SH,
   mkdir,
@@ -22,7 +23,6 @@ import { type Owner, ownersContainer, writeOwner } from "./containers.ts";
 import {
   explained,
   explainedAsync,
-  isMissing,
   namesIn,
   rename,
   status,
