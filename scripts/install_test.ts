@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 const script = new URL("install", import.meta.url).pathname;
 
 function run(file: string, args: string[], options: Partial<Deno.CommandOptions> = {}) {
-  const command = new Deno.Command(file, { args, stdin: "null", ...options });
+  const words = ["-c", 'umask 077 && exec "$@"', "sh", file, ...args];
+  const command = new Deno.Command("/bin/sh", { args: words, stdin: "null", ...options });
   const { code, stdout, stderr } = command.outputSync();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
   return { code, out: text(stdout), err: text(stderr) };
@@ -16,6 +17,10 @@ Deno.test("crate is installed below a prefix, needs no checkout, no PATH and no 
     for (const _ of ["first", "again"]) {
       const installed = run(script, [prefix]);
       assert.deepEqual(installed, { code: 0, out: `${prefix}/bin/crate`, err: "" });
+    }
+    // Whoever may enter the prefix may use it.
+    for (const path of ["bin/crate", "lib/crate", "lib/crate/bundle/current"]) {
+      assert((Deno.statSync(`${prefix}/${path}`).mode! & 0o004) !== 0, path);
     }
     assert.deepEqual([...Deno.readDirSync(`${prefix}/bin`)].map(({ name }) => name), ["crate"]);
     const alone = { cwd: "/", clearEnv: true, env: { HOME: prefix } };
