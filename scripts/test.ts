@@ -26,6 +26,7 @@ const isRoot = Deno.uid() === 0;
 const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
 const summary: string[] = [];
 const reasons = new Set<string>();
+const errors: string[] = [];
 
 function add(name: string, result: StageResult): void {
   totals.passed += result.passed;
@@ -34,11 +35,12 @@ function add(name: string, result: StageResult): void {
   const counts = `${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`;
   summary.push(`${name.padEnd(8)} ${counts} (${result.seconds.toFixed(1)} s)`);
   result.reasons.forEach((reason) => reasons.add(`${name}: ${reason}`));
+  if (result.errors !== "") errors.push(`${name}: ${result.errors}`);
 }
 
 function skip(name: string, reason: string): void {
   console.log(`\n== ${name}: skipped: ${reason}`);
-  add(name, { passed: 0, failed: 0, skipped: 1, seconds: 0, reasons: [reason] });
+  add(name, { passed: 0, failed: 0, skipped: 1, seconds: 0, reasons: [reason], errors: "" });
 }
 
 /** The test files of a stage, and what else `deno test` must be told, for the filter that was given. */
@@ -182,6 +184,8 @@ async function main(): Promise<number> {
   if (reasons.size > 0) {
     console.log(`\nskipped:\n${[...reasons].map((line) => `  ${line}`).join("\n")}`);
   }
+  // Again, at the end: what stands between is long, and may not be kept.
+  if (errors.length > 0) console.log(`\nfailed:\n${errors.join("\n\n")}`);
   const { passed, failed, skipped } = totals;
   console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
   return failed === 0 && passed > 0 ? 0 : 1;

@@ -37,6 +37,7 @@ test("on a terminal the password is asked for, and not shown", async (box) => {
   await terminal.shows(`User name for ${registry.host}: `);
   terminal.type(`${USER}\n`);
   await terminal.shows(`Password for ${USER}: `);
+  assert.notEqual(terminal.settings(), before);
   // A character of two bytes and one more, taken back; a whole line, taken back.
   terminal.type("wrong\x15\u00e9x\x7f\x7f");
   terminal.type(`${PASSWORD}\r`);
@@ -52,6 +53,8 @@ test("Ctrl-C and a signal at the password leave the terminal as it was", async (
     const before = terminal.settings();
     const running = terminal.start(box, ["login", "-u", "me", "127.0.0.1:1"]);
     await terminal.shows("Password for me: ");
+    // Whoever types as soon as the question is there is not seen.
+    assert.notEqual(terminal.settings(), before);
     if (end === "SIGTERM") running.signal(end);
     else terminal.type(end);
     assert.equal((await terminal.ended(running)).code, code, terminal.screen);

@@ -20,9 +20,10 @@ export async function askSecret(
   question: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  Deno.stderr.writeSync(encodeText(question));
+  // Who sees the question types, and would see the answer's echo.
   Deno.stdin.setRaw(true);
   try {
+    Deno.stderr.writeSync(encodeText(question));
     const typed: number[] = [];
     const aborted = new Promise<never>((_resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });

@@ -15,6 +15,8 @@ export interface Totals {
 export interface StageResult extends Readonly<Totals> {
   readonly seconds: number;
   readonly reasons: readonly string[];
+  /** What a failed one said of its failures, or last; empty when all is well. */
+  readonly errors: string;
 }
 
 /** How to run a stage. */
@@ -102,7 +104,7 @@ export async function runStage(
     signal("SIGTERM");
     last = setTimeout(() => signal("SIGKILL"), 10_000);
   }, options.seconds * 1000);
-  const [output, , { success }] = await Promise.all([
+  const [output, complaints, { success }] = await Promise.all([
     collect(child.stdout, options.later ? held : Deno.stdout),
     collect(child.stderr, options.later ? held : Deno.stderr),
     child.status,
@@ -115,7 +117,18 @@ export async function runStage(
   say(`== ${name}: ${seconds.toFixed(1)} s`);
   held.forEach((bytes) => writeAll(Deno.stdout, bytes));
   const reasons = [...output.matchAll(/^\s*skip: (.+)$/gm)].map((match) => match[1]!);
-  return { ...count(output, success && !late, options.counts), seconds, reasons };
+  const counted = count(output, success && !late, options.counts);
+  const errors = counted.failed === 0 ? "" : errorsOf(output, complaints);
+  return { ...counted, seconds, reasons, errors };
+}
+
+const MAX_ERRORS = 6000;
+
+/** The part of `deno test`'s output that tells the errors, or else the end of what a program said. */
+function errorsOf(output: string, complaints: string): string {
+  const [told] = [...output.matchAll(/^ ERRORS $([^]*?)^ FAILURES $/gm)].at(-1)?.slice(1) ?? [];
+  if (told !== undefined) return told.trim().slice(0, MAX_ERRORS);
+  return `${output}\n${complaints}`.trim().slice(-MAX_ERRORS);
 }
 
 function count(output: string, success: boolean, counts: boolean): Totals {

@@ -39,3 +39,11 @@ Deno.test("a stage that takes too long is stopped with all that it started", asy
   assert.equal(result.failed, 1);
   assert.ok(result.seconds < 5);
 });
+
+Deno.test("a failed stage tells its errors, or what it said last", async () => {
+  const report = "echo ' ERRORS '; echo; echo 'error: 1 is not 2'; echo; echo ' FAILURES '";
+  const failed = await run(`${report}; echo 'FAILED | 0 passed | 1 failed (1ms)'; exit 1`);
+  assert.equal(failed.errors, "error: 1 is not 2");
+  assert.equal((await run("echo no such thing >&2; exit 1")).errors, "no such thing");
+  assert.equal((await run("echo 'ok | 3 passed | 0 failed (1ms)'")).errors, "");
+});

@@ -4,6 +4,7 @@ import { reapMonitors } from "./leftovers.ts";
 import { type Result, Running } from "./running.ts";
 import { makeRootfs } from "./rootfs.ts";
 import { delay, type Sandbox, until } from "./sandbox.ts";
+import { Terminal } from "./terminal.ts";
 
 // Engines as their users have them: podman, containerd and Docker, each with a storage of its own, and
 // told by a word which runtime to call. What they do with runc is what they must do with crate.
@@ -256,14 +257,12 @@ exec dockerd --data-root "$0/root" --exec-root "$0/exec" -p "$0/pid" -H "unix://
   }
 }
 
-/** Words of a terminal's user: what they print on it, through a real one. */
+/** What words of a terminal's user show on it. */
 export async function onTerminal(
   words: readonly string[],
   env: Record<string, string>,
 ): Promise<string> {
-  const quoted = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
-  const { stdout } = await new Running(["script", "-qec", quoted, "/dev/null"], { env }).ended;
-  // What `script` types for the end of its own input.
-  // What `script` types at the end of its own input.
-  return stdout.replaceAll("\0", "").replaceAll("^@", "").replaceAll("^D\b\b", "");
+  using terminal = new Terminal();
+  await terminal.ended(terminal.startProgram(words, env));
+  return terminal.screen;
 }

@@ -39,13 +39,16 @@ export class Terminal implements Disposable {
     this.resize(rows, columns);
   }
 
-  /** Starts crate as the leader of a session on this terminal, which is all three descriptors. */
+  /** Starts crate as {@linkcode Terminal.startProgram} does. */
   start(box: Sandbox, words: readonly string[], env: Record<string, string> = {}): Running {
     const line = box.commandLine(words);
+    return this.startProgram(line.words, { ...line.env, ...env });
+  }
+
+  /** Starts a program as the leader of a session on this terminal, which is all three descriptors. */
+  startProgram(words: readonly string[], env: Record<string, string>): Running {
     const script = 'tty=$0; exec setsid --ctty "$@" <>"$tty" >&0 2>&1';
-    return new Running(["sh", "-c", script, this.path, ...line.words], {
-      env: { ...line.env, ...env },
-    });
+    return new Running(["sh", "-c", script, this.path, ...words], { env });
   }
 
   /** Waits until a started command has ended, reading all that it writes. */
