@@ -3,9 +3,9 @@ import { CrateError } from "../errors.ts";
 import { chunksOf, keep, openFile } from "./archive/mod.ts";
 import {
   applyChanges,
-  createHasher,
   digestOf,
   encodeDocument,
+  Hasher,
   OCI_CONFIG,
   OCI_LAYER,
   OCI_LAYER_GZIP,
@@ -105,7 +105,7 @@ async function describeLayer(
   name: string,
   signal: AbortSignal | undefined,
 ): Promise<LayerFile> {
-  const whole = createHasher("sha256");
+  const whole = new Hasher("sha256");
   let size = 0;
   const counted = async function* () {
     for await (const bytes of fileChunks(fd)) {
@@ -117,14 +117,14 @@ async function describeLayer(
   };
   const { compression, all } = await sniffed(counted());
   if (compression === "none") refuseForeign(fd, name);
-  const plain = createHasher("sha256");
+  const plain = new Hasher("sha256");
   for await (const bytes of inflate(all, compression)) plain.update(bytes);
   return {
     fd,
-    diffId: `sha256:${plain.digest("hex")}`,
+    diffId: await plain.digest(),
     descriptor: {
       mediaType: TYPES[compression],
-      digest: `sha256:${whole.digest("hex")}`,
+      digest: await whole.digest(),
       size,
     },
   };

@@ -1,5 +1,5 @@
 import { CrateError } from "../errors.ts";
-import { chainIds, createHasher } from "./documents/mod.ts";
+import { chainIds, Hasher } from "./documents/mod.ts";
 import { digestAlgorithm } from "./names/mod.ts";
 import {
   contentOf,
@@ -178,10 +178,9 @@ async function fetchAll(
 
 async function digestOfStream(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  { digest }: Descriptor,
+  { digest, size }: Descriptor,
 ): Promise<Digest> {
-  const algorithm = digestAlgorithm(digest);
-  const hash = createHasher(algorithm);
+  const hash = new Hasher(digestAlgorithm(digest), size);
   for await (const bytes of stream) hash.update(bytes);
-  return `${algorithm}:${hash.digest("hex")}`;
+  return await hash.digest();
 }

@@ -1,9 +1,9 @@
 import { CrateError } from "../../errors.ts";
 import {
   checkDocument,
-  createHasher,
   digestOf,
   encodeDocument,
+  Hasher,
   MAX_CONFIG,
   MAX_DOCUMENT,
   MAX_LAYERS,
@@ -171,8 +171,8 @@ async function layerOf(files: ArchiveFiles, path: string, diffId: Digest): Promi
   await reader.cancel();
   const compression = sniff(value);
   if (compression === "none") return { mediaType: OCI_LAYER, digest: diffId, size };
-  const hash = createHasher("sha256");
+  const hash = new Hasher("sha256", size);
   for await (const bytes of files.stream(path)) hash.update(bytes);
   const mediaType = compression === "gzip" ? OCI_LAYER_GZIP : OCI_LAYER_ZSTD;
-  return { mediaType, digest: `sha256:${hash.digest("hex")}`, size };
+  return { mediaType, digest: await hash.digest(), size };
 }

@@ -23,7 +23,8 @@ export {
   parseIndex,
   parseManifest,
 } from "./parse.ts";
-export { chainIds, checkDocument, createHasher, digestOf, verifiedStream } from "./verify.ts";
+export { Hasher } from "./hasher.ts";
+export { chainIds, checkDocument, digestOf, verifiedStream } from "./verify.ts";
 export { encodeDocument } from "./encode.ts";
 export { applyChanges } from "./changes.ts";
 export { Value } from "./value.ts";

@@ -1,22 +1,16 @@
-import type { Hash } from "node:crypto";
 import { CrateError } from "../../errors.ts";
 import { type Algorithm, digestAlgorithm } from "../names/mod.ts";
 import type { Descriptor, Digest } from "../types.ts";
+import { Hasher, nodeHash } from "./hasher.ts";
 import { sha256 } from "./sha256.ts";
 
 /** Longer ones are worth what it takes to load node:crypto. Bytes. */
 const SHORT = 1 << 15;
 
-/** A hash that is fed piece by piece. */
-export function createHasher(algorithm: Algorithm): Hash {
-  // Loaded when it is needed: it takes 15 ms.
-  return process.getBuiltinModule("node:crypto").createHash(algorithm);
-}
-
 /** The digest of bytes. */
 export function digestOf(bytes: Uint8Array, algorithm: Algorithm = "sha256"): Digest {
   if (algorithm === "sha256" && bytes.length <= SHORT) return `sha256:${sha256(bytes)}`;
-  return `${algorithm}:${createHasher(algorithm).update(bytes).digest("hex")}`;
+  return `${algorithm}:${nodeHash(algorithm).update(bytes).digest("hex")}`;
 }
 
 /**
@@ -40,8 +34,7 @@ export function verifiedStream(
   descriptor: Descriptor,
   source: string,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const algorithm = digestAlgorithm(descriptor.digest);
-  const hash = createHasher(algorithm);
+  const hash = new Hasher(digestAlgorithm(descriptor.digest), descriptor.size);
   let size = 0;
   return stream.pipeThrough(
     new TransformStream({
@@ -53,9 +46,9 @@ export function verifiedStream(
         hash.update(chunk);
         controller.enqueue(chunk);
       },
-      flush() {
+      async flush() {
         if (size !== descriptor.size) throw wrongSize(source, size, descriptor.size);
-        const digest: Digest = `${algorithm}:${hash.digest("hex")}`;
+        const digest = await hash.digest();
         if (digest !== descriptor.digest) throw wrongDigest(source, digest, descriptor.digest);
       },
     }),

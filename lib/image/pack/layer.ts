@@ -1,5 +1,5 @@
 import { writeAll } from "../../../ffi/mod.ts";
-import { createHasher, OCI_LAYER_GZIP } from "../documents/mod.ts";
+import { Hasher, OCI_LAYER_GZIP } from "../documents/mod.ts";
 import type { Descriptor, Digest } from "../types.ts";
 import type { OverlayXattrs } from "../unpack/mod.ts";
 import { tarOf } from "./tar.ts";
@@ -23,8 +23,9 @@ export async function writeLayer(
   to: number,
   { overlay, signal }: LayerOptions,
 ): Promise<{ descriptor: Descriptor; diffId: Digest }> {
-  const plain = createHasher("sha256");
-  const packed = createHasher("sha256");
+  // node:zlib brings node:crypto with it.
+  const plain = new Hasher("sha256", Infinity);
+  const packed = new Hasher("sha256", Infinity);
   let size = 0;
   const tar = function* () {
     for (const bytes of tarOf(walkTree(upper, { overlay }))) {
@@ -48,10 +49,10 @@ export async function writeLayer(
     writeAll(to, bytes);
   }
   return {
-    diffId: `sha256:${plain.digest("hex")}`,
+    diffId: await plain.digest(),
     descriptor: {
       mediaType: OCI_LAYER_GZIP,
-      digest: `sha256:${packed.digest("hex")}`,
+      digest: await packed.digest(),
       size,
     },
   };

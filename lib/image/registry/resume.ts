@@ -1,5 +1,5 @@
 import { CrateError } from "../../errors.ts";
-import { createHasher } from "../documents/mod.ts";
+import { Hasher } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
 import type { Descriptor } from "../types.ts";
 import { ConnectionError } from "./errors.ts";
@@ -35,8 +35,7 @@ export async function download(from: Download): Promise<ReadableStream<Uint8Arra
   if (from.offset > size || from.offset < 0) {
     throw new CrateError("INVALID", `${name} has ${size} bytes: none is at ${from.offset}`);
   }
-  const algorithm = digestAlgorithm(digest);
-  const hash = from.offset === 0 ? createHasher(algorithm) : undefined;
+  const hash = from.offset === 0 ? new Hasher(digestAlgorithm(digest), size) : undefined;
   let position = from.offset;
   let failures = 0;
   let good = position + GOOD;
@@ -53,8 +52,8 @@ export async function download(from: Download): Promise<ReadableStream<Uint8Arra
     }
     return got;
   };
-  const check = () => {
-    const is = hash === undefined ? digest : `${algorithm}:${hash.digest("hex")}`;
+  const check = async () => {
+    const is = hash === undefined ? digest : await hash.digest();
     if (is !== digest) {
       throw new CrateError("INVALID", `${name} has the digest ${is} where ${digest} must be`);
     }
@@ -103,7 +102,7 @@ export async function download(from: Download): Promise<ReadableStream<Uint8Arra
     async pull(controller) {
       const part = await next();
       if (part === undefined) {
-        check();
+        await check();
         controller.close();
       } else {
         hash?.update(part);

@@ -11,9 +11,9 @@ import {
   syscall,
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { createHasher, digestOf } from "../documents/mod.ts";
+import { digestOf, Hasher } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
-import type { Descriptor, Digest, Document } from "../types.ts";
+import type { Descriptor, Document } from "../types.ts";
 import { explainedAsync, status, writeWhole } from "./disk.ts";
 import { blobPath, type Paths } from "./layout.ts";
 import type { Lease } from "./leases.ts";
@@ -85,10 +85,9 @@ export function blobStream(
   descriptor: Descriptor,
   { offset = 0, signal }: { readonly offset?: number; readonly signal?: AbortSignal } = {},
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const { digest } = descriptor;
+  const { digest, size } = descriptor;
   const fd = openBlob(paths, descriptor);
-  const algorithm = digestAlgorithm(digest);
-  const hash = offset === 0 ? createHasher(algorithm) : undefined;
+  const hash = offset === 0 ? new Hasher(digestAlgorithm(digest), size) : undefined;
   let open = true;
   const end = () => {
     if (open) close(fd);
@@ -96,7 +95,7 @@ export function blobStream(
   };
   if (offset > 0) syscall("lseek", fd, offset, SEEK_SET);
   return new ReadableStream({
-    pull(controller) {
+    async pull(controller) {
       try {
         signal?.throwIfAborted();
         const chunk = new Uint8Array(CHUNK);
@@ -108,7 +107,7 @@ export function blobStream(
           return;
         }
         end();
-        const found: Digest | undefined = hash && `${algorithm}:${hash.digest("hex")}`;
+        const found = await hash?.digest();
         if (found !== undefined && found !== digest) {
           throw damaged(blobPath(paths, digest), `has the content of ${found}`);
         }

@@ -1,7 +1,7 @@
 import { CrateError } from "../../errors.ts";
-import { createHasher } from "../documents/mod.ts";
+import { Hasher } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
-import type { Descriptor, Digest, Document, ImageSink, ImageSource } from "../types.ts";
+import type { Descriptor, Document, ImageSink, ImageSource } from "../types.ts";
 import { blobStream, hasBlob, putDocument, readDocument } from "./blobs.ts";
 import { explainedAsync } from "./disk.ts";
 import type { Image } from "./images.ts";
@@ -49,17 +49,16 @@ async function fill(
   signal?: AbortSignal,
 ): Promise<void> {
   partial.restart();
-  const algorithm = digestAlgorithm(partial.descriptor.digest);
-  const hash = createHasher(algorithm);
-  await explainedAsync(paths, `write blob ${partial.descriptor.digest}`, async () => {
+  const { digest, size } = partial.descriptor;
+  const hash = new Hasher(digestAlgorithm(digest), size);
+  await explainedAsync(paths, `write blob ${digest}`, async () => {
     for await (const bytes of await data()) {
       signal?.throwIfAborted();
       partial.append(bytes);
       hash.update(bytes);
     }
   });
-  const digest: Digest = `${algorithm}:${hash.digest("hex")}`;
-  await partial.commit(digest);
+  await partial.commit(await hash.digest());
 }
 
 /** An image of the store, to be read from. */

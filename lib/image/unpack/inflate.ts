@@ -7,6 +7,10 @@ export type Compression = "none" | "gzip" | "zstd";
 
 const CHUNK = 1 << 18;
 const SMALL_CHUNK = 1 << 12;
+/** As many compressed bytes are inflated faster than node:zlib is loaded, which takes 20 ms. */
+const SMALL_SOURCE = 2 << 20;
+/** A slice of them, which may become a thousand times as large at once. */
+const SLICE = 1 << 15;
 
 /** What a blob really is, by its first bytes: media types are often wrong. RFC 1952, RFC 8878 */
 export function sniff(head: Uint8Array): Compression {
@@ -22,22 +26,19 @@ export function sniff(head: Uint8Array): Compression {
  * Uncompresses in pieces of 256 KiB, no faster than they are taken.
  *
  * @param source may end or fail at any time.
+ * @param size how many bytes it has, where that is known.
  * @throws {CrateError} `INVALID`: not what it should be, or cut off.
  */
 export async function* inflate(
   source: AsyncIterable<Uint8Array<ArrayBuffer>>,
   compression: Compression,
+  size = Infinity,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  if (compression === "none") {
-    yield* source;
-    return;
-  }
-  // Loaded when it is needed: it takes 10 ms.
-  const { createGunzip, createZstdDecompress } = await import("node:zlib");
+  if (compression === "none") return yield* source;
   if (compression === "gzip") {
-    yield* decode(createGunzip({ chunkSize: CHUNK }), source, compression);
-    return;
+    return yield* size <= SMALL_SOURCE ? gunzipSmall(source) : gunzip(source);
   }
+  const { createZstdDecompress } = await import("node:zlib");
   const frames = new ZstdFrames(source);
   let chunkSize = CHUNK;
   for (let frame = await frames.next(); frame !== undefined; frame = await frames.next()) {
@@ -49,6 +50,69 @@ export async function* inflate(
     // Thousands of small frames are much alike.
     chunkSize = Math.min(CHUNK, Math.max(SMALL_CHUNK, 2 * size));
   }
+}
+
+async function* gunzip(
+  source: AsyncIterable<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const { createGunzip } = await import("node:zlib");
+  yield* decode(createGunzip({ chunkSize: CHUNK }), source, "gzip");
+}
+
+/** Without node:zlib, if it is what almost every gzip is: one member, and whole. */
+async function* gunzipSmall(
+  source: AsyncIterable<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  for await (const part of source) parts.push(part);
+  let given = 0;
+  const stream = new DecompressionStream("gzip");
+  const reader = stream.readable.getReader();
+  const fed = feedSlices(stream.writable.getWriter(), parts);
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      for (let at = 0; at < next.value.length; at += CHUNK) {
+        const piece = next.value.subarray(at, at + CHUNK);
+        given += piece.length;
+        yield piece;
+      }
+    }
+    return;
+  } catch (error) {
+    // The reader's: whoever takes the bytes throws nothing in here.
+    if (!(error instanceof TypeError)) throw error;
+  } finally {
+    // Whoever takes the bytes may have had enough.
+    await reader.cancel().catch(() => {});
+    await fed;
+  }
+  // Several members are node:zlib's, and so is the word for what is wrong. What is known is left out.
+  for await (const chunk of gunzip(toAsync(parts))) {
+    const known = Math.min(given, chunk.length);
+    given -= known;
+    if (known < chunk.length) yield chunk.subarray(known);
+  }
+}
+
+/** Writes slice by slice, as long as somebody reads; errors are the reader's. */
+async function feedSlices(
+  writer: WritableStreamDefaultWriter<BufferSource>,
+  parts: readonly Uint8Array<ArrayBuffer>[],
+): Promise<void> {
+  try {
+    for (const part of parts) {
+      for (let at = 0; at < part.length; at += SLICE) {
+        await writer.write(part.subarray(at, at + SLICE));
+      }
+    }
+    await writer.close();
+  } catch {
+    // So is its end.
+  }
+}
+
+async function* toAsync<T>(items: Iterable<T>): AsyncGenerator<T> {
+  yield* items;
 }
 
 /** One decoder's output. */

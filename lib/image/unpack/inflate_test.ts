@@ -14,12 +14,16 @@ function joined(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
-async function uncompress(bytes: Uint8Array<ArrayBuffer>, size = 7): Promise<Uint8Array> {
+async function uncompress(
+  bytes: Uint8Array<ArrayBuffer>,
+  size = 7,
+  told?: number,
+): Promise<Uint8Array> {
   const source = async function* () {
     for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
   };
   const parts: Uint8Array[] = [];
-  for await (const part of inflate(source(), sniff(bytes))) parts.push(part);
+  for await (const part of inflate(source(), sniff(bytes), told)) parts.push(part);
   return joined(...parts);
 }
 
@@ -62,9 +66,54 @@ Deno.test("frames with and without a size and a checksum end where they end", as
   }
 });
 
-Deno.test("a gzip layer of many members is read to its end", async () => {
-  const whole = joined(gzipSync(A), gzipSync(B));
-  assert.deepEqual(await uncompress(whole, 1000), joined(A, B));
+Deno.test("a gzip layer of many members is read to its end, be it known to be small or not", async () => {
+  const whole = joined(gzipSync(A), gzipSync(B), gzipSync(A));
+  for (const told of [undefined, whole.length]) {
+    assert.deepEqual(await uncompress(whole, 1000, told), joined(A, B, A));
+    assert.deepEqual(await uncompress(joined(gzipSync(A)), 1000, told), A);
+    assert.deepEqual(await uncompress(joined(gzipSync("")), 1000, told), new Uint8Array(0));
+  }
+  // What is written at once to a decoder ends with the first member: noise is not compressed.
+  const noise = crypto.getRandomValues(new Uint8Array((1 << 15) - 5 - 18));
+  const first = gzipSync(noise, { level: 0 });
+  assert.equal(first.length, 1 << 15);
+  const both = joined(first, gzipSync(B));
+  assert.deepEqual(await uncompress(both, 1 << 15, both.length), joined(noise, B));
+});
+
+Deno.test("a small gzip layer that is cut off or changed is refused in the same words as a large one", async () => {
+  const whole = gzipSync(A);
+  const wrong = whole.slice();
+  wrong[wrong.length - 6]! ^= 1; // RFC 1952: CRC32, ISIZE
+  for (const part of [whole.subarray(0, 20), whole.subarray(0, -1), wrong]) {
+    const bytes = joined(part);
+    const said = async (told?: number) => {
+      const error: unknown = await uncompress(bytes, 1000, told).catch((error) => error);
+      assert(error instanceof CrateError && error.code === "INVALID");
+      return error.message;
+    };
+    assert.match(await said(), /^not valid gzip: /);
+    assert.equal(await said(bytes.length), await said());
+  }
+});
+
+Deno.test("whoever has had enough of a small gzip layer leaves nothing running", async () => {
+  const whole = joined(gzipSync(new Uint8Array(10_000_000)));
+  const source = async function* () {
+    yield whole;
+  };
+  for await (const part of inflate(source(), "gzip", whole.length)) {
+    assert.ok(part.length > 0);
+    break;
+  }
+  const failing = async function* () {
+    yield whole.subarray(0, 100);
+    throw new Error("the source's");
+  };
+  const all = inflate(failing(), "gzip", whole.length);
+  await assert.rejects(async () => {
+    for await (const part of all) assert.fail(`${part.length} bytes`);
+  }, /^Error: the source's$/);
 });
 
 Deno.test("a zstd layer that is cut off, or not zstd throughout, is refused", async () => {

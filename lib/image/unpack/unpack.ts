@@ -1,7 +1,7 @@
 import { SyscallError, trySyscall } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import { releaseBuffer } from "../buffers.ts";
-import { createHasher } from "../documents/mod.ts";
+import { Hasher } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
 import { quoted, TarReader } from "../tar/mod.ts";
 import type { Descriptor, Digest } from "../types.ts";
@@ -59,12 +59,11 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
     writer = new LayerWriter(options.directory, options.lowers ?? [], options.xattrs, limits);
     const made = writer;
     const tar = new TarReader(made, { entries: limits.entries });
-    const [algorithm] = options.diffId.split(":");
-    const hash = createHasher(digestAlgorithm(options.diffId));
+    const hash = new Hasher(digestAlgorithm(options.diffId), descriptor.size);
     let size = 0;
     let last: Uint8Array<ArrayBuffer> | undefined;
     const compression = await input.begin();
-    for await (const chunk of inflate(input.chunks(), compression)) {
+    for await (const chunk of inflate(input.chunks(), compression, descriptor.size)) {
       size += chunk.length;
       if (size > limits.bytes) {
         throw new CrateError(
@@ -93,8 +92,8 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
       await made.queue.drain(2);
       signal?.throwIfAborted();
     }
-    input.check();
-    const diffId = `${algorithm}:${hash.digest("hex")}`;
+    await input.check();
+    const diffId = await hash.digest();
     if (diffId !== options.diffId) {
       throw new CrateError(
         "INVALID",
@@ -128,7 +127,8 @@ class Input {
 
   constructor(options: UnpackOptions) {
     this.#options = options;
-    this.#hash = createHasher(digestAlgorithm(options.descriptor.digest));
+    const { digest, size } = options.descriptor;
+    this.#hash = new Hasher(digestAlgorithm(digest), size);
     this.#reader = options.source.getReader();
     options.signal?.addEventListener("abort", this.#abort);
   }
@@ -183,12 +183,12 @@ class Input {
   }
 
   /** @throws {CrateError} when it was not the blob. */
-  check(): void {
+  async check(): Promise<void> {
     const { size, digest } = this.#options.descriptor;
     if (this.size !== size) {
       throw new CrateError("INVALID", `it has ${this.size} bytes and should have ${size}`);
     }
-    const found = `${digest.split(":")[0]}:${this.#hash.digest("hex")}`;
+    const found = await this.#hash.digest();
     if (found !== digest) throw new CrateError("INVALID", `its bytes have the digest ${found}`);
   }
 
