@@ -14,8 +14,8 @@ import { CrateError } from "../../errors.ts";
 import { digestOf, Hasher } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
 import type { Descriptor, Document } from "../types.ts";
-import { explainedAsync, status, writeWhole } from "./disk.ts";
-import { blobPath, type Paths } from "./layout.ts";
+import { explainedAsync, namesIn, status, syncDirectory, writeWhole } from "./disk.ts";
+import { ALGORITHMS, blobPath, type Paths } from "./layout.ts";
 import type { Lease } from "./leases.ts";
 import { underLock } from "./lock.ts";
 
@@ -134,7 +134,7 @@ function isWhole(paths: Paths, descriptor: Descriptor): boolean {
 }
 
 /**
- * Puts a document into the store, whole, with a lease on it.
+ * Puts a document into the store, whole, with a lease on it. Its name lasts after {@linkcode syncBlobs}.
  *
  * @throws {CrateError} `INVALID` when the bytes are not what the descriptor says.
  */
@@ -156,6 +156,15 @@ export async function putDocument(
   await explainedAsync(
     paths,
     `write document ${digest}`,
-    () => underLock(paths, LOCK_SH, () => writeWhole(paths, blobPath(paths, digest), bytes)),
+    () =>
+      underLock(paths, LOCK_SH, () => writeWhole(paths, blobPath(paths, digest), bytes, "content")),
   );
+}
+
+/** Makes the names of all blobs last: before an image that needs them is listed. @throws {SyscallError} */
+export function syncBlobs(paths: Paths): void {
+  for (const directory of ALGORITHMS.map((algorithm) => `${paths.blobs}/${algorithm}`)) {
+    // Hardly anybody has a sha512.
+    if (namesIn(directory).length > 0) syncDirectory(directory);
+  }
 }

@@ -121,24 +121,29 @@ export function temporaryFile(paths: Paths): number {
 }
 
 /**
+ * What is on the disk when a write returns: all; the content, for whoever syncs the directory later; nothing, where
+ * who reads the file takes an empty one for none, or a reboot ends it anyway.
+ */
+export type Synced = "name" | "content" | "nothing";
+
+/**
  * Writes a file whole under its name, replacing what is there: written elsewhere, synced, renamed, and
  * the directory synced. Under the store's lock: nobody takes the temporary file for a dead one's.
  *
- * @param lasting false: what a reboot ends, and so needs no sync.
  * @throws {SyscallError} nothing has changed then.
  */
 export function writeWhole(
   paths: Paths,
   path: string,
   data: string | Uint8Array,
-  lasting = true,
+  synced: Synced = "name",
 ): void {
   const temporary = temporaryPath(paths);
   const fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0o644);
   try {
     try {
       writeAll(fd, data, path);
-      if (lasting) syscall("fsync", fd);
+      if (synced !== "nothing") syscall("fsync", fd);
     } finally {
       close(fd);
     }
@@ -147,7 +152,7 @@ export function writeWhole(
     trySyscall("unlinkat", AT_FDCWD, temporary, 0);
     throw error;
   }
-  if (lasting) syncDirectory(path.slice(0, path.lastIndexOf("/")));
+  if (synced === "name") syncDirectory(path.slice(0, path.lastIndexOf("/")));
 }
 
 /** Blocks for a long index.json, and for a directory that grows by its name. */

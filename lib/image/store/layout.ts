@@ -21,6 +21,8 @@ import type { Digest } from "../types.ts";
 
 /** The version of what lies in `crate/`. */
 export const VERSION = 1;
+/** Of the digests that blobs are named by. */
+export const ALGORITHMS = ["sha256", "sha512"] as const;
 /** image-layout.md, "oci-layout file" */
 export const OCI_LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
 /** image-layout.md; the name of a reference, as annotations.md has it. */

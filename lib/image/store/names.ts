@@ -1,7 +1,7 @@
 import { LOCK_EX } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import type { Descriptor } from "../types.ts";
-import { hasBlob } from "./blobs.ts";
+import { hasBlob, syncBlobs } from "./blobs.ts";
 import { explainedAsync } from "./disk.ts";
 import { changeIndex, type Entry, named, withName } from "./index.ts";
 import type { Paths } from "./layout.ts";
@@ -23,8 +23,9 @@ export function putName(
   return explainedAsync(
     paths,
     `name the image ${name ?? digest}`,
-    () =>
-      underLock(paths, LOCK_EX, () => {
+    () => {
+      syncBlobs(paths);
+      return underLock(paths, LOCK_EX, () => {
         if (!hasBlob(paths, plain)) {
           throw new CrateError("NOT_FOUND", `${digest} is not in the store: it cannot have a name`);
         }
@@ -32,7 +33,8 @@ export function putName(
           paths,
           (entries) => name === undefined ? listed(entries, plain) : withName(entries, name, plain),
         );
-      }),
+      });
+    },
   );
 }
 

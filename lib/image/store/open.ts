@@ -1,8 +1,8 @@
-import { exists, LOCK_EX, mkdirAll, readText } from "../../../ffi/mod.ts";
+import { LOCK_EX, mkdirAll, readText } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { explained, explainedAsync, makeReserve, writeWhole } from "./disk.ts";
+import { explained, explainedAsync, makeReserve, status, writeWhole } from "./disk.ts";
 import { EMPTY_INDEX } from "./index.ts";
-import { OCI_LAYOUT, type Paths, VERSION } from "./layout.ts";
+import { ALGORITHMS, OCI_LAYOUT, type Paths, VERSION } from "./layout.ts";
 import { underLock } from "./lock.ts";
 
 const MAX_VERSION = 64;
@@ -19,13 +19,18 @@ export async function prepare(paths: Paths): Promise<void> {
       mkdirAll(paths.root, 0o700);
       const folders = [paths.leases, paths.partial, paths.locks, paths.layers, paths.trees];
       for (const folder of [...folders, paths.pins, paths.temporary]) mkdirAll(folder, 0o700);
-      for (const algorithm of ["sha256", "sha512"]) mkdirAll(`${paths.blobs}/${algorithm}`, 0o755);
+      for (const algorithm of ALGORITHMS) mkdirAll(`${paths.blobs}/${algorithm}`, 0o755);
       await underLock(paths, LOCK_EX, () => {
         makeReserve(paths);
         // The version comes last: with it, all is there.
-        if (!exists(paths.index)) writeWhole(paths, paths.index, EMPTY_INDEX);
-        if (!exists(paths.ociLayout)) writeWhole(paths, paths.ociLayout, OCI_LAYOUT);
-        if (!exists(paths.version)) writeWhole(paths, paths.version, `${VERSION}\n`);
+        const files: [path: string, content: string][] = [
+          [paths.index, EMPTY_INDEX],
+          [paths.ociLayout, OCI_LAYOUT],
+          [paths.version, `${VERSION}\n`],
+        ];
+        for (const [path, content] of files) {
+          if (!isWritten(path)) writeWhole(paths, path, content, "nothing");
+        }
       });
     });
   }
@@ -33,7 +38,12 @@ export async function prepare(paths: Paths): Promise<void> {
 }
 
 function isPrepared(paths: Paths): boolean {
-  return exists(paths.version) && exists(paths.index) && exists(paths.ociLayout);
+  return [paths.version, paths.index, paths.ociLayout].every(isWritten);
+}
+
+/** Nothing waits for an empty store to reach the disk: a power failure may leave names of files that are empty. */
+function isWritten(path: string): boolean {
+  return (status(path)?.size ?? 0) > 0;
 }
 
 function checkVersion(paths: Paths): void {

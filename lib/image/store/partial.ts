@@ -2,16 +2,7 @@ import { LOCK_EX, syscall, writeAll } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import type { Descriptor, Digest } from "../types.ts";
 import { hasBlob } from "./blobs.ts";
-import {
-  explain,
-  explained,
-  explainedAsync,
-  rename,
-  status,
-  sync,
-  syncDirectory,
-  unlinkIfThere,
-} from "./disk.ts";
+import { explain, explained, explainedAsync, rename, status, sync, unlinkIfThere } from "./disk.ts";
 import { blobPath, fileOf, type Paths } from "./layout.ts";
 import type { Lease } from "./leases.ts";
 import { type Held, lock } from "./lock.ts";
@@ -39,7 +30,7 @@ export interface Partial extends Disposable {
   /** Forgets the bytes that are there: they were not the blob's. */
   restart(): void;
   /**
-   * Puts the blob under its name, for good.
+   * Puts the blob, which is on the disk then, under its name; this lasts when an image that needs it is listed.
    *
    * @param digest what the digest of all the bytes was found to be.
    * @throws {CrateError} `INVALID` when it, or the size, is not the descriptor's: what is there is forgotten.
@@ -141,9 +132,7 @@ function partial(paths: Paths, descriptor: Descriptor, path: string, held: Held)
       await explainedAsync(paths, what, async () => {
         syscall("fchmod", fd, 0o644);
         await sync("fsync", fd);
-        const target = blobPath(paths, digest);
-        rename(path, target);
-        syncDirectory(target.slice(0, target.lastIndexOf("/")));
+        rename(path, blobPath(paths, digest));
       });
       release();
     },

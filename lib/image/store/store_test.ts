@@ -59,6 +59,16 @@ test("a store's directory is its owner's alone", (store) => {
   return Promise.resolve();
 });
 
+test("files of a new store that a power failure left empty are written again", async (store) => {
+  const { root } = store;
+  for (const file of ["crate/version", "oci-layout", "index.json"]) {
+    Deno.truncateSync(`${root}/${file}`);
+  }
+  assert.deepEqual((await openStore(root)).list(), []);
+  assert.equal(Deno.readTextFileSync(`${root}/crate/version`), "1\n");
+  assert.match(Deno.readTextFileSync(`${root}/oci-layout`), /^\{"imageLayoutVersion":"1/);
+});
+
 test("a store of another version is refused, and its sentence says what helps", async (store) => {
   Deno.writeTextFileSync(`${store.root}/crate/version`, "2\n");
   await assert.rejects(openStore(store.root), {
