@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { COMMANDS } from "./bundle.ts";
 
 Deno.test("the program can be bundled: else every start would run the sources, and be slow", async () => {
   const cache = Deno.makeTempDirSync({ prefix: "crate-bundle-" });
@@ -14,4 +15,9 @@ Deno.test("the program can be bundled: else every start would run the sources, a
   } finally {
     Deno.removeSync(cache, { recursive: true });
   }
+});
+
+Deno.test("what shall start fastest is there", () => {
+  const root = new URL("..", import.meta.url).pathname;
+  for (const source of COMMANDS.flat()) assert(Deno.statSync(root + source).isFile);
 });

@@ -35,7 +35,4 @@ export type { HugetlbStats } from "./hugetlb.ts";
 export type { MemoryStats } from "./memory.ts";
 export type { PidsStats } from "./pids.ts";
 export type { Unit, UnitPlan } from "./systemd/mod.ts";
-
-/** What has systemd make the groups: loaded by who needs it. */
-export const loadSystemd = (): Promise<typeof import("./systemd/mod.ts")> =>
-  import("./systemd/mod.ts");
+export { loadSystemd } from "./load_systemd.ts";

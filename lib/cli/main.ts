@@ -2,7 +2,7 @@ import { encodeText, SyscallError } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { log } from "./log.ts";
 import { needsNamespace } from "./rootless.ts";
-import { commandLine, explainWords, parseWords } from "./words/mod.ts";
+import { type CommandLine, explainWords, parseWords, verbLine } from "./words/mod.ts";
 
 /** What crate exits with when it fails itself: docker's convention. */
 const OWN_FAILURE = 125;
@@ -13,12 +13,11 @@ const OWN_FAILURE = 125;
  * @returns the exit code; a command that becomes something else does not return.
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  const parsed = parseWords(commandLine, argv);
+  let parsed = parseWords(verbLine, argv);
   if (parsed === undefined) {
-    const { exitCode, stdout, stderr } = await explainWords(commandLine, argv);
-    Deno.stdout.writeSync(encodeText(stdout));
-    Deno.stderr.writeSync(encodeText(stderr));
-    return exitCode;
+    const { commandLine } = await import("./words/mod.ts");
+    parsed = parseWords(commandLine, argv);
+    if (parsed === undefined) return await help(commandLine, argv);
   }
   try {
     if (needsNamespace(parsed.command.name)) {
@@ -30,6 +29,14 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return explain(error);
   }
+}
+
+/** What there is to say to words that cannot be run, and the exit code. */
+async function help(line: CommandLine, argv: readonly string[]): Promise<number> {
+  const { exitCode, stdout, stderr } = await explainWords(line, argv);
+  Deno.stdout.writeSync(encodeText(stdout));
+  Deno.stderr.writeSync(encodeText(stderr));
+  return exitCode;
 }
 
 /** One sentence for an error, and the exit code. */

@@ -6,7 +6,7 @@ import { waitForExit } from "./ended.ts";
 import { namespacesOf } from "./exec.ts";
 import { gatherFacts } from "./facts.ts";
 import { idmappedMounts, makeIdmaps } from "./idmap.ts";
-import { openInit } from "./operations.ts";
+import { openInit } from "./kill.ts";
 import { below, compileAddMount, compileRemoveMount, isBind } from "./program/mod.ts";
 import { early } from "./stages.ts";
 import { launch, nullStdio } from "./start.ts";

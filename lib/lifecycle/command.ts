@@ -3,7 +3,7 @@ import { CrateError } from "../errors.ts";
 import { type RunOptions, type Spec, validateId, validateSpec } from "../spec/mod.ts";
 import { type ClaimedNetwork, prepareContainer, startContainer } from "./container.ts";
 import { waitForExit } from "./ended.ts";
-import { killContainer } from "./operations.ts";
+import { killContainer } from "./kill.ts";
 import { type Requested, requested } from "./network.ts";
 import { hostView, makeSpec } from "./options.ts";
 import { makePipe, readStream, writeStream } from "./pipe.ts";

@@ -1,4 +1,4 @@
-import { close, SyscallError } from "../../ffi/mod.ts";
+import { SyscallError } from "../../ffi/mod.ts";
 import {
   type CgroupPlan,
   createCgroup,
@@ -18,7 +18,7 @@ import {
 import { CrateError } from "../errors.ts";
 import { type LinuxResources, requireSupported, type Spec } from "../spec/mod.ts";
 import { gatherFacts } from "./facts.ts";
-import { filterOf } from "./options.ts";
+import { filterOf } from "./filter.ts";
 import {
   closeEnds,
   listenForReady,
@@ -30,7 +30,7 @@ import {
 import { monitorOptions } from "./monitor_options.ts";
 import { enterUnit } from "./unit.ts";
 import { isInitialUserNamespace, withoutForbidden, withoutGroups } from "./rootless.ts";
-import { launch, type Launched, openDirectory, type Stdio } from "./start.ts";
+import { launch, type Launched, type Stdio } from "./start.ts";
 import { equip } from "./equip.ts";
 import { reapEnded } from "./ended.ts";
 import { idmappedMounts, makeIdmaps } from "./idmap.ts";
@@ -52,6 +52,7 @@ import {
   type LeaveStep,
 } from "./program/mod.ts";
 import type { Program } from "../../ffi/mod.ts";
+import { withGroup } from "./group.ts";
 
 /** What a container has of networks before it is started: `claimNetworks` gives one. */
 export interface ClaimedNetwork {
@@ -361,19 +362,5 @@ export async function giveUp(
     if (directory !== undefined) removeDirectory(directory);
   } catch (error) {
     if (!(error instanceof CrateError || error instanceof SyscallError)) throw error;
-  }
-}
-
-/** With a v2 group's descriptor, when there is such a group. */
-export function withGroup<T>(
-  { joinDirectory }: { readonly joinDirectory?: string },
-  use: (fds: readonly number[]) => T,
-): T {
-  if (joinDirectory === undefined) return use([]);
-  const fd = openDirectory(joinDirectory);
-  try {
-    return use([fd]);
-  } finally {
-    close(fd);
   }
 }

@@ -1,11 +1,4 @@
-import {
-  arch,
-  close,
-  type Program,
-  replaceFile,
-  stepAddress,
-  SyscallError,
-} from "../../ffi/mod.ts";
+import { arch, close, type Program, stepAddress } from "../../ffi/mod.ts";
 import {
   type CgroupPlan,
   cgroupProcesses,
@@ -25,7 +18,6 @@ import {
   keyringOf,
   type Prepared,
   takeNetDevices,
-  withGroup,
 } from "./container.ts";
 import { equip } from "./equip.ts";
 import { early } from "./stages.ts";
@@ -43,11 +35,13 @@ import type { MovedDevices } from "./net_devices.ts";
 import { makeNotifyDirectory } from "./notify.ts";
 import { openPidfdSocket } from "./pidfd_socket.ts";
 import { openListener } from "./seccomp_listener.ts";
-import { connectTo, listenAt } from "./sockets.ts";
+import { listenAt } from "./sockets.ts";
 import { launch, type Launched, type Stdio } from "./start.ts";
 import { prepareRoot, statePaths } from "./state.ts";
 import { formatTime } from "./time.ts";
 import { enterUnit } from "./unit.ts";
+import { connectConsole, requireConsole, writePidFile } from "./engine_files.ts";
+import { withGroup } from "./group.ts";
 
 /** What an engine makes a container from. */
 export interface CreateOptions extends Grouping {
@@ -117,31 +111,6 @@ export async function createContainer(options: CreateOptions): Promise<void> {
     remove: false,
   });
   await make(options, prepared, lock);
-}
-
-/** @throws {CrateError} `USAGE` */
-export function requireConsole(terminal: boolean, socket: string | undefined): void {
-  if (terminal && socket === undefined) {
-    throw new CrateError(
-      "USAGE",
-      "process.terminal is true: give --console-socket, on which somebody takes the console",
-    );
-  }
-  if (!terminal && socket !== undefined) {
-    throw new CrateError("USAGE", "--console-socket is for a process with process.terminal");
-  }
-}
-
-/** Connects to the socket on which an engine takes a console. @throws {CrateError} `INVALID` */
-export function connectConsole(path: string): number {
-  try {
-    return connectTo(path, "stream");
-  } catch (cause) {
-    if (!(cause instanceof SyscallError)) throw cause;
-    throw new CrateError("INVALID", `--console-socket ${path}: nobody listens: ${cause.code}`, {
-      cause,
-    });
-  }
 }
 
 async function make(
@@ -220,16 +189,6 @@ function enterGroups(cgroup: CgroupPlan): void {
       cgroupProcesses(cgroup).length === 0;
     if (!isEmpty) throw error;
     createCgroup(cgroup, { existing: true });
-  }
-}
-
-/** @throws {CrateError} `INVALID` */
-export function writePidFile(path: string, pid: number): void {
-  try {
-    replaceFile(path, String(pid));
-  } catch (cause) {
-    if (!(cause instanceof SyscallError)) throw cause;
-    throw new CrateError("INVALID", `--pid-file ${path} cannot be made: ${cause.code}`, { cause });
   }
 }
 

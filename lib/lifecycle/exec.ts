@@ -17,13 +17,13 @@ import {
 import { lastCapability } from "../security/mod.ts";
 import type { Hook, Process, Spec } from "../spec/mod.ts";
 import { CrateError } from "../errors.ts";
-import { withGroup } from "./container.ts";
-import { connectConsole, requireConsole } from "./create.ts";
+import { withGroup } from "./group.ts";
+import { connectConsole, requireConsole } from "./engine_files.ts";
 import { handedOn } from "./handed_on.ts";
 import { waitForExit } from "./ended.ts";
 import { equipProcess } from "./equip.ts";
-import { notRunning, openInit } from "./operations.ts";
-import { filterOf } from "./options.ts";
+import { notRunning, openInit } from "./kill.ts";
+import { filterOf } from "./filter.ts";
 import { isPaused } from "./pause.ts";
 import { openPidfdSocket } from "./pidfd_socket.ts";
 import { isAlive, openProcess } from "./process_id.ts";

@@ -1,32 +1,12 @@
 import { CrateError } from "../errors.ts";
-import type { Hook, Hooks, Spec } from "../spec/mod.ts";
+import type { Hook, Hooks } from "../spec/mod.ts";
 import type { ProcessId } from "./process_id.ts";
 import { namespaceFlag } from "./program/mod.ts";
 import { runTask, type TaskEnd } from "./task.ts";
+import { type Hooked, hookState } from "./hook_state.ts";
 
 /** Of what a hook has said, how much an error repeats. */
 const MAX_SAID = 4096;
-
-/** The container that hooks are told of. */
-export interface Hooked {
-  readonly id: string;
-  readonly spec: Spec;
-  readonly bundle: string;
-  /** Where an unlinked file may stand. */
-  readonly directory: string;
-}
-
-/** The state that a hook reads from its standard input. runtime.md, "State" */
-export function hookState({ id, spec, bundle }: Hooked, status: string, pid?: number): string {
-  return JSON.stringify({
-    ociVersion: spec.ociVersion,
-    id,
-    status,
-    ...pid === undefined ? {} : { pid },
-    bundle,
-    ...spec.annotations === undefined ? {} : { annotations: spec.annotations },
-  });
-}
 
 /**
  * Runs the hooks that come before the container's root is its root: prestart and createRuntime in the host's

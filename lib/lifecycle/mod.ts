@@ -13,7 +13,8 @@ export {
   type StartOptions,
 } from "./container.ts";
 export { checkpointContainer, restoreContainer } from "./checkpoint.ts";
-export { createContainer, type CreateOptions, requireConsole, writePidFile } from "./create.ts";
+export { createContainer, type CreateOptions } from "./create.ts";
+export { requireConsole, writePidFile } from "./engine_files.ts";
 export { waitForExit } from "./ended.ts";
 export { type ContainerRoot, execInContainer, type ExecOptions } from "./exec.ts";
 export {
@@ -28,18 +29,11 @@ export {
 export { addMounts, removeMounts } from "./change_mounts.ts";
 export { isDirectory } from "./facts.ts";
 export { type LogFrame, readFrames, tailFrames } from "./logs.ts";
-export {
-  collectGarbage,
-  deleteContainer,
-  type DeleteOptions,
-  killAllOf,
-  killContainer,
-  listContainers,
-  ociState,
-  stopContainer,
-  type StopOptions,
-  waitForContainer,
-} from "./operations.ts";
+export { deleteContainer, type DeleteOptions } from "./delete.ts";
+export { killAllOf, killContainer } from "./kill.ts";
+export { collectGarbage, listContainers } from "./list.ts";
+export { ociState } from "./oci_state.ts";
+export { stopContainer, type StopOptions, waitForContainer } from "./stop.ts";
 export { INIT_ANNOTATION } from "./program/mod.ts";
 export { isPaused, pauseContainer, resumeContainer, shownStatus, whilePaused } from "./pause.ts";
 export {
@@ -52,7 +46,8 @@ export {
 } from "./network.ts";
 export { enterUserNamespace, isInitialUserNamespace, rootlessDefault } from "./rootless.ts";
 export { startAgain } from "./restart.ts";
-export { becomeNotifier, type ReadyEnds, type Starting } from "./notify.ts";
+export { becomeNotifier } from "./notifier.ts";
+export type { ReadyEnds, Starting } from "./notify.ts";
 export { startCreated } from "./start_created.ts";
 export { type ContainerStats, containerStats } from "./stats.ts";
 export { openRootfs, type OverlayDirectories, overlayOf } from "./rootfs.ts";
@@ -80,4 +75,5 @@ export {
   type ContainerStdio,
   DEFAULT_ROOT,
 } from "./command.ts";
-export { hostView, IMAGE_ANNOTATION, makeSpec } from "./options.ts";
+export { IMAGE_ANNOTATION } from "./annotations.ts";
+export { hostView, makeSpec } from "./options.ts";

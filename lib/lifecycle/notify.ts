@@ -1,7 +1,6 @@
 import {
   AF_UNIX,
   AT_FDCWD,
-  become,
   close,
   ENOENT,
   exists,
@@ -15,8 +14,7 @@ import {
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { Spec } from "../spec/mod.ts";
-import { openProcess, type ProcessId } from "./process_id.ts";
-import { compileNotifier } from "./program/mod.ts";
+import { type ProcessId } from "./process_id.ts";
 
 // A service manager that starts crate may want to hear when the service is ready: NOTIFY_SOCKET. The container gets a
 // socket of its own, where runc puts it, and what it says there is passed on. sd_notify(3)
@@ -118,25 +116,4 @@ function connectToManager(path: string): number {
 export interface Starting {
   readonly init: ProcessId;
   readonly ends: ReadyEnds;
-}
-
-/**
- * Gives this process over to waiting for a container's readiness: a program of some kilobytes, that tells the service
- * manager, and ends; or ends when the container has. Never returns.
- */
-export function becomeNotifier({ init, ends: { from, to } }: Starting): never {
-  // One that has ended is as good as one that has just told all that it had to.
-  const pidfd = openProcess(init) ?? ended();
-  return become(compileNotifier(init.pid), {
-    name: "crate-notify",
-    descriptors: [0, 1, 2, from, pidfd, to],
-  });
-}
-
-/** A descriptor that says of itself what the pidfd of a process that has ended says. */
-function ended(): number {
-  const ends = new Int32Array(2);
-  syscall("pipe2", new Uint8Array(ends.buffer), 0);
-  close(ends[1]!);
-  return ends[0]!;
 }

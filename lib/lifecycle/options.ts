@@ -6,8 +6,6 @@ import {
   capabilityBit,
   DEFAULT_CAPABILITIES,
   defaultSeccompProfile,
-  type SeccompFilter,
-  seccompFilter,
 } from "../security/mod.ts";
 import { withOwnGroups } from "./rootless.ts";
 import {
@@ -18,9 +16,6 @@ import {
   type Spec,
   specFromOptions,
 } from "../spec/mod.ts";
-
-/** The annotation that names the image a container was made from. */
-export const IMAGE_ANNOTATION = "dev.crate.image";
 
 /**
  * The mounts by which a container's root is a copy-on-write view of the host's own: an overlay over
@@ -52,18 +47,6 @@ function defaultProfile(capabilities: readonly string[]): LinuxSeccomp {
     profiles.set(key, profile);
   }
   return profile;
-}
-
-const filters = new WeakMap<LinuxSeccomp, SeccompFilter>();
-
-/** The filter of a profile, compiled once for each profile object. */
-export async function filterOf(profile: LinuxSeccomp): Promise<SeccompFilter> {
-  let filter = filters.get(profile);
-  if (filter === undefined) {
-    filter = await seccompFilter(profile, arch);
-    filters.set(profile, filter);
-  }
-  return filter;
 }
 
 /** Refuses what crate cannot give, since it has it not itself. capabilities(7) */

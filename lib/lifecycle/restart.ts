@@ -2,12 +2,12 @@ import { AT_FDCWD, AT_REMOVEDIR, ENOENT, SyscallError, trySyscall } from "../../
 import { createCgroup, joinResctrl, makeResctrl } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type Lock, recordProcess, replaceRecord, tryLock } from "./claim.ts";
-import { prepareContainer, takeNetDevices, withGroup } from "./container.ts";
+import { prepareContainer, takeNetDevices } from "./container.ts";
 import { equip } from "./equip.ts";
 import { makeIdmaps } from "./idmap.ts";
 import type { MovedDevices } from "./net_devices.ts";
 import { claimAgain, type Claimed } from "./network.ts";
-import { removeGroups } from "./operations.ts";
+import { removeGroups } from "./delete.ts";
 import {
   closeEnds,
   listenForReady,
@@ -21,6 +21,7 @@ import { early } from "./stages.ts";
 import { launch, type Launched, nullStdio } from "./start.ts";
 import { type ContainerRecord, type ContainerState, readState, statePaths } from "./state.ts";
 import { enterUnit } from "./unit.ts";
+import { withGroup } from "./group.ts";
 
 /** Where the last end is kept until the container runs again. */
 export const BEFORE = "exit.before";

@@ -1,7 +1,7 @@
 import { close, encodeText, SyscallError } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { Spec } from "../spec/mod.ts";
-import { type Hooked, hookState } from "./hooks.ts";
+import { type Hooked, hookState } from "./hook_state.ts";
 import { MAX_TOLD } from "./program/mod.ts";
 import { connectTo } from "./sockets.ts";
 

@@ -1,6 +1,7 @@
 import { close, O_DIRECTORY, O_RDONLY, open, SyscallError } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import { type Hooked, runEarlyHooks } from "./hooks.ts";
+import type { Hooked } from "./hook_state.ts";
+import { runEarlyHooks } from "./hooks.ts";
 import type { ProcessId } from "./process_id.ts";
 import { STAGE_COPY, STAGE_HOOKS, STAGE_LISTENER } from "./program/mod.ts";
 import { listenerState } from "./seccomp_listener.ts";

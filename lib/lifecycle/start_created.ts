@@ -13,8 +13,7 @@ import {
 import { CrateError } from "../errors.ts";
 import { lockContainer } from "./claim.ts";
 import { startError } from "./errors.ts";
-import { hookState, runHooks } from "./hooks.ts";
-import { runInside } from "./exec.ts";
+import { hookState } from "./hook_state.ts";
 import { closeEnds, listenForReady, type Starting } from "./notify.ts";
 import { isPaused } from "./pause.ts";
 import { RECORD_SIZE } from "./program/mod.ts";
@@ -73,6 +72,7 @@ async function begin(
   const { hooks } = record.spec;
   for (const [index, hook] of (hooks?.startContainer ?? []).entries()) {
     const field = `hooks.startContainer[${index}] (${hook.path})`;
+    const { runInside } = await import("./exec.ts");
     try {
       await runInside(state, root, hook, hookState(container, "created", process.init.pid));
     } catch (cause) {
@@ -88,9 +88,11 @@ async function begin(
     if (!(error instanceof SyscallError) || !GONE.includes(error.errno)) throw error;
     throw notCreated({ ...state, status: "stopped" });
   }
+  if (!hooks?.poststart?.length) return;
+  const { runHooks } = await import("./hooks.ts");
   const after = hookState(container, "running", process.init.pid);
   try {
-    await runHooks(hooks?.poststart, "poststart", container, after);
+    await runHooks(hooks.poststart, "poststart", container, after);
   } catch (error) {
     if (!(error instanceof CrateError)) throw error;
     warn(error.message);

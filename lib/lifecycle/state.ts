@@ -92,6 +92,11 @@ export interface Exit {
 /** The states of the runtime-spec, runtime.md. */
 export type Status = "creating" | "created" | "running" | "stopped";
 
+/** Whether it has a process. */
+export function isLive(status: Status): boolean {
+  return status === "running" || status === "created";
+}
+
 /** A container as its files tell it. */
 export interface ContainerState {
   readonly record: ContainerRecord;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { CrateError } from "../errors.ts";
-import { formatSpec, parseSpec } from "./json.ts";
+import { formatSpec } from "./json.ts";
+import { parseSpec } from "./read.ts";
 import { findJsonError } from "./json_position.ts";
 import { FULL_SPEC, LEAST_SPEC } from "./testing.ts";
 

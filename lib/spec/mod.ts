@@ -7,15 +7,9 @@
 export type * from "./types.ts";
 export type * from "./types_resources.ts";
 export { HOOKS as HOOK_POINTS, validateSpec } from "./validate.ts";
-export {
-  formatSpec,
-  parseJson,
-  parseMountPoints,
-  parseMounts,
-  parseProcess,
-  parseResources,
-  parseSpec,
-} from "./json.ts";
+export { formatSpec, parseJson } from "./json.ts";
+export { parseMountPoints, parseMounts, parseResources, parseSpec } from "./read.ts";
+export { parseProcess } from "./read_process.ts";
 export { MOUNT_OPTIONS, requireMounts, requireSupported } from "./supported.ts";
 export { NAMESPACES as NAMESPACE_TYPES } from "./validate_linux.ts";
 export { POLICIES as SCHEDULER_POLICIES, SCHEDULER_FLAGS } from "./validate_process.ts";

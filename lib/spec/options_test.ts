@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatSpec, parseSpec } from "./json.ts";
+import { formatSpec } from "./json.ts";
+import { parseSpec } from "./read.ts";
 import { type RunDefaults, type RunOptions, specFromOptions } from "./options.ts";
 import { requireSupported } from "./supported.ts";
 import { loadRuntimeSchema } from "./testing.ts";

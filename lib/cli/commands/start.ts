@@ -1,11 +1,5 @@
 import { CrateError } from "../../errors.ts";
-import {
-  becomeNotifier,
-  readState,
-  startAgain,
-  startCreated,
-  type Starting,
-} from "../../lifecycle/mod.ts";
+import { readState, startCreated, type Starting } from "../../lifecycle/mod.ts";
 import { forEachContainer } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
@@ -26,8 +20,15 @@ export default async function start({ positionals, globals }: StartCall): Promis
     if (readState(root, id)?.record.engine) {
       const warn = (message: string) => log("warn", message);
       starting = await startCreated(root, id, warn, notifySocket);
-    } else starting = await startAgain(root, id, notifySocket);
+    } else {
+      // Engines never do.
+      const { startAgain } = await import("../../lifecycle/mod.ts");
+      starting = await startAgain(root, id, notifySocket);
+    }
   });
-  if (starting !== undefined) becomeNotifier(starting);
+  if (starting !== undefined) {
+    const { becomeNotifier } = await import("../../lifecycle/mod.ts");
+    becomeNotifier(starting);
+  }
   return code;
 }

@@ -4,17 +4,14 @@
  *
  * @module
  */
+import { globalOptions } from "./globals.ts";
 import type { Call, CommandLine, CommandTableOf, OptionValues } from "./table.ts";
 import {
-  deleteTable,
-  killTable,
   listTable,
   logsTable,
   pauseTable,
   restartTable,
   resumeTable,
-  startTable,
-  stateTable,
   statsTable,
   stopTable,
   topTable,
@@ -45,7 +42,6 @@ import {
 } from "./tables/images.ts";
 import { checkpointTable, restoreTable } from "./tables/checkpoint.ts";
 import {
-  createTable,
   eventsTable,
   featuresTable,
   mountsAddTable,
@@ -65,6 +61,7 @@ import {
   portTable,
 } from "./tables/networks.ts";
 import { runTable } from "./tables/run.ts";
+import { createTable, deleteTable, killTable, startTable, stateTable } from "./tables/verbs.ts";
 import {
   volumeCreateTable,
   volumeInspectTable,
@@ -149,70 +146,6 @@ export const versionTable: CommandTableOf<typeof versionOptions> = {
   examples: [],
   load: () => import("../commands/version.ts"),
 };
-
-const globalOptions = [
-  {
-    long: "root",
-    argument: "DIR",
-    description: "directory of the containers' state",
-    default: "/run/crate",
-  },
-  {
-    long: "config",
-    argument: "FILE",
-    description: "read this configuration file, after /etc/crate/config.toml and the user's own",
-  },
-  {
-    long: "log",
-    argument: "FILE",
-    description: "append messages to a file",
-    default: "standard error",
-  },
-  {
-    long: "log-format",
-    argument: "FORMAT",
-    choices: ["text", "json"],
-    description: "how to write messages",
-    default: "text",
-  },
-  {
-    long: "log-level",
-    argument: "LEVEL",
-    choices: ["error", "warn", "warning", "info", "debug"],
-    description: "how much a message must matter to be written",
-    default: "warn",
-  },
-  { long: "debug", description: "write messages about every step" },
-  {
-    long: "systemd-cgroup",
-    description: "cgroupsPath is SLICE:PREFIX:NAME, for systemd to make",
-  },
-  {
-    long: "cgroup-manager",
-    argument: "MANAGER",
-    choices: ["cgroupfs", "systemd", "disabled"],
-    description: "disabled: containers stay in crate's own group, and device rules do not hold",
-    default: "cgroupfs",
-  },
-  {
-    long: "rootless",
-    argument: "WHEN",
-    choices: ["true", "false", "auto"],
-    description:
-      "do without a group that may not be made, if nothing is limited; auto: in a user namespace",
-    default: "auto",
-  },
-  {
-    long: "criu",
-    argument: "PATH",
-    description: "criu for checkpoint and restore: a path, or a name in $PATH",
-    default: "criu",
-  },
-  { long: "version", short: "vV", description: "the same as crate version" },
-] as const;
-
-/** The values of the options that stand before the command. */
-export type Globals = OptionValues<typeof globalOptions>;
 
 /** All of crate's command line. */
 export const commandLine: CommandLine = {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { commandLine } from "./commands.ts";
 import { parseWords } from "./parse.ts";
 import type { OptionTable } from "./table.ts";
+import { verbLine } from "./verb_line.ts";
 
 const alone = commandLine.groups.flatMap(({ commands }) => commands.map(([, command]) => command))
   .filter((command) => !commandLine.commands.includes(command));
@@ -14,6 +15,12 @@ const lists: [string, readonly OptionTable[]][] = [
     options,
   ]),
 ];
+
+Deno.test("the part of the command line that loads alone is a part of the whole one", () => {
+  assert.equal(verbLine.options, commandLine.options);
+  for (const command of verbLine.commands) assert(commandLine.commands.includes(command));
+  assert.deepEqual(verbLine.groups, []);
+});
 
 Deno.test("no name or letter of an option, and no name of a command, is used twice", () => {
   for (const [command, options] of lists) {

@@ -4,13 +4,8 @@
  *
  * @module
  */
-export {
-  commandLine,
-  type ConfigCall,
-  type Globals,
-  type SpecCall,
-  type VersionCall,
-} from "./commands.ts";
+export { commandLine, type ConfigCall, type SpecCall, type VersionCall } from "./commands.ts";
+export type { Globals } from "./globals.ts";
 export type { Explanation } from "./explain.ts";
 export { explainWords, parseWords } from "./parse.ts";
 export type {
@@ -29,13 +24,9 @@ export type {
   PositionalTable,
 } from "./table.ts";
 export type {
-  DeleteCall,
-  KillCall,
   ListCall,
   LogsCall,
   PauseCall,
-  StartCall,
-  StateCall,
   StatsCall,
   StopCall,
   TopCall,
@@ -65,14 +56,7 @@ export type {
   TagCall,
 } from "./tables/images.ts";
 export type { CheckpointCall, RestoreCall } from "./tables/checkpoint.ts";
-export type {
-  CreateCall,
-  EventsCall,
-  FeaturesCall,
-  MountsCall,
-  PsCall,
-  UpdateCall,
-} from "./tables/engine.ts";
+export type { EventsCall, FeaturesCall, MountsCall, PsCall, UpdateCall } from "./tables/engine.ts";
 export type { ExecCall } from "./tables/exec.ts";
 export type {
   NetworkConnectCall,
@@ -85,6 +69,7 @@ export type {
   PortCall,
 } from "./tables/networks.ts";
 export type { RunCall } from "./tables/run.ts";
+export type { CreateCall, DeleteCall, KillCall, StartCall, StateCall } from "./tables/verbs.ts";
 export type {
   VolumeCreateCall,
   VolumeInspectCall,
@@ -92,3 +77,4 @@ export type {
   VolumePruneCall,
   VolumeRemoveCall,
 } from "./tables/volumes.ts";
+export { verbLine } from "./verb_line.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Globals } from "./commands.ts";
+import type { Globals } from "./globals.ts";
 
 /** One option. Without `argument` it is a flag. */
 export interface OptionTable {

@@ -12,7 +12,7 @@ import {
 import { detectLayout, locateCgroup } from "../../cgroup/mod.ts";
 import { CrateError } from "../../errors.ts";
 import { lockContainer, PATIENCE } from "../claim.ts";
-import { notRunning } from "../operations.ts";
+import { notRunning } from "../kill.ts";
 import { openProcess, type ProcessId } from "../process_id.ts";
 import { hasUserNamespace } from "../program/mod.ts";
 import { overlayOf } from "../rootfs.ts";

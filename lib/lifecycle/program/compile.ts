@@ -21,13 +21,15 @@ import type { CompileInput, HostFacts } from "./input.ts";
 import { keyLabelWrite, labelWrites, writeBelow } from "./labels.ts";
 import { makeReadonly, mask, openMasks } from "./masks.ts";
 import { type Output, supervise } from "./monitor.ts";
-import { isBind, isShared, leaveHost, makeFilesystem, mountOne, openBind } from "./mounts.ts";
+import { isBind, isShared, leaveHost, mountOne, openBind } from "./mounts.ts";
 import { cloneFlags, isNew, joinFirst, joinNamespaces, raiseLoopback } from "./namespaces.ts";
 import { CONTROL, REPORT, STAGE_HOOKS } from "./protocol.ts";
 import { awaitByte, awaitStage, release } from "./release.ts";
 import { attachRoot, enterRoot, isolateMounts, openRoot, rootMount, sealRoot } from "./root.ts";
 import { setMemory, setSchedule } from "./schedule.ts";
 import { openOrMake, Scope } from "./scope.ts";
+import { makeFilesystem } from "./filesystem.ts";
+import { hasListener } from "./listener.ts";
 
 /** The annotation by which `crate run --init` asks for a first process that reaps. */
 export const INIT_ANNOTATION = "dev.crate.init";
@@ -119,11 +121,6 @@ function isCloned(mount: Mount, facts: HostFacts): boolean {
 export function isSynchronised({ spec, parent }: Pick<CompileInput, "spec" | "parent">): boolean {
   return parent.start !== undefined || isNew(spec, "user") || hasEarlyHooks(spec) ||
     copiesUp(spec) || hasListener(spec);
-}
-
-/** Whether somebody is to be given the listener of the seccomp filter. */
-export function hasListener({ linux }: Pick<Spec, "linux">): boolean {
-  return Boolean(linux?.seccomp?.listenerPath);
 }
 
 function copiesUp({ mounts }: Spec): boolean {

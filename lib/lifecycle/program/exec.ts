@@ -19,7 +19,7 @@ import { finishProcess } from "./init.ts";
 import type { CgroupJoin, Preserved } from "./input.ts";
 import { labelWrites, writeBelow } from "./labels.ts";
 import { supervise } from "./monitor.ts";
-import { makeFilesystem } from "./mounts.ts";
+import { makeFilesystem } from "./filesystem.ts";
 import { CONTROL } from "./protocol.ts";
 import { awaitByte, release } from "./release.ts";
 import { bitsOf, setSchedule } from "./schedule.ts";

@@ -12,12 +12,10 @@ import {
 } from "../../../ffi/mod.ts";
 import type { Process } from "../../spec/mod.ts";
 import type { Scope } from "./scope.ts";
+import { EXECUTE } from "./protocol.ts";
 
 /** Where a program without a slash is looked for when the environment has no PATH. */
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/** What the label of every step begins with whose failure means: the user's program did not start. */
-export const EXECUTE = "execute ";
 
 /** The files that a program's name may mean, in order; execvp(3). */
 export function candidates(name: string, env: readonly string[]): string[] {

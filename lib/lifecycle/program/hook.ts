@@ -5,7 +5,8 @@ import {
   SIG_SETMASK,
   SIGKILL,
 } from "../../../ffi/mod.ts";
-import { EXECUTE, execute, type Execution } from "./execute.ts";
+import { execute, type Execution } from "./execute.ts";
+import { EXECUTE } from "./protocol.ts";
 import { EXEC_PIDFD } from "./exec.ts";
 import { supervise } from "./monitor.ts";
 import { REPORT } from "./protocol.ts";

@@ -1,4 +1,5 @@
 import { type Cell, cmsg_fd, MSG_NOSIGNAL, placeIn, valueOf } from "../../../ffi/mod.ts";
+import type { Spec } from "../../spec/mod.ts";
 import { type DescriptorMessage, descriptorMessage } from "./console.ts";
 import {
   CONTROL,
@@ -45,4 +46,9 @@ export function tellListener(s: Scope, { socket, message, control }: Told, liste
   s.p.call("sendmsg", [valueOf(socket), message, MSG_NOSIGNAL], {
     label: "hand out the seccomp listener",
   });
+}
+
+/** Whether somebody is to be given the listener of the seccomp filter. */
+export function hasListener({ linux }: Pick<Spec, "linux">): boolean {
+  return Boolean(linux?.seccomp?.listenerPath);
 }

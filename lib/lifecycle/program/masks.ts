@@ -15,7 +15,8 @@ import {
 } from "../../../ffi/mod.ts";
 import type { CompileInput } from "./input.ts";
 import { withContext } from "./labels.ts";
-import { cloneTree, makeFilesystem, setAttributes } from "./mounts.ts";
+import { makeFilesystem } from "./filesystem.ts";
+import { cloneTree, setAttributes } from "./mounts.ts";
 import { attach, below, openBelow, type Scope } from "./scope.ts";
 
 /**

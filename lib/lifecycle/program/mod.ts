@@ -2,10 +2,11 @@
 export { below, Scope } from "./scope.ts";
 export { compileAddMount, compileRemoveMount } from "./change_mounts.ts";
 export { receiveDescriptor, sendDescriptor } from "./console.ts";
-export { compileContainer, hasListener, INIT_ANNOTATION } from "./compile.ts";
-export { candidates, EXECUTE } from "./execute.ts";
+export { compileContainer, INIT_ANNOTATION } from "./compile.ts";
+export { hasListener } from "./listener.ts";
+export { candidates } from "./execute.ts";
 export { deviceNumber } from "./devices.ts";
-export { isBind, isIdmapped, MAP_IDS } from "./mounts.ts";
+export { isBind, isIdmapped } from "./mounts.ts";
 export { compileHolder, compileNetworkHolder } from "./holder.ts";
 export { needsLayers, rootMount } from "./root.ts";
 /** Loads what compiles the program that executes criu: few need it. */

@@ -5,12 +5,7 @@ import {
   AT_RECURSIVE,
   AT_SYMLINK_NOFOLLOW,
   type Cell,
-  FSCONFIG_CMD_CREATE,
   FSCONFIG_CMD_RECONFIGURE,
-  FSCONFIG_SET_FLAG,
-  FSCONFIG_SET_STRING,
-  FSMOUNT_CLOEXEC,
-  FSOPEN_CLOEXEC,
   FSPICK_CLOEXEC,
   FSPICK_EMPTY_PATH,
   mount_attr,
@@ -30,45 +25,8 @@ import { type Attributes, type MountOptions, sortOptions } from "./mount_options
 import { isNew } from "./namespaces.ts";
 import { awaitCopy } from "./release.ts";
 import { attach, below, openBelow, openOrMake, type PointKind, type Scope } from "./scope.ts";
-
-/**
- * Makes a filesystem that is mounted nowhere yet. fsopen(2), fsmount(2)
- *
- * @returns the register of the mount's descriptor.
- */
-export function makeFilesystem(
-  s: Scope,
-  type: string,
-  source: string,
-  data: MountOptions["data"],
-  attributes: number,
-  label: string,
-): Cell {
-  const { p } = s;
-  const context = s.descriptor(`${type} context`);
-  const mount = s.descriptor(`${type} mount`);
-  p.call("fsopen", [p.string(type), FSOPEN_CLOEXEC], { label, result: context });
-  if (source !== "") configure(s, context, "source", source, label);
-  for (const [key, value] of data) configure(s, context, key, value, label);
-  p.call("fsconfig", [valueOf(context), FSCONFIG_CMD_CREATE, 0, 0, 0], { label });
-  p.call("fsmount", [valueOf(context), FSMOUNT_CLOEXEC, attributes], { label, result: mount });
-  return mount;
-}
-
-/** Sets one of a filesystem's own options. fsconfig(2) */
-function configure(
-  s: Scope,
-  context: Cell,
-  key: string,
-  value: string | undefined,
-  label: string,
-): void {
-  const { p } = s;
-  const note = { label: `${label} (${value === undefined ? key : `${key}=${value}`})` };
-  const fd = valueOf(context);
-  if (value === undefined) p.call("fsconfig", [fd, FSCONFIG_SET_FLAG, p.string(key), 0, 0], note);
-  else p.call("fsconfig", [fd, FSCONFIG_SET_STRING, p.string(key), p.string(value), 0], note);
-}
+import { configure, makeFilesystem } from "./filesystem.ts";
+import { MAP_IDS } from "./protocol.ts";
 
 /** Clones a mount, or a part of one, detached. open_tree(2) */
 export function cloneTree(
@@ -128,9 +86,6 @@ export function isBind(mount: Mount): boolean {
 export function isShared({ options = [] }: Mount): boolean {
   return options.includes("shared") || options.includes("rshared");
 }
-
-/** What the label of a step begins with that maps a mount's ids. */
-export const MAP_IDS = "map the ids of ";
 
 /** Whether a mount shows its files with other owners. mount_setattr(2), "ID-mapped mounts" */
 export function isIdmapped({ options = [], uidMappings, gidMappings }: Mount): boolean {

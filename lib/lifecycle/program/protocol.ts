@@ -39,3 +39,10 @@ export const EXIT_RECORD_SIZE = SIGINFO_SIZE + 16;
 
 /** What a process exits with when a step of its program failed. */
 export const SETUP_FAILED = 125;
+
+// How labels begin of steps whose failure is told in other words.
+
+/** What the label of every step begins with whose failure means: the user's program did not start. */
+export const EXECUTE = "execute ";
+/** What the label of a step begins with that maps a mount's ids. */
+export const MAP_IDS = "map the ids of ";

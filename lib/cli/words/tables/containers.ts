@@ -49,22 +49,6 @@ export const listTable: CommandTableOf<typeof listOptions> = {
   load: () => import("../../commands/list.ts"),
 };
 
-export const stateOptions = [] as const;
-
-/** What `crate state` is called with. */
-export type StateCall = Call<OptionValues<typeof stateOptions>>;
-
-export const stateTable: CommandTableOf<typeof stateOptions> = {
-  name: "state",
-  summary: "Print a container's state as OCI JSON",
-  usage: "CONTAINER",
-  group: "Containers",
-  options: stateOptions,
-  positionals: [container],
-  examples: [{ text: "its status", command: "crate state web | jq -r .status" }],
-  load: () => import("../../commands/state.ts"),
-};
-
 export const logsOptions = [
   { long: "follow", short: "f", description: "go on printing until the container ends" },
   {
@@ -96,22 +80,6 @@ export const logsTable: CommandTableOf<typeof logsOptions> = {
     { text: "the last ten lines, and all that follows", command: "crate logs -f --tail 10 web" },
   ],
   load: () => import("../../commands/logs.ts"),
-};
-
-export const startOptions = [] as const;
-
-/** What `crate start` is called with. */
-export type StartCall = Call<OptionValues<typeof startOptions>>;
-
-export const startTable: CommandTableOf<typeof startOptions> = {
-  name: "start",
-  summary: "Start containers that were created, or that have ended, in the background",
-  usage: "CONTAINER [CONTAINER...]",
-  group: "Containers",
-  options: startOptions,
-  positionals: [containers],
-  examples: [{ text: "on what it has written", command: "crate start web" }],
-  load: () => import("../../commands/start.ts"),
 };
 
 export const stopOptions = [
@@ -154,44 +122,6 @@ export const restartTable: CommandTableOf<typeof stopOptions> = {
   positionals: [containers],
   examples: [{ text: "with three seconds of patience", command: "crate restart -t 3 web" }],
   load: () => import("../../commands/restart.ts"),
-};
-
-export const killOptions = [
-  {
-    long: "signal",
-    short: "s",
-    argument: "SIGNAL",
-    description: "name or number of the signal",
-    default: "SIGKILL",
-  },
-  { long: "all", short: "a", description: "send it to all of its processes" },
-  {
-    long: "regex",
-    short: "r",
-    description: "CONTAINER is a regular expression: all whose ids it matches",
-  },
-] as const;
-
-/** What `crate kill` is called with. */
-export type KillCall = Call<OptionValues<typeof killOptions>>;
-
-export const killTable: CommandTableOf<typeof killOptions> = {
-  name: "kill",
-  summary: "Send a signal to a container's first process",
-  usage: "[OPTIONS] CONTAINER [SIGNAL]",
-  group: "Containers",
-  options: killOptions,
-  positionals: [
-    container,
-    {
-      name: "SIGNAL",
-      required: false,
-      variadic: false,
-      description: "the same as --signal",
-    },
-  ],
-  examples: [{ text: "read the configuration again", command: "crate kill web HUP" }],
-  load: () => import("../../commands/kill.ts"),
 };
 
 export const statsOptions = [
@@ -279,28 +209,4 @@ export const topTable: CommandTableOf<typeof topOptions> = {
   positionals: [container],
   examples: [{ text: "as the host sees them", command: "crate top web" }],
   load: () => import("../../commands/top.ts"),
-};
-
-export const deleteOptions = [
-  { long: "force", short: "f", description: "kill those that still run" },
-  {
-    long: "regex",
-    short: "r",
-    description: "CONTAINER is a regular expression: all whose ids it matches",
-  },
-] as const;
-
-/** What `crate delete` is called with. */
-export type DeleteCall = Call<OptionValues<typeof deleteOptions>>;
-
-export const deleteTable: CommandTableOf<typeof deleteOptions> = {
-  name: "delete",
-  aliases: ["rm"],
-  summary: "Delete containers that have stopped",
-  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-  group: "Containers",
-  options: deleteOptions,
-  positionals: [containers],
-  examples: [{ text: "whatever it is doing", command: "crate delete --force web" }],
-  load: () => import("../../commands/delete.ts"),
 };

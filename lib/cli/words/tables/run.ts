@@ -1,6 +1,6 @@
 import type { Call, CommandTableOf, OptionValues } from "../table.ts";
 import { networkOptions } from "./run_network.ts";
-import { bundleOptions } from "./engine.ts";
+import { bundleOptions } from "./verbs.ts";
 
 export const runOptions = [
   {
