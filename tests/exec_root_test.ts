@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { assertEnded, type Sandbox, Terminal, test, until } from "./support/mod.ts";
+import {
+  assertEnded,
+  EVERYWHERE_THE_SAME,
+  type Sandbox,
+  Terminal,
+  test,
+  until,
+} from "./support/mod.ts";
 
 // crate exec: another process in a container that runs.
 
@@ -35,7 +42,7 @@ test("exec of a command that is not there, or cannot be executed: 127 and 126", 
     stderr: "crate: /etc/passwd: permission denied: it is not an executable file\n",
   });
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("exec in a container that does not run, or does not exist, is an error", async (box) => {
   const id = await box.detached("exit 0", ["--name", "over"]);
@@ -50,7 +57,7 @@ test("exec in a container that does not run, or does not exist, is an error", as
   assert.match(none.stderr, /^crate: container "no-such" does not exist: .*\n$/);
   assert.equal((await box.crate(["exec", id])).code, 2);
   await box.ok(["delete", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("exec passes standard input on, and keeps output and errors apart", async (box) => {
   const id = await running(box);
@@ -61,7 +68,7 @@ test("exec passes standard input on, and keeps output and errors apart", async (
   const closed = await box.crate(["exec", "-i=false", id, "wc", "-c"], { input });
   assertEnded(closed, { stdout: "0\n" });
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("exec is in all of the container's namespaces and groups", async (box) => {
   const id = await running(box);
@@ -131,7 +138,7 @@ test("exec has the container's environment, and -e over it", async (box) => {
   }
   assert.equal(env.filter((variable) => variable.startsWith("B=")).length, 1);
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("exec starts in the container's working directory, or in -w", async (box) => {
   const id = await running(box, ["-w", "/tmp"]);
@@ -145,7 +152,7 @@ test("exec starts in the container's working directory, or in -w", async (box) =
     assert.match(result.stderr, new RegExp(`^crate: .*${directory}.*\n$`));
   }
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("exec -u is looked up in the container's files, with the user's groups", async (box) => {
   const id = await running(box);
@@ -158,23 +165,27 @@ test("exec -u is looked up in the container's files, with the user's groups", as
   assert.equal(code, 125);
   assert.match(stderr, /^crate: user "nobody-here" is not in .*\n$/);
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
-test("a user other than root has no capabilities in exec, and root has the container's", async (box) => {
-  const id = await running(box, ["-u", "www"]);
-  const of = async (user: string) =>
-    privileges(await box.ok(["exec", "-u", user, id, "cat", "/proc/self/status"]));
-  const root = await of("0");
-  const bounding = root.find((line) => line.startsWith("CapBnd"))!.slice(8);
-  assert.equal(bounding, "00000000a80425fb");
-  assert.ok(
-    root.includes(`CapEff: ${bounding}`) && root.includes(`CapPrm: ${bounding}`),
-    root.join(),
-  );
-  const www = await of("www");
-  assert.ok(www.includes("CapEff: 0000000000000000"), www.join());
-  await box.ok(["delete", "--force", id]);
-});
+test(
+  "a user other than root has no capabilities in exec, and root has the container's",
+  async (box) => {
+    const id = await running(box, ["-u", "www"]);
+    const of = async (user: string) =>
+      privileges(await box.ok(["exec", "-u", user, id, "cat", "/proc/self/status"]));
+    const root = await of("0");
+    const bounding = root.find((line) => line.startsWith("CapBnd"))!.slice(8);
+    assert.equal(bounding, "00000000a80425fb");
+    assert.ok(
+      root.includes(`CapEff: ${bounding}`) && root.includes(`CapPrm: ${bounding}`),
+      root.join(),
+    );
+    const www = await of("www");
+    assert.ok(www.includes("CapEff: 0000000000000000"), www.join());
+    await box.ok(["delete", "--force", id]);
+  },
+  EVERYWHERE_THE_SAME,
+);
 
 test("exec -it has a terminal of the container's, with the window's size", async (box) => {
   const id = await running(box);
@@ -188,7 +199,7 @@ test("exec -it has a terminal of the container's, with the window's size", async
   assert.equal(terminal.screen, "/dev/pts/0\r\nxterm\r\n30 90\r\ntyped\r\nread typed\r\n");
   assert.equal(terminal.settings(), before);
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("exec -d returns at once, and the process goes on in the container", async (box) => {
   const id = await running(box);
@@ -223,7 +234,7 @@ test("signals to an exec arrive at its command, and the container goes on", asyn
   assertEnded(await exec.ended, { code: 8, stdout: "up\ngot TERM\n" });
   assert.equal((await box.state(id)).status, "running");
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("an exec that is killed takes its command with it, and the container goes on", async (box) => {
   const id = await running(box);

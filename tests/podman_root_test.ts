@@ -75,11 +75,15 @@ test("podman's containers in the background, exec and the rest do with crate wha
       const { code, stdout } = await engine(words);
       said.push(`${words.join(" ")}: ${code} ${plain(stdout)}`);
     };
+    // Where everything takes ten times as long, what groups have no part in is left out.
+    const sayToo: typeof say = async (...words) => {
+      if (!EMULATED) await say(...words);
+    };
     const script = "trap 'echo term; exit 5' TERM; echo started; while sleep 0.1; do :; done";
     await say("run", "-d", "--name", "web", "--net", "none", IMAGE, "/bin/sh", "-c", script);
-    await say("ps", "--format", "{{.Names}} {{.Status}}".replace("{{.Status}}", "{{.State}}"));
+    await sayToo("ps", "--format", "{{.Names}} {{.Status}}".replace("{{.Status}}", "{{.State}}"));
     await say("exec", "web", "/bin/sh", "-c", "echo inside; exit 9");
-    await say(
+    await sayToo(
       "exec",
       "-u",
       "5",
@@ -92,9 +96,9 @@ test("podman's containers in the background, exec and the rest do with crate wha
       "-c",
       "id -u; pwd; echo $A",
     );
-    await say("exec", "web", "nope");
-    await say("exec", "web", "/etc/passwd");
-    await say("exec", "-d", "web", "/bin/touch", "/tmp/made");
+    await sayToo("exec", "web", "nope");
+    await sayToo("exec", "web", "/etc/passwd");
+    await sayToo("exec", "-d", "web", "/bin/touch", "/tmp/made");
     const top = await engine(["top", "web", "args"]);
     assert.deepEqual(
       [top.code, top.stdout.includes("sleep 0.1") || top.stdout.includes("/bin/sh")],
@@ -105,19 +109,19 @@ test("podman's containers in the background, exec and the rest do with crate wha
     await say("ps", "-a", "--format", "{{.Names}} {{.State}}");
     await say("exec", "web", "/bin/true");
     await say("unpause", "web");
-    await say("exec", "web", "/bin/ls", "/tmp/made");
-    await say("cp", "web:/etc/passwd", box.path("copied"));
-    await say("healthcheck", "run", "web");
+    await sayToo("exec", "web", "/bin/ls", "/tmp/made");
+    await sayToo("cp", "web:/etc/passwd", box.path("copied"));
+    await sayToo("healthcheck", "run", "web");
     await say("stop", "-t", "5", "web");
-    await say("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", "web");
-    await say("start", "web");
+    await sayToo("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", "web");
+    await sayToo("start", "web");
     await say("restart", "-t", "5", "web");
     await say("kill", "-s", "KILL", "web");
-    await say("wait", "web");
-    await say("ps", "-a", "--format", "{{.Names}} {{.State}}");
+    await sayToo("wait", "web");
+    await sayToo("ps", "-a", "--format", "{{.Names}} {{.State}}");
     await say("logs", "web");
     await say("rm", "web");
-    await say("ps", "-aq");
+    await sayToo("ps", "-aq");
     seen.push(said);
   }
   assert.deepEqual(seen[0], seen[1]);

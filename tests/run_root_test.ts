@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { assertEnded, delay, test } from "./support/mod.ts";
+import { assertEnded, delay, EVERYWHERE_THE_SAME, test } from "./support/mod.ts";
 
 // crate run in the foreground: what comes out, what goes in, how it ends.
 
@@ -10,13 +10,17 @@ test("a command in a container prints to crate's own output", async (box) => {
 test("options end at the command: what follows is the command's own", async (box) => {
   const words = ["run", "--rm", "-r", box.rootfs, "echo", "--rm", "-d", "--", "--no-such-option"];
   assert.equal(await box.ok(words), "--rm -d -- --no-such-option");
-});
+}, EVERYWHERE_THE_SAME);
 
-test("the arguments arrive as they are: empty, with spaces, quotes, newlines, not ASCII", async (box) => {
-  const args = ["", "a b", `"'$HOME\\`, "two\nlines", "čárka 🚢"];
-  const words = ["run", "--rm", "-r", box.rootfs, "printf", "<%s>", ...args];
-  assert.equal(await box.ok(words), args.map((arg) => `<${arg}>`).join(""));
-});
+test(
+  "the arguments arrive as they are: empty, with spaces, quotes, newlines, not ASCII",
+  async (box) => {
+    const args = ["", "a b", `"'$HOME\\`, "two\nlines", "čárka 🚢"];
+    const words = ["run", "--rm", "-r", box.rootfs, "printf", "<%s>", ...args];
+    assert.equal(await box.ok(words), args.map((arg) => `<${arg}>`).join(""));
+  },
+  EVERYWHERE_THE_SAME,
+);
 
 test("the exit code is the container's", async (box) => {
   for (const code of [0, 1, 7, 125, 126, 127, 255]) {
@@ -71,7 +75,7 @@ test("a file that cannot be executed: 126 and a sentence that names it", async (
   const { code, stderr } = await box.crate(["run", "--rm", "-r", box.rootfs, "data"]);
   assert.equal(code, 126);
   assert.match(stderr, /^crate: data: .*ENOEXEC.*\n$/);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("a name without a slash is looked for in the container's PATH, in its order", async (box) => {
   for (const directory of ["first", "second"]) {
@@ -81,7 +85,7 @@ test("a name without a slash is looked for in the container's PATH, in its order
   Deno.chmodSync(`${box.rootfs}/second/tool`, 0o755);
   const words = ["run", "--rm", "-r", box.rootfs, "-e", "PATH=/none:/first:/second", "tool"];
   assert.equal(await box.ok(words), "second", "one that may not be executed is passed over");
-});
+}, EVERYWHERE_THE_SAME);
 
 test("a script's interpreter is executed, and one that is missing is not found", async (box) => {
   const script = (name: string, text: string) =>
@@ -92,28 +96,28 @@ test("a script's interpreter is executed, and one that is missing is not found",
   const { code, stderr } = await box.crate(["run", "--rm", "-r", box.rootfs, "/bad"]);
   assert.equal(code, 127);
   assert.match(stderr, /^crate: \/bad: no such file or directory .*interpreter\)\n$/);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("--entrypoint is the program, and the words after the options its arguments", async (box) => {
   const words = ["run", "--rm", "-r", box.rootfs, "--entrypoint", "/bin/echo", "one", "two"];
   assert.equal(await box.ok(words), "one two");
-});
+}, EVERYWHERE_THE_SAME);
 
 test("standard input is passed on, to its end", async (box) => {
   const input = "line\n".repeat(50_000);
   const words = ["run", "--rm", "-r", box.rootfs, "wc", "-l"];
   assertEnded(await box.crate(words, { input }), { stdout: "50000\n" });
-});
+}, EVERYWHERE_THE_SAME);
 
 test("with -i=false standard input is empty", async (box) => {
   const words = ["run", "--rm", "-i=false", "-r", box.rootfs, "wc", "-c"];
   assertEnded(await box.crate(words, { input: "not for the container" }), { stdout: "0\n" });
-});
+}, EVERYWHERE_THE_SAME);
 
 test("standard output and standard error stay apart", async (box) => {
   const words = ["run", "--rm", "-r", box.rootfs, "sh", "-c", "echo out; echo err >&2"];
   assertEnded(await box.crate(words), { stdout: "out\n", stderr: "err\n" });
-});
+}, EVERYWHERE_THE_SAME);
 
 test("the three descriptors are crate's own: pipes and files, not copies", async (box) => {
   const input = box.file("in", "input\n");
@@ -126,20 +130,24 @@ test("the three descriptors are crate's own: pipes and files, not copies", async
   assert.match(Deno.readTextFileSync(`${output}.err`), /\/in\n$/);
 });
 
-test("a standard descriptor that crate does not have is /dev/null in the container", async (box) => {
-  for (const fd of [0, 1, 2]) {
-    const script = `where=$(readlink /proc/$$/fd/${fd}); echo $where >/result`;
-    const words = ["run", "--rm", "-r", box.rootfs, "sh", "-c", script];
-    assertEnded(await box.host(`"$@" ${fd}>&-`, words), {});
-    assert.equal(Deno.readTextFileSync(`${box.rootfs}/result`), "/dev/null\n");
-  }
-});
+test(
+  "a standard descriptor that crate does not have is /dev/null in the container",
+  async (box) => {
+    for (const fd of [0, 1, 2]) {
+      const script = `where=$(readlink /proc/$$/fd/${fd}); echo $where >/result`;
+      const words = ["run", "--rm", "-r", box.rootfs, "sh", "-c", script];
+      assertEnded(await box.host(`"$@" ${fd}>&-`, words), {});
+      assert.equal(Deno.readTextFileSync(`${box.rootfs}/result`), "/dev/null\n");
+    }
+  },
+  EVERYWHERE_THE_SAME,
+);
 
 test("output that nobody reads any more ends the writer by SIGPIPE", async (box) => {
   const words = ["run", "--rm", "-r", box.rootfs, "--init", "yes"];
   const { stdout } = await box.host('"$@" | head -n 1; echo "${PIPESTATUS[0]}"', words);
   assert.equal(stdout, "y\n141\n");
-});
+}, EVERYWHERE_THE_SAME);
 
 test("megabytes go through without a loss", async (box) => {
   const words = [
@@ -154,7 +162,7 @@ test("megabytes go through without a loss", async (box) => {
   const { code, stdout } = await box.crate(words);
   assert.equal(code, 0);
   assert.ok(stdout === "x".repeat(5_000_000));
-});
+}, EVERYWHERE_THE_SAME);
 
 test("crate waits for the first process, and the others end with it", async (box) => {
   const start = performance.now();
