@@ -15,6 +15,7 @@ import { decodeText, encodeText } from "./text.ts";
 
 // The few things crate does with files, each in as few system calls as it takes.
 
+const SMALL_CHUNK = 1 << 13;
 const CHUNK = 1 << 19;
 
 /** Opens a file, close-on-exec. @throws {SyscallError} */
@@ -65,15 +66,16 @@ export function exists(path: string): boolean {
 export function readAll(fd: number, max = 64 << 20, path?: string): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let total = 0;
-  let chunk = new Uint8Array(8192);
+  let size = SMALL_CHUNK;
   while (total < max) {
-    const count = trySyscall("read", fd, chunk, Math.min(chunk.length, max - total));
+    const chunk = new Uint8Array(Math.min(size, max - total));
+    const count = trySyscall("read", fd, chunk, chunk.length);
     if (count === -EINTR) continue;
     if (count < 0) throw new SyscallError("read", -count, path);
     if (count === 0) break;
     parts.push(chunk.subarray(0, count));
     total += count;
-    chunk = new Uint8Array(count === chunk.length ? CHUNK : 8192);
+    size = count === chunk.length ? Math.min(size * 8, CHUNK) : SMALL_CHUNK;
   }
   if (parts.length === 1) return parts[0]!;
   const whole = new Uint8Array(total);

@@ -166,6 +166,16 @@ export type SyscallArgument = number | bigint | string | Uint8Array | null;
 
 const HEADER_AT = STEP_AT + 160;
 
+/** Of a buffer that the kernel only fills, no more than the result counts. */
+function onlyFills(name: SyscallName): boolean {
+  return name === "read" || name === "pread64" || name === "getdents64";
+}
+
+/** From a buffer that the kernel only reads, nothing comes back. */
+function onlyReads(name: SyscallName): boolean {
+  return name === "write" || name === "pwrite64" || name === "sendto";
+}
+
 /** The result of a system call, or the kernel's `-errno`. */
 export function trySyscall(name: SyscallName, ...args: SyscallArgument[]): number {
   const { symbols, base, entry, bytes, view } = machine ?? start();
@@ -190,8 +200,8 @@ export function trySyscall(name: SyscallName, ...args: SyscallArgument[]): numbe
         if (argument.length > PROGRAM_AT - scratch) {
           throw new RangeError(`${name}: ${argument.length} bytes in one call; at most 1 MiB`);
         }
-        bytes.set(argument, scratch);
-        (out ??= []).push([argument, scratch]);
+        if (!onlyFills(name)) bytes.set(argument, scratch);
+        if (!onlyReads(name)) (out ??= []).push([argument, scratch]);
         scratch = (scratch + argument.length + 7) & ~7;
       }
     }
@@ -199,10 +209,14 @@ export function trySyscall(name: SyscallName, ...args: SyscallArgument[]): numbe
     view.setInt32(slot + 4, Math.floor(value / 4294967296), true);
   }
   symbols.bsearch(base + STEP_AT, base + HEADER_AT, ONE, 1, entry);
+  const result = Number(view.getBigInt64(HEADER_AT + 24, true));
   if (out !== undefined) {
-    for (const [target, at] of out) target.set(bytes.subarray(at, at + target.length));
+    const most = onlyFills(name) ? Math.max(0, result) : Infinity;
+    for (const [target, at] of out) {
+      target.set(bytes.subarray(at, at + Math.min(target.length, most)));
+    }
   }
-  return Number(view.getBigInt64(HEADER_AT + 24, true));
+  return result;
 }
 
 function putString(bytes: Uint8Array, at: number, text: string, call: string): number {
