@@ -6,14 +6,15 @@ const root = new URL("..", import.meta.url).pathname;
 /** For each room: whose values it may import, and whose types besides. */
 const ARROWS: Record<string, { readonly values: readonly string[]; readonly types?: string[] }> = {
   errors: { values: [] },
+  timers: { values: [] },
   ffi: { values: [] },
   spec: { values: ["errors"], types: ["ffi"] },
-  image: { values: ["errors", "ffi"], types: ["spec"] },
+  image: { values: ["errors", "ffi", "timers"], types: ["spec"] },
   overlay: { values: ["errors", "ffi"], types: ["spec"] },
-  cgroup: { values: ["errors", "ffi"], types: ["spec"] },
+  cgroup: { values: ["errors", "ffi", "timers"], types: ["spec"] },
   netlink: { values: ["errors", "ffi"], types: ["spec"] },
   security: { values: ["errors", "ffi"], types: ["spec"] },
-  network: { values: ["errors", "ffi", "netlink"] },
+  network: { values: ["errors", "ffi", "netlink", "timers"] },
   config: { values: ["errors", "ffi"], types: ["spec"] },
   lifecycle: {
     values: [
@@ -26,12 +27,14 @@ const ARROWS: Record<string, { readonly values: readonly string[]; readonly type
       "netlink",
       "network",
       "security",
+      "timers",
     ],
   },
   cli: {
-    values: "errors ffi spec image overlay cgroup netlink network security config lifecycle".split(
-      " ",
-    ),
+    values: "errors ffi spec image overlay cgroup netlink network security config lifecycle timers"
+      .split(
+        " ",
+      ),
   },
   "cli.ts": { values: ["cli"] },
   "mod.ts": { values: ["cli", "errors", "ffi", "spec", "lifecycle"] },

@@ -1,5 +1,6 @@
 import { readText, SyscallError, writeFile } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
+import { pause } from "../timers.ts";
 import type { CgroupLocation } from "./location.ts";
 
 /** How long the kernel may take to stop every process, in milliseconds. */
@@ -107,7 +108,7 @@ async function reached(freezer: Freezer, wanted: boolean): Promise<boolean> {
     if (performance.now() > end) return false;
     // A process that forks while v1 freezes may slip through; asking again catches it.
     freezer.write(wanted);
-    await new Promise((resolve) => setTimeout(resolve, wait));
+    await pause(wait);
   }
   return true;
 }

@@ -9,6 +9,7 @@ import {
   trySyscall,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
+import { pause } from "../timers.ts";
 import { killDirectories } from "./kill.ts";
 import { cgroupProcesses, groupsBelow } from "./processes.ts";
 
@@ -56,7 +57,7 @@ export async function removeCgroup(
           (cgroupProcesses(first).join(", ") || "none of this pid namespace"),
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, wait));
+    await pause(wait);
   }
 }
 

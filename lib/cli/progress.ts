@@ -1,4 +1,5 @@
 import { encodeText } from "../../ffi/mod.ts";
+import { after } from "../timers.ts";
 import type { Progress } from "../image/mod.ts";
 import { formatSize, printable } from "./format.ts";
 
@@ -61,9 +62,9 @@ function plainView(): ProgressView {
 function terminalView(): ProgressView {
   const lines = new Map<string, Line>();
   let drawn = 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let prevent: (() => void) | undefined;
   const draw = () => {
-    timer = undefined;
+    prevent = undefined;
     const { columns, rows } = Deno.consoleSize();
     // More lines than the terminal has cannot be drawn over: the last ones are shown.
     const shown = [...lines].slice(-Math.max(1, rows - 1));
@@ -74,7 +75,7 @@ function terminalView(): ProgressView {
     drawn = shown.length;
   };
   const later = () => {
-    timer ??= setTimeout(draw, INTERVAL);
+    prevent ??= after(INTERVAL, draw);
   };
   return {
     show(event) {
@@ -97,8 +98,8 @@ function terminalView(): ProgressView {
       later();
     },
     [Symbol.dispose]() {
-      if (timer === undefined) return;
-      clearTimeout(timer);
+      if (prevent === undefined) return;
+      prevent();
       draw();
     },
   };

@@ -24,7 +24,7 @@ export class Download {
   }
 
   /**
-   * Fetches what is not there yet.
+   * Fetches what is not there yet. Whoever reads it checks the digest of all of it.
    *
    * @throws {CrateError} what came was not the blob: what is there is forgotten
    */
@@ -35,7 +35,11 @@ export class Download {
     const { descriptor } = this.#partial;
     try {
       if (this.#have < descriptor.size) {
-        const stream = await source.blob(descriptor, { offset: this.#have, signal });
+        const stream = await source.blob(descriptor, {
+          offset: this.#have,
+          signal,
+          unchecked: true,
+        });
         for await (const bytes of stream) {
           this.#partial.append(bytes);
           this.#have += bytes.length;

@@ -105,6 +105,14 @@ export interface Document {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** How a blob is read. */
+export interface BlobOptions {
+  readonly offset?: number;
+  readonly signal?: AbortSignal;
+  /** The reader checks the digest: nobody else needs to. */
+  readonly unchecked?: boolean;
+}
+
 /**
  * An image somewhere: in a registry, in the store, in an archive. Whoever reads one gets only what is
  * checked: a document's digest and size before it is returned, a blob's at the end of its stream,
@@ -123,7 +131,7 @@ export interface ImageSource {
    */
   blob(
     descriptor: Descriptor,
-    options?: { readonly offset?: number; readonly signal?: AbortSignal },
+    options?: BlobOptions,
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
 }
 

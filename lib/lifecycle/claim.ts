@@ -30,6 +30,7 @@ import {
   writeAll,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
+import { pause } from "../timers.ts";
 import { formatSpec } from "../spec/mod.ts";
 import {
   type ContainerRecord,
@@ -79,7 +80,7 @@ export async function lockWithin(
   for (const end = performance.now() + milliseconds;;) {
     const lock = tryLock(directory);
     if (lock !== undefined || !exists(directory) || performance.now() >= end) return lock;
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await pause(5);
   }
 }
 

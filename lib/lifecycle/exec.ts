@@ -17,6 +17,7 @@ import {
 import { lastCapability } from "../security/mod.ts";
 import type { Hook, Process, Spec } from "../spec/mod.ts";
 import { CrateError } from "../errors.ts";
+import { after } from "../timers.ts";
 import { withGroup } from "./group.ts";
 import { connectConsole, requireConsole } from "./engine_files.ts";
 import { handedOn } from "./handed_on.ts";
@@ -223,11 +224,11 @@ export async function runInside(
       }),
     });
     let late = false;
-    const timer = timeout === undefined ? undefined : setTimeout(() => {
+    const prevent = timeout === undefined ? undefined : after(timeout * 1000, () => {
       late = true;
       trySyscall("shutdown", launched.control, 2);
-    }, Math.min(timeout * 1000, 2 ** 31 - 1));
-    const { code } = await waitForExit(launched).finally(() => clearTimeout(timer));
+    });
+    const { code } = await waitForExit(launched).finally(prevent);
     if (late) throw new CrateError("START", `did not end within its timeout of ${timeout} s`);
     if (code !== 0) throw new CrateError("START", `exited with ${code}`);
   } finally {

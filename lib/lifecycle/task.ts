@@ -8,6 +8,7 @@ import {
   writeAll,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
+import { after } from "../timers.ts";
 import { waitForExit } from "./ended.ts";
 import { openProcess, type ProcessId } from "./process_id.ts";
 import { compileHook } from "./program/mod.ts";
@@ -95,11 +96,11 @@ export async function runTask(task: FiniteTask): Promise<TaskEnd> {
     await goOrAbandon(launched);
     let isLate = false;
     // Its monitor ends it when we are gone.
-    const timer = timeout === undefined ? undefined : setTimeout(() => {
+    const prevent = timeout === undefined ? undefined : after(timeout, () => {
       isLate = true;
       trySyscall("shutdown", launched.control, SHUT_RDWR);
-    }, Math.min(timeout, 2 ** 31 - 1));
-    const exit = await waitForExit(launched).finally(() => clearTimeout(timer));
+    });
+    const exit = await waitForExit(launched).finally(prevent);
     return { exit, isLate, said: text(said), output: apart ? text(output) : "" };
   } finally {
     for (const fd of opened) close(fd);

@@ -16,6 +16,7 @@ import {
   trySyscall,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
+import { pause } from "../timers.ts";
 import { type NetworkPlaces, VERSION } from "./definitions.ts";
 import type { Attachment, NetworkState } from "./types.ts";
 
@@ -81,15 +82,15 @@ export async function withNetworks<T>(places: NetworkPlaces, change: () => T): P
     });
   }
   try {
-    for (let end = performance.now() + PATIENCE, pause = 0.2;;) {
+    for (let end = performance.now() + PATIENCE, wait = 0.2;;) {
       const result = trySyscall("flock", fd, LOCK_EX | LOCK_NB);
       if (result === 0) break;
       if (result !== -EAGAIN && result !== -EINTR) throw new SyscallError("flock", -result);
       if (performance.now() > end) {
         throw new CrateError("STATE", `${directory}/lock stays held by another crate`);
       }
-      await new Promise((resolve) => setTimeout(resolve, pause));
-      pause = Math.min(2 * pause, 5);
+      await pause(wait);
+      wait = Math.min(2 * wait, 5);
     }
     return change();
   } finally {

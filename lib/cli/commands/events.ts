@@ -1,4 +1,5 @@
 import { CrateError } from "../../errors.ts";
+import { pause } from "../../timers.ts";
 import { type ContainerStats, containerStats } from "../../lifecycle/mod.ts";
 import { stateOf } from "../each.ts";
 import { readConfig } from "../globals.ts";
@@ -67,6 +68,6 @@ export default async function events(call: EventsCall): Promise<number> {
     }
     console.log(JSON.stringify({ type: "stats", id: stats.id, data: dataOf(stats) }));
     if (options.stats) return 0;
-    await new Promise((resolve) => setTimeout(resolve, interval));
+    await pause(interval);
   }
 }

@@ -1,5 +1,6 @@
 import { exists, readFile } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
+import { pause } from "../../timers.ts";
 import {
   findId,
   type LogFrame,
@@ -94,7 +95,7 @@ export default async function logs({ options, positionals, globals }: LogsCall):
         if (last || !options.follow) return 0;
         // Asked before the next read: what is written before the end is read after it.
         last = readState(root, id)?.status !== "running";
-        if (!last) await new Promise((resolve) => setTimeout(resolve, FOLLOW_INTERVAL));
+        if (!last) await pause(FOLLOW_INTERVAL);
         continue;
       }
       const bytes = new Uint8Array(rest.length + count);
@@ -113,7 +114,7 @@ export default async function logs({ options, positionals, globals }: LogsCall):
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
         if (!options.follow || readState(root, id)?.status === "stopped") return undefined;
-        await new Promise((resolve) => setTimeout(resolve, FOLLOW_INTERVAL));
+        await pause(FOLLOW_INTERVAL);
       }
     }
   }

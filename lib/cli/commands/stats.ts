@@ -1,4 +1,5 @@
 import { CrateError } from "../../errors.ts";
+import { pause } from "../../timers.ts";
 import { type ContainerStats, containerStats, listContainers } from "../../lifecycle/mod.ts";
 import { stateOf } from "../each.ts";
 import { formatSize, formatTable } from "../format.ts";
@@ -79,7 +80,7 @@ export default async function stats({ options, positionals, globals }: StatsCall
     throw new CrateError("STATE", `container "${other}" is not running`);
   }
   for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, INTERVAL));
+    await pause(INTERVAL);
     const now = await look();
     const rows = now.map((each) => rowOf(before.find(({ id }) => id === each.id), each));
     if (format === "json") { for (const row of rows) console.log(JSON.stringify(row)); }

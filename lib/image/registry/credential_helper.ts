@@ -1,4 +1,5 @@
 import { CrateError } from "../../errors.ts";
+import { after } from "../../timers.ts";
 import { quote } from "../names/mod.ts";
 import { isObject } from "./auth_file.ts";
 import type { Credentials } from "./credentials.ts";
@@ -109,10 +110,10 @@ async function runHelper(
   const stop = new AbortController();
   const end = () => stop.abort(signal!.reason);
   signal?.addEventListener("abort", end);
-  const timer = setTimeout(() => {
+  const prevent = after(timeout, () => {
     const seconds = timeout / 1000;
     stop.abort(new CrateError("FAILED", `${program} did not answer in ${seconds} seconds`));
-  }, timeout);
+  });
   try {
     const writing = write(child.stdin, input);
     // What it has started may hold its output open for longer than it lives: that is not waited for.
@@ -125,7 +126,7 @@ async function runHelper(
     const { success } = await Promise.race([child.status, aborted(stop.signal)]);
     return { success, output: new TextDecoder().decode(bytes) };
   } finally {
-    clearTimeout(timer);
+    prevent();
     signal?.removeEventListener("abort", end);
     try {
       child.kill("SIGKILL");

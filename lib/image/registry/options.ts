@@ -1,3 +1,4 @@
+import { pause } from "../../timers.ts";
 import type { Credentials } from "./credentials.ts";
 import type { CertifiedClient } from "./client_options.ts";
 
@@ -52,7 +53,7 @@ export function settings(options: RegistryOptions): Settings {
     stallTimeout: options.stallTimeout ?? 30_000,
     attempts: Math.max(1, options.attempts ?? 6),
     env: options.env ?? ((name) => Deno.env.get(name)),
-    sleep: options.sleep ?? sleep,
+    sleep: options.sleep ?? pause,
     now: options.now ?? Date.now,
     random: options.random ?? Math.random,
   };
@@ -66,21 +67,5 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefine
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
-}
-
-/** Waits so many milliseconds, or until the signal, whose reason is thrown. */
-export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal!.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
   });
 }

@@ -16,7 +16,7 @@ import {
   repositoryName,
   withDefaultTag,
 } from "../names/mod.ts";
-import type { Descriptor, Document, ImageSource } from "../types.ts";
+import type { BlobOptions, Descriptor, Document, ImageSource } from "../types.ts";
 import { isObject } from "./auth_file.ts";
 import { readAnswer } from "./bounded.ts";
 import { RegistryClient } from "./client.ts";
@@ -128,11 +128,12 @@ class Source implements RegistrySource {
 
   async blob(
     descriptor: Descriptor,
-    { offset = 0, signal }: Stoppable & { readonly offset?: number } = {},
+    { offset = 0, signal, unchecked = false }: BlobOptions = {},
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
     return await download({
       descriptor,
       offset,
+      unchecked,
       name: `the blob ${descriptor.digest} of ${repositoryName(this.#reference)}`,
       settings: this.#settings,
       ...(signal === undefined ? {} : { signal }),

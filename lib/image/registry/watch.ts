@@ -1,7 +1,9 @@
+import { after } from "../../timers.ts";
+
 /** Waits for a server, and says when it has been silent for too long. Time in which nobody asks does not count. */
 export class Watch {
   #since: number | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #prevent: (() => void) | undefined;
   /** Whether it was silent for too long. */
   stalled = false;
 
@@ -12,7 +14,7 @@ export class Watch {
   begin(): void {
     this.#since = performance.now();
     // One timer for many reads: it looks at the time when it goes off, and is set again.
-    if (this.#timer === undefined) this.#arm(this.ms);
+    if (this.#prevent === undefined) this.#arm(this.ms);
   }
 
   /** It came. */
@@ -23,18 +25,18 @@ export class Watch {
   /** It is over. */
   close(): void {
     this.#since = undefined;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#prevent?.();
+    this.#prevent = undefined;
   }
 
   #arm(ms: number): void {
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+    this.#prevent = after(ms, () => {
+      this.#prevent = undefined;
       if (this.#since === undefined) return;
       const left = this.ms - (performance.now() - this.#since);
       if (left > 0) return this.#arm(left);
       this.stalled = true;
       this.onStall();
-    }, Math.ceil(ms));
+    });
   }
 }

@@ -12,6 +12,7 @@ import {
   SyscallError,
   trySyscall,
 } from "../../../ffi/mod.ts";
+import { pause } from "../../timers.ts";
 import { status, unlinkIfThere } from "./disk.ts";
 import type { Paths } from "./layout.ts";
 
@@ -134,21 +135,6 @@ export function removeIfFree(path: string): boolean {
   } finally {
     close(fd);
   }
-}
-
-/** Resolves after a while, rejects when the signal comes first. */
-function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal!.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, milliseconds);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
 }
 
 /** Tries again, in growing pauses, until there is something. @throws the signal's reason */
