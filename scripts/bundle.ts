@@ -84,11 +84,11 @@ async function bundleInto(folder: string, file: string, flags: readonly string[]
 
 /** What starts fastest: the sources that each command loads beside the program, as soon as it is called or later. */
 export const COMMANDS: readonly (readonly string[])[] = [
-  ...["state", "start", "kill", "delete", "create", "exec", "run"].map((name) => [
+  ...["state", "start", "kill", "delete", "create", "exec", "run", "pull"].map((name) => [
     `lib/cli/commands/${name}.ts`,
   ]),
   ["lib/cli/commands/run.ts", "lib/cli/commands/run_network.ts", "lib/network/mod.ts"],
-  ...["pull", "list", "logs", "stop"].map((name) => [
+  ...["list", "logs", "stop"].map((name) => [
     `lib/cli/commands/${name}.ts`,
     "lib/cli/words/commands.ts",
   ]),

@@ -49,6 +49,8 @@ export class Download {
         }
       }
       this.#ended = true;
+      this.#tell();
+      await this.#partial.flush();
     } catch (error) {
       this.#failure = error;
       if (error instanceof CrateError && error.code === "INVALID") this.#partial.restart();

@@ -63,6 +63,12 @@ export async function fetchLayers(
     for (const download of downloads.values()) download.fail(stopped.reason);
   }, { once: true });
 
+  const commits = new Map<Digest, Promise<void>>();
+  const commit = (partial: Partial, digest: Digest) => {
+    const committed = partial.commit(digest);
+    committed.catch(() => {}); // whoever waits for all of them hears of it
+    commits.set(digest, committed);
+  };
   try {
     for (const [i, layer] of layers.entries()) {
       const { digest } = layer;
@@ -73,6 +79,8 @@ export async function fetchLayers(
       downloads.delete(digest);
       if (tree !== undefined) {
         progress({ type: "blob", digest, state: "unpacking" });
+        // A layer may be there twice, and the first one's blob on its way to its name.
+        if (download === undefined) await commits.get(digest);
         const lowers = chain.slice(0, i).reverse().map((id) => store.layer(id)!.path);
         const { size, entries } = await unpackLayer({
           source: download?.read() ?? store.blob(layer),
@@ -85,16 +93,18 @@ export async function fetchLayers(
         });
         await tree.commit({ size, entries });
         // Its digest was checked on the way.
-        if (download !== undefined) await partial!.commit(digest);
+        if (download !== undefined) commit(partial!, digest);
       } else if (download !== undefined) {
-        await partial!.commit(await digestOfStream(download.read(), layer));
+        commit(partial!, await digestOfStream(download.read(), layer));
       }
       progress({ type: "blob", digest, state: "done" });
     }
     await fetching;
+    await Promise.all(commits.values());
   } catch (error) {
     stop.abort(error);
     await ended;
+    await Promise.allSettled(commits.values());
     // A part that an earlier pull had left may have been the cause: nobody begins with it again.
     if (error instanceof CrateError && error.code === "INVALID") {
       for (const partial of partials.values()) if (partial.isOpen) partial.restart();

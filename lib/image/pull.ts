@@ -36,8 +36,10 @@ export async function pullImage(
   word: string | undefined,
   { platform, progress, signal }: PullOptions = {},
 ): Promise<Pulled> {
-  using sink = await store.sink(word, signal);
-  const root = await source.root();
+  // The registry answers while the store makes ready.
+  const [opened, asked] = await Promise.allSettled([store.sink(word, signal), source.root()]);
+  using sink = fulfilled(opened);
+  const root = fulfilled(asked);
   const documents: Document[] = [root];
   let leaf = root;
   for (let depth = 0; isIndexType(leaf.descriptor.mediaType); depth++) {
@@ -58,15 +60,23 @@ export async function pullImage(
     requirePlatform(config, platform, source.name);
   }
   const { diff_ids: diffIds } = config.rootfs;
-  await fetchLayers(store, sink.lease, source, { layers, diffIds }, { progress, signal });
-  await sink.putDocument({ descriptor, bytes });
-  for (const document of documents.slice(1).reverse()) await sink.putDocument(document);
+  // The disk takes the documents while the layers come.
+  const results = await Promise.allSettled([
+    fetchLayers(store, sink.lease, source, { layers, diffIds }, { progress, signal }),
+    ...[{ descriptor, bytes }, ...documents.slice(1)].map((each) => sink.putDocument(each)),
+  ]);
+  for (const result of results) if (result.status === "rejected") throw result.reason;
   signal?.throwIfAborted();
   await sink.putRoot(root);
   return {
     digest: root.descriptor.digest,
     found: store.find(word ?? root.descriptor.digest, { platform }),
   };
+}
+
+function fulfilled<T>(result: PromiseSettledResult<T>): T {
+  if (result.status === "rejected") throw result.reason;
+  return result.value;
 }
 
 /** A name that leads to one image may lead to another machine's. */

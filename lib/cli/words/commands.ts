@@ -35,7 +35,6 @@ import {
   loginTable,
   logoutTable,
   pruneTable,
-  pullTable,
   pushTable,
   rmiTable,
   tagTable,
@@ -60,6 +59,7 @@ import {
   networkRemoveTable,
   portTable,
 } from "./tables/networks.ts";
+import { pullTable } from "./tables/pull.ts";
 import { runTable } from "./tables/run.ts";
 import { createTable, deleteTable, killTable, startTable, stateTable } from "./tables/verbs.ts";
 import {

@@ -50,7 +50,6 @@ export type {
   LoginCall,
   LogoutCall,
   PruneCall,
-  PullCall,
   PushCall,
   RmiCall,
   TagCall,
@@ -68,6 +67,7 @@ export type {
   NetworkRemoveCall,
   PortCall,
 } from "./tables/networks.ts";
+export type { PullCall } from "./tables/pull.ts";
 export type { RunCall } from "./tables/run.ts";
 export type { CreateCall, DeleteCall, KillCall, StartCall, StateCall } from "./tables/verbs.ts";
 export type {

@@ -1,6 +1,7 @@
 import { globalOptions } from "./globals.ts";
 import type { CommandLine } from "./table.ts";
 import { execTable } from "./tables/exec.ts";
+import { pullTable } from "./tables/pull.ts";
 import { runTable } from "./tables/run.ts";
 import { createTable, deleteTable, killTable, startTable, stateTable } from "./tables/verbs.ts";
 
@@ -13,7 +14,16 @@ export const verbLine: CommandLine = {
   summary: "",
   usage: "",
   options: globalOptions,
-  commands: [stateTable, startTable, killTable, deleteTable, createTable, execTable, runTable],
+  commands: [
+    stateTable,
+    startTable,
+    killTable,
+    deleteTable,
+    createTable,
+    execTable,
+    runTable,
+    pullTable,
+  ],
   groups: [],
   examples: [],
 };

@@ -11,11 +11,19 @@ import type { Answer, Connections, Request, Transport } from "./transport.ts";
 /** A request to a registry, by its path there: `/v2/library/alpine/manifests/latest`. */
 export type PathRequest = Omit<Request, "url"> & { readonly path: string };
 
+/** What a TLS server answers to plain HTTP. */
+const NOT_PLAIN = 400;
+
+/** A server that was taken for one that speaks plain HTTP does not. */
+class NotPlain extends Error {}
+
 /** One registry, as one user sees it: all layers between a path and its answer. */
 export class RegistryClient {
   /** Redirects around authorization around retries around the network. */
   readonly #send: Transport;
   #origin: string | undefined;
+  /** The origin that nobody has answered from yet. */
+  #guess: string | undefined;
   #probe: Promise<string> | undefined;
   #credentials: Promise<Credentials | undefined> | undefined;
 
@@ -32,7 +40,7 @@ export class RegistryClient {
       credentials: () =>
         this.#credentials ??= given !== undefined ? Promise.resolve(given) : this.#find(),
     };
-    const patient = retrying(connections.send, settings);
+    const patient = retrying(this.#sendGuessing, settings);
     this.#send = following(authorizing(patient, authority, settings));
   }
 
@@ -54,10 +62,51 @@ export class RegistryClient {
 
   /** Sends to the registry, whatever it takes. @throws {CrateError} */
   async request(request: PathRequest): Promise<Answer> {
+    if (this.#probe === undefined && this.#guess === undefined && isLoopback(this.place.host)) {
+      const answer = await this.#askPlainly(request);
+      if (answer !== undefined) return answer;
+    }
     const { path, ...rest } = request;
     const origin = await orAborted(this.origin(), request.signal);
     return await this.send({ ...rest, url: new URL(path, origin) });
   }
+
+  /**
+   * The first question to this machine's own registry is whether it speaks plain HTTP, too: it tells no more than a path, as
+   * the probe does.
+   *
+   * @returns undefined when it does not; nothing is known of it then.
+   */
+  async #askPlainly({ path, ...rest }: PathRequest): Promise<Answer | undefined> {
+    this.#guess = this.#origin = checkOrigin(`http://${this.place.host}`, this.place.host);
+    try {
+      return await this.send({ ...rest, url: new URL(path, this.#origin) });
+    } catch (error) {
+      if (!(error instanceof NotPlain)) throw error;
+      this.#guess = this.#origin = undefined;
+      return undefined;
+    }
+  }
+
+  /** Sends, and sees what comes of the guess: another request may have made it, and go the usual way afterwards. */
+  readonly #sendGuessing: Transport = async (request) => {
+    const guess = this.#guess;
+    if (guess === undefined || guess !== request.url.origin) {
+      return await this.connections.send(request);
+    }
+    try {
+      const answer = await this.connections.send(request);
+      if (answer.status === NOT_PLAIN) {
+        answer.cancel();
+        throw new NotPlain();
+      }
+      this.#probe ??= Promise.resolve(guess);
+      this.#guess = undefined;
+      return answer;
+    } catch (error) {
+      throw error instanceof ConnectionError ? new NotPlain() : error;
+    }
+  };
 
   /** Sends to where the registry told us to. Credentials go along to the registry's own origin only. */
   send(request: Request): Promise<Answer> {
@@ -93,8 +142,7 @@ export class RegistryClient {
         try {
           const answer = await connections.send({ method: "GET", url: new URL("/v2/", origin) });
           answer.cancel();
-          // What a TLS server answers to plain HTTP.
-          if (answer.status !== 400) return origin;
+          if (answer.status !== NOT_PLAIN) return origin;
         } catch (error) {
           if (!(error instanceof ConnectionError)) throw error;
           // A certificate that is not trusted says more than a refusal of plain HTTP.

@@ -14,7 +14,7 @@ import { CrateError } from "../../errors.ts";
 import { digestOf, Hasher } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
 import type { Descriptor, Document } from "../types.ts";
-import { explainedAsync, namesIn, status, syncDirectory, writeWhole } from "./disk.ts";
+import { explainedAsync, namesIn, status, syncDirectory, writeContent } from "./disk.ts";
 import { ALGORITHMS, blobPath, type Paths } from "./layout.ts";
 import type { Lease } from "./leases.ts";
 import { underLock } from "./lock.ts";
@@ -156,8 +156,7 @@ export async function putDocument(
   await explainedAsync(
     paths,
     `write document ${digest}`,
-    () =>
-      underLock(paths, LOCK_SH, () => writeWhole(paths, blobPath(paths, digest), bytes, "content")),
+    () => underLock(paths, LOCK_SH, () => writeContent(paths, blobPath(paths, digest), bytes)),
   );
 }
 

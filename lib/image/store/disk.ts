@@ -121,29 +121,24 @@ export function temporaryFile(paths: Paths): number {
 }
 
 /**
- * What is on the disk when a write returns: all; the content, for whoever syncs the directory later; nothing, where
- * who reads the file takes an empty one for none, or a reboot ends it anyway.
- */
-export type Synced = "name" | "content" | "nothing";
-
-/**
  * Writes a file whole under its name, replacing what is there: written elsewhere, synced, renamed, and
  * the directory synced. Under the store's lock: nobody takes the temporary file for a dead one's.
  *
+ * @param lasting false, with no sync: where who reads the file takes an empty one for none, or a reboot ends it anyway.
  * @throws {SyscallError} nothing has changed then.
  */
 export function writeWhole(
   paths: Paths,
   path: string,
   data: string | Uint8Array,
-  synced: Synced = "name",
+  lasting = true,
 ): void {
   const temporary = temporaryPath(paths);
   const fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0o644);
   try {
     try {
       writeAll(fd, data, path);
-      if (synced !== "nothing") syscall("fsync", fd);
+      if (lasting) syscall("fsync", fd);
     } finally {
       close(fd);
     }
@@ -152,7 +147,30 @@ export function writeWhole(
     trySyscall("unlinkat", AT_FDCWD, temporary, 0);
     throw error;
   }
-  if (synced === "name") syncDirectory(path.slice(0, path.lastIndexOf("/")));
+  if (lasting) syncDirectory(path.slice(0, path.lastIndexOf("/")));
+}
+
+/**
+ * The same of a file whose name need not last before the directory is synced some time later. Other streams go on while
+ * it is on its way to the disk.
+ *
+ * @throws {SyscallError} nothing has changed then.
+ */
+export async function writeContent(paths: Paths, path: string, data: Uint8Array): Promise<void> {
+  const temporary = temporaryPath(paths);
+  const fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0o644);
+  try {
+    try {
+      writeAll(fd, data, path);
+      await sync("fsync", fd);
+    } finally {
+      close(fd);
+    }
+    rename(temporary, path);
+  } catch (error) {
+    trySyscall("unlinkat", AT_FDCWD, temporary, 0);
+    throw error;
+  }
 }
 
 /** Blocks for a long index.json, and for a directory that grows by its name. */

@@ -206,7 +206,7 @@ function newLayer(paths: Paths, chainId: Digest, tree: Tree, release: () => void
         await underLock(
           paths,
           LOCK_SH,
-          () => writeWhole(paths, recordPath(paths, chainId), JSON.stringify(record), "nothing"),
+          () => writeWhole(paths, recordPath(paths, chainId), JSON.stringify(record), false),
         );
         end();
         return { chainId, path: tree.path, size, entries };

@@ -31,7 +31,8 @@ import type { Paths } from "./layout.ts";
 // The first three are taken in this order: who unpacks a layer while its blob comes takes the layer's
 // first. A command may hold several of one kind, for layers on their way at the same time; it goes on
 // with each of them without waiting for the others, so the holder of a lock that is waited for always
-// gets to its end. The store's lock is never held over a wait for anything.
+// gets to its end. The store's lock is never held over a wait for anything but
+// the disk.
 //
 // Who reads takes none: index.json, records and blobs appear whole under their names (rename(2)) and
 // never change there. Who finds an image's blob gone reads index.json again.
@@ -164,9 +165,9 @@ export function lock(
 export async function underLock<T>(
   paths: Paths,
   kind: typeof LOCK_SH | typeof LOCK_EX,
-  act: () => T,
+  act: () => T | Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
   using _ = await lock(paths.lock, kind, signal);
-  return act();
+  return await act();
 }

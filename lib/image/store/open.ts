@@ -29,7 +29,7 @@ export async function prepare(paths: Paths): Promise<void> {
           [paths.version, `${VERSION}\n`],
         ];
         for (const [path, content] of files) {
-          if (!isWritten(path)) writeWhole(paths, path, content, "nothing");
+          if (!isWritten(path)) writeWhole(paths, path, content, false);
         }
       });
     });

@@ -29,6 +29,8 @@ export interface Partial extends Disposable {
   read(): Generator<Uint8Array<ArrayBuffer>>;
   /** Forgets the bytes that are there: they were not the blob's. */
   restart(): void;
+  /** Waits until all that is there has reached the disk; it is read meanwhile. @throws {CrateError} */
+  flush(): Promise<void>;
   /**
    * Puts the blob, which is on the disk then, under its name; this lasts when an image that needs it is listed.
    *
@@ -74,11 +76,13 @@ function partial(paths: Paths, descriptor: Descriptor, path: string, held: Held)
   const { fd } = held;
   let have = status(fd)!.size;
   const what = `write blob ${digest}`;
+  let flushed = false;
   const restart = () =>
     explained(paths, what, () => {
       syscall("ftruncate", fd, 0);
       syscall("lseek", fd, 0, SEEK_SET);
       have = 0;
+      flushed = false;
     });
   if (have > size) restart();
   syscall("lseek", fd, 0, SEEK_END);
@@ -105,6 +109,7 @@ function partial(paths: Paths, descriptor: Descriptor, path: string, held: Held)
       if (have + bytes.length > size) {
         refuse(`blob ${digest} is longer than the ${size} bytes its descriptor says`);
       }
+      flushed = false;
       try {
         writeAll(fd, bytes, path);
         have += bytes.length;
@@ -123,6 +128,10 @@ function partial(paths: Paths, descriptor: Descriptor, path: string, held: Held)
       }
     },
     restart,
+    async flush() {
+      await explainedAsync(paths, what, () => sync("fsync", fd));
+      flushed = true;
+    },
     async commit(found) {
       const length = status(fd)!.size;
       if (length !== size) {
@@ -131,7 +140,7 @@ function partial(paths: Paths, descriptor: Descriptor, path: string, held: Held)
       if (found !== digest) refuse(`blob ${digest} has the content of ${found}`);
       await explainedAsync(paths, what, async () => {
         syscall("fchmod", fd, 0o644);
-        await sync("fsync", fd);
+        if (!flushed) await sync("fsync", fd);
         rename(path, blobPath(paths, digest));
       });
       release();
