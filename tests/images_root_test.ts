@@ -260,3 +260,32 @@ test("tag, history, inspect, prune and df tell what is there", (box) =>
     assert.match(await box.ok(["prune", "--all"]), /^Untagged: mine:latest\n/);
     assert.deepEqual(await names(box), []);
   }));
+
+test("an image that has a layer twice is pulled, and its blob once", async (box) => {
+  const from = await makeImage(box.path("image"), [BUSYBOX, { "a": "1" }, { "a": "2" }]);
+  const layout = from.replace(/^oci:(.*):image$/, "$1");
+  const blob = (digest: string) => `${layout}/blobs/${digest.replace(":", "/")}`;
+  const put = async (value: unknown) => {
+    const bytes = new TextEncoder().encode(JSON.stringify(value));
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+    Deno.writeFileSync(`${layout}/blobs/sha256/${hash}`, bytes);
+    return { digest: `sha256:${hash}`, size: bytes.length };
+  };
+  const read = (path: string) => JSON.parse(Deno.readTextFileSync(path));
+  // The second layer once more, on top.
+  const index = read(`${layout}/index.json`);
+  const manifest = read(blob(index.manifests[0].digest));
+  const config = read(blob(manifest.config.digest));
+  manifest.layers.push(manifest.layers[1]);
+  config.rootfs.diff_ids.push(config.rootfs.diff_ids[1]);
+  config.history = undefined;
+  Object.assign(manifest.config, await put(config));
+  Object.assign(index.manifests[0], await put(manifest));
+  Deno.writeTextFileSync(`${layout}/index.json`, JSON.stringify(index));
+  await using registry = await Registry.start();
+  await registry.push(from, "test/twice:1");
+  const image = `${registry.host}/test/twice:1`;
+  await box.ok(["pull", "-q", image]);
+  assert.equal(await box.ok(["run", "--rm", image, "cat", "/a"]), "1");
+  await box.ok(["rmi", image]);
+});

@@ -10,6 +10,15 @@ import type { ImageSource } from "./types.ts";
 
 const CHUNK = 1 << 18;
 
+/** How a blob comes. */
+export interface DownloadOptions {
+  readonly signal: AbortSignal;
+  /** Its stream, from the first byte on, where somebody has asked for it already. */
+  readonly begun?: Promise<ReadableStream<Uint8Array<ArrayBuffer>>> | undefined;
+  /** Told how many bytes are there. */
+  readonly onBytes?: (have: number) => void;
+}
+
 /** A blob on its way into the store. */
 export class Download {
   readonly #partial: Partial;
@@ -28,18 +37,15 @@ export class Download {
    *
    * @throws {CrateError} what came was not the blob: what is there is forgotten
    */
-  async run(
-    source: ImageSource,
-    { signal, onBytes }: { signal: AbortSignal; onBytes?: (have: number) => void },
-  ): Promise<void> {
+  async run(source: ImageSource, { signal, begun, onBytes }: DownloadOptions): Promise<void> {
     const { descriptor } = this.#partial;
     try {
+      // What was begun at the first byte is of no use to one that goes on.
+      if (this.#have > 0) begun?.then((stream) => stream.cancel(), () => {});
       if (this.#have < descriptor.size) {
-        const stream = await source.blob(descriptor, {
-          offset: this.#have,
-          signal,
-          unchecked: true,
-        });
+        const offset = this.#have;
+        const stream = await (offset === 0 ? begun : undefined) ??
+          await source.blob(descriptor, { offset, signal, unchecked: true });
         for await (const bytes of stream) {
           this.#partial.append(bytes);
           this.#have += bytes.length;

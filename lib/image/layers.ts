@@ -22,8 +22,32 @@ export interface LayerList {
   readonly diffIds: readonly Digest[];
 }
 
+/** A layer's blob that was asked for before it was known what to do with it. */
+export interface Begun {
+  readonly digest: Digest;
+  readonly stream: Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
+  /** Ends it. */
+  readonly stop: AbortController;
+}
+
+/** Asks for a blob, if the store does not have it. */
+export function begin(
+  store: Store,
+  source: ImageSource,
+  layer: Descriptor,
+  signal?: AbortSignal,
+): Begun | undefined {
+  if (store.hasBlob(layer)) return undefined;
+  const stop = new AbortController();
+  const signals = signal === undefined ? [stop.signal] : [stop.signal, signal];
+  const stream = source.blob(layer, { signal: AbortSignal.any(signals), unchecked: true });
+  stream.catch(() => {}); // whoever needs it hears of it
+  return { digest: layer.digest, stream, stop };
+}
+
 /** How layers are fetched. */
 export interface FetchOptions {
+  readonly begun?: Begun | undefined;
   readonly progress?: (event: Progress) => void;
   readonly signal?: AbortSignal;
 }
@@ -39,7 +63,7 @@ export async function fetchLayers(
   lease: Lease,
   source: ImageSource,
   { layers, diffIds }: LayerList,
-  { progress = () => {}, signal }: FetchOptions = {},
+  { begun, progress = () => {}, signal }: FetchOptions = {},
 ): Promise<void> {
   const chain = chainIds(diffIds);
   await using stack = new AsyncDisposableStack();
@@ -53,15 +77,19 @@ export async function fetchLayers(
     progress({ type: "blob", digest, state: partials.has(digest) ? "waiting" : "exists" });
   }
   // Ended in whatever way before the files that it writes to are closed.
-  const fetching = fetchAll(source, downloads, partials, layers, stopped, progress)
+  const how = { begun, progress, signal: stopped };
+  const fetching = fetchAll(source, downloads, partials, layers, how)
     .catch((error) => {
       stop.abort(error);
       throw error;
     });
   const ended = fetching.then(() => {}, () => {});
   stopped.addEventListener("abort", () => {
+    begun?.stop.abort(stopped.reason);
     for (const download of downloads.values()) download.fail(stopped.reason);
   }, { once: true });
+  // Somebody else has brought it meanwhile.
+  if (begun !== undefined && !partials.has(begun.digest)) begun.stop.abort();
 
   const commits = new Map<Digest, Promise<void>>();
   const commit = (partial: Partial, digest: Digest) => {
@@ -165,8 +193,11 @@ async function fetchAll(
   downloads: ReadonlyMap<Digest, Download>,
   partials: ReadonlyMap<Digest, Partial>,
   layers: readonly Descriptor[],
-  signal: AbortSignal,
-  progress: (event: Progress) => void,
+  { begun, progress, signal }: {
+    readonly begun: Begun | undefined;
+    readonly progress: (event: Progress) => void;
+    readonly signal: AbortSignal;
+  },
 ): Promise<void> {
   const waiting = [...new Map(layers.map((layer) => [layer.digest, layer])).values()]
     .flatMap((layer) => {
@@ -179,7 +210,8 @@ async function fetchAll(
       const { digest, size: total } = next.layer;
       progress({ type: "blob", digest, state: "downloading" });
       const onBytes = (done: number) => progress({ type: "bytes", digest, done, total });
-      await next.download.run(source, { signal, onBytes });
+      const early = begun?.digest === digest ? begun.stream : undefined;
+      await next.download.run(source, { signal, begun: early, onBytes });
     }
   };
   const results = await Promise.allSettled(Array.from({ length: PARALLEL }, one));

@@ -1,6 +1,6 @@
 import { CrateError } from "../errors.ts";
 import { isIndexType, parseImageConfig, parseIndex, parseManifest } from "./documents/mod.ts";
-import { fetchLayers } from "./layers.ts";
+import { begin, fetchLayers } from "./layers.ts";
 import { formatPlatform, hostPlatform, normalizePlatform, selectPlatform } from "./names/mod.ts";
 import type { Found, Store } from "./store/mod.ts";
 import type { Digest, Document, ImageConfig, ImageSource, Platform, Progress } from "./types.ts";
@@ -54,18 +54,24 @@ export async function pullImage(
   }
   const manifest = parseManifest(leaf.bytes, leaf.descriptor.mediaType, source.name);
   const { config: descriptor, layers } = manifest;
-  const bytes = await source.document(descriptor);
-  const config = parseImageConfig(bytes, layers.length, source.name);
-  if (platform !== undefined && documents.length === 1) {
-    requirePlatform(config, platform, source.name);
+  // The first layer is on its way while the configuration tells what to make of it.
+  const begun = layers[0] && begin(store, source, layers[0], signal);
+  try {
+    const bytes = await source.document(descriptor);
+    const config = parseImageConfig(bytes, layers.length, source.name);
+    if (platform !== undefined && documents.length === 1) {
+      requirePlatform(config, platform, source.name);
+    }
+    const list = { layers, diffIds: config.rootfs.diff_ids };
+    // The disk takes the documents while the layers come.
+    const results = await Promise.allSettled([
+      fetchLayers(store, sink.lease, source, list, { begun, progress, signal }),
+      ...[{ descriptor, bytes }, ...documents].map((document) => sink.putDocument(document)),
+    ]);
+    results.forEach(fulfilled);
+  } finally {
+    begun?.stop.abort();
   }
-  const { diff_ids: diffIds } = config.rootfs;
-  // The disk takes the documents while the layers come.
-  const results = await Promise.allSettled([
-    fetchLayers(store, sink.lease, source, { layers, diffIds }, { progress, signal }),
-    ...[{ descriptor, bytes }, ...documents.slice(1)].map((each) => sink.putDocument(each)),
-  ]);
-  for (const result of results) if (result.status === "rejected") throw result.reason;
   signal?.throwIfAborted();
   await sink.putRoot(root);
   return {
@@ -74,6 +80,7 @@ export async function pullImage(
   };
 }
 
+/** What a promise has given. @throws why it has not. */
 function fulfilled<T>(result: PromiseSettledResult<T>): T {
   if (result.status === "rejected") throw result.reason;
   return result.value;

@@ -14,7 +14,7 @@ import { CrateError } from "../../errors.ts";
 import { digestOf, Hasher } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
 import type { Descriptor, Document } from "../types.ts";
-import { explainedAsync, namesIn, status, syncDirectory, writeContent } from "./disk.ts";
+import { explainedAsync, namesIn, status, syncDirectoryLater, writeContent } from "./disk.ts";
 import { ALGORITHMS, blobPath, type Paths } from "./layout.ts";
 import type { Lease } from "./leases.ts";
 import { underLock } from "./lock.ts";
@@ -161,9 +161,9 @@ export async function putDocument(
 }
 
 /** Makes the names of all blobs last: before an image that needs them is listed. @throws {SyscallError} */
-export function syncBlobs(paths: Paths): void {
-  for (const directory of ALGORITHMS.map((algorithm) => `${paths.blobs}/${algorithm}`)) {
+export async function syncBlobs(paths: Paths): Promise<void> {
+  const directories = ALGORITHMS.map((algorithm) => `${paths.blobs}/${algorithm}`)
     // Hardly anybody has a sha512.
-    if (namesIn(directory).length > 0) syncDirectory(directory);
-  }
+    .filter((directory) => namesIn(directory).length > 0);
+  await Promise.all(directories.map(syncDirectoryLater));
 }

@@ -92,6 +92,16 @@ export function syncDirectory(path: string): void {
   }
 }
 
+/** The same on another thread. @throws {SyscallError} */
+export async function syncDirectoryLater(path: string): Promise<void> {
+  const fd = open(path, O_RDONLY | O_DIRECTORY);
+  try {
+    await sync("fsync", fd);
+  } finally {
+    close(fd);
+  }
+}
+
 /** fsync(2) or syncfs(2) on another thread: other streams go on meanwhile. @throws {SyscallError} */
 export async function sync(call: "fsync" | "syncfs", fd: number): Promise<void> {
   const p = new ProgramBuilder();
@@ -154,15 +164,23 @@ export function writeWhole(
  * The same of a file whose name need not last before the directory is synced some time later. Other streams go on while
  * it is on its way to the disk.
  *
+ * @param others what must be there before the file has its name.
  * @throws {SyscallError} nothing has changed then.
  */
-export async function writeContent(paths: Paths, path: string, data: Uint8Array): Promise<void> {
+export async function writeContent(
+  paths: Paths,
+  path: string,
+  data: string | Uint8Array,
+  others?: Promise<void>,
+): Promise<void> {
   const temporary = temporaryPath(paths);
   const fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0o644);
   try {
     try {
       writeAll(fd, data, path);
-      await sync("fsync", fd);
+      // The disk takes both at once; the descriptor is closed when neither is at it any more.
+      const results = await Promise.allSettled([sync("fsync", fd), others]);
+      for (const result of results) if (result.status === "rejected") throw result.reason;
     } finally {
       close(fd);
     }

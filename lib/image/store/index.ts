@@ -2,7 +2,7 @@ import { isMissing, readFile } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import { isDigest } from "../names/mod.ts";
 import type { Descriptor } from "../types.ts";
-import { explained, writeWhole } from "./disk.ts";
+import { explained, explainedAsync, syncDirectory, writeContent, writeWhole } from "./disk.ts";
 import { CONTAINERD_NAME, type Paths, REF_NAME } from "./layout.ts";
 
 // index.json: which images there are, and by which names. An image without a name is one all the same
@@ -78,21 +78,48 @@ export function readIndex(paths: Paths): Entry[] {
   return readTop(paths).manifests.map(entryOf);
 }
 
+/** The list of images after a change; undefined when it is as it was. */
+function changed(paths: Paths, change: (entries: Entry[]) => Entry[]): string | undefined {
+  const top = readTop(paths);
+  const before = top.manifests.map(entryOf);
+  const manifests = change(before).map(({ descriptor }) => descriptor);
+  const text = JSON.stringify({ ...top, manifests });
+  if (text === JSON.stringify(top)) return undefined;
+  if (text.length > MAX_INDEX) {
+    throw new CrateError("FAILED", `${paths.index} would be longer than ${MAX_INDEX} bytes`);
+  }
+  return text;
+}
+
+const WRITE = "write the list of images";
+
 /**
  * Replaces the list of images by what is made of it. Under the exclusive lock.
  *
  * @throws {CrateError} nothing has changed then.
  */
 export function changeIndex(paths: Paths, change: (entries: Entry[]) => Entry[]): void {
-  const top = readTop(paths);
-  const before = top.manifests.map(entryOf);
-  const manifests = change(before).map(({ descriptor }) => descriptor);
-  const text = JSON.stringify({ ...top, manifests });
-  if (text === JSON.stringify(top)) return;
-  if (text.length > MAX_INDEX) {
-    throw new CrateError("FAILED", `${paths.index} would be longer than ${MAX_INDEX} bytes`);
-  }
-  explained(paths, "write the list of images", () => writeWhole(paths, paths.index, text));
+  const text = changed(paths, change);
+  if (text !== undefined) explained(paths, WRITE, () => writeWhole(paths, paths.index, text));
+}
+
+/**
+ * The same, as soon as something else has reached the disk.
+ *
+ * @throws {CrateError} nothing has changed then.
+ */
+export async function changeIndexAfter(
+  paths: Paths,
+  others: Promise<void>,
+  change: (entries: Entry[]) => Entry[],
+): Promise<void> {
+  others.catch(() => {}); // it is told below, unless something else is
+  const text = changed(paths, change);
+  if (text === undefined) return await others;
+  await explainedAsync(paths, WRITE, async () => {
+    await writeContent(paths, paths.index, text, others);
+    syncDirectory(paths.root);
+  });
 }
 
 /** An entry of the same image by another name, or by none. */

@@ -3,7 +3,7 @@ import { CrateError } from "../../errors.ts";
 import type { Descriptor } from "../types.ts";
 import { hasBlob, syncBlobs } from "./blobs.ts";
 import { explainedAsync } from "./disk.ts";
-import { changeIndex, type Entry, named, withName } from "./index.ts";
+import { changeIndexAfter, type Entry, named, withName } from "./index.ts";
 import type { Paths } from "./layout.ts";
 import { underLock } from "./lock.ts";
 
@@ -23,18 +23,17 @@ export function putName(
   return explainedAsync(
     paths,
     `name the image ${name ?? digest}`,
-    () => {
-      syncBlobs(paths);
-      return underLock(paths, LOCK_EX, () => {
+    () =>
+      underLock(paths, LOCK_EX, async () => {
         if (!hasBlob(paths, plain)) {
           throw new CrateError("NOT_FOUND", `${digest} is not in the store: it cannot have a name`);
         }
-        changeIndex(
+        await changeIndexAfter(
           paths,
+          syncBlobs(paths),
           (entries) => name === undefined ? listed(entries, plain) : withName(entries, name, plain),
         );
-      });
-    },
+      }),
   );
 }
 

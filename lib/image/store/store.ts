@@ -1,6 +1,6 @@
 import type { Descriptor, Digest, ImageSource, Platform } from "../types.ts";
 import { CrateError } from "../../errors.ts";
-import { blobStream } from "./blobs.ts";
+import { blobStream, hasBlob } from "./blobs.ts";
 import { clearDead, collect, type Collected, digestsOf } from "./garbage.ts";
 import { type ContainerFiles, containerFiles, type Owner } from "./containers.ts";
 import { contentOf, type Image, isWhole, readImages } from "./images.ts";
@@ -161,6 +161,11 @@ export class Store {
   async sink(word?: string, signal?: AbortSignal): Promise<StoreSink> {
     const name = word === undefined ? undefined : canonicalName(word);
     return storeSink(this.#paths, await this.lease(signal), name);
+  }
+
+  /** Whether a blob is there, with its size. */
+  hasBlob(descriptor: Descriptor): boolean {
+    return hasBlob(this.#paths, descriptor);
   }
 
   /** A blob that is there; from its beginning the stream checks it. @throws {CrateError} `NOT_FOUND` */

@@ -80,11 +80,11 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
             `behind entry ${quoted(made.latest)}`,
         );
       }
-      hash.update(chunk);
+      hash.keep(chunk);
       tar.push(chunk);
       // A decoder fills one buffer after the other: with the next one, the last one is full.
       const full = last;
-      if (full !== undefined && full.buffer !== chunk.buffer) {
+      if (full !== undefined && full.buffer !== chunk.buffer && !hash.keeps) {
         made.queue.whenDone(() => releaseBuffer(full));
       }
       last = chunk;
@@ -175,7 +175,7 @@ class Input {
         `it has more than the ${descriptor.size} bytes it should have`,
       );
     }
-    this.#hash.update(value);
+    this.#hash.keep(value);
     if (blob !== undefined) keep(blob.fd, value, this.size, blob.have);
     this.size += value.length;
     onProgress?.(this.size);
