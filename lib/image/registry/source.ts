@@ -9,13 +9,7 @@ import {
   MAX_DOCUMENT,
   parseDocument,
 } from "../documents/mod.ts";
-import {
-  digestAlgorithm,
-  formatReference,
-  type Reference,
-  repositoryName,
-  withDefaultTag,
-} from "../names/mod.ts";
+import { formatReference, type Reference, repositoryName, withDefaultTag } from "../names/mod.ts";
 import type { BlobOptions, Descriptor, Document, ImageSource } from "../types.ts";
 import { isObject } from "./auth_file.ts";
 import { readAnswer } from "./bounded.ts";
@@ -90,9 +84,8 @@ class Source implements RegistrySource {
     const what = `the image ${this.name}`;
     return await this.#anywhere(async (client) => {
       const { bytes, mediaType } = await this.#manifest(client, digest ?? tag!, what, options);
-      const own = digestOf(bytes, digest === undefined ? "sha256" : digestAlgorithm(digest));
-      const descriptor = { mediaType, digest: digest ?? own, size: bytes.length };
-      checkDocument(bytes, descriptor, what);
+      const descriptor = { mediaType, digest: digest ?? digestOf(bytes), size: bytes.length };
+      if (digest !== undefined) checkDocument(bytes, descriptor, what);
       parseDocument(bytes, mediaType, this.name);
       return { descriptor, bytes };
     });

@@ -63,12 +63,15 @@ async function* gunzip(
 async function* gunzipSmall(
   source: AsyncIterable<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  for await (const part of source) parts.push(part);
+  const seen: Uint8Array<ArrayBuffer>[] = [];
   let given = 0;
+  let failure: { readonly error: unknown } | undefined;
   const stream = new DecompressionStream("gzip");
   const reader = stream.readable.getReader();
-  const fed = feedSlices(stream.writable.getWriter(), parts);
+  const feeding = feedSlices(stream.writable.getWriter(), source, seen).catch((error) => {
+    failure = { error };
+  });
+  let end: "early" | "plain" | "other" = "early";
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       for (let at = 0; at < next.value.length; at += CHUNK) {
@@ -77,37 +80,50 @@ async function* gunzipSmall(
         yield piece;
       }
     }
-    return;
-  } catch (error) {
-    // The reader's: whoever takes the bytes throws nothing in here.
-    if (!(error instanceof TypeError)) throw error;
+    end = "plain";
+  } catch {
+    // Whoever takes the bytes throws nothing in here: it is the decoder, or the source's end.
+    end = "other";
   } finally {
-    // Whoever takes the bytes may have had enough.
     await reader.cancel().catch(() => {});
-    await fed;
+    // Who has had enough ends the source, too, which may be silent.
+    if (end !== "early") await feeding;
   }
+  if (failure !== undefined) throw failure.error;
+  if (end === "plain") return;
   // Several members are node:zlib's, and so is the word for what is wrong. What is known is left out.
-  for await (const chunk of gunzip(toAsync(parts))) {
+  for await (const chunk of gunzip(toAsync(seen))) {
     const known = Math.min(given, chunk.length);
     given -= known;
     if (known < chunk.length) yield chunk.subarray(known);
   }
 }
 
-/** Writes slice by slice, as long as somebody reads; errors are the reader's. */
+/**
+ * Writes what comes to a decoder slice by slice, and notes it. All of it comes, even when the decoder takes no more.
+ *
+ * @throws what the source throws; errors of the decoder are its reader's.
+ */
 async function feedSlices(
   writer: WritableStreamDefaultWriter<BufferSource>,
-  parts: readonly Uint8Array<ArrayBuffer>[],
+  source: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  seen: Uint8Array<ArrayBuffer>[],
 ): Promise<void> {
+  let takes = true;
+  const write = async (act: () => Promise<void>) => {
+    if (takes) await act().catch(() => takes = false);
+  };
   try {
-    for (const part of parts) {
+    for await (const part of source) {
+      seen.push(part);
       for (let at = 0; at < part.length; at += SLICE) {
-        await writer.write(part.subarray(at, at + SLICE));
+        await write(() => writer.write(part.subarray(at, at + SLICE)));
       }
     }
-    await writer.close();
-  } catch {
-    // So is its end.
+    await write(() => writer.close());
+  } catch (error) {
+    await writer.abort(error).catch(() => {});
+    throw error;
   }
 }
 
