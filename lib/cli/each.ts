@@ -6,20 +6,21 @@ import { log } from "./log.ts";
  * Does something with each container that was named, prints the word when it is done, and goes on
  * after one that fails, as docker does. For an engine's containers nothing is printed, as runc.
  *
+ * @param act is given the container's id and how it was when it was looked for.
  * @returns the exit code: the last failure's.
  */
 export async function forEachContainer(
   root: string,
   words: readonly string[],
-  act: (id: string) => Promise<void>,
+  act: (id: string, before: ContainerState | undefined) => Promise<void>,
 ): Promise<number> {
   let code = 0;
   for (const word of words) {
     try {
       const id = findId(root, word);
-      const isEngines = readState(root, id)?.record.engine === true;
-      await act(id);
-      if (!isEngines) console.log(word);
+      const before = readState(root, id);
+      await act(id, before);
+      if (before?.record.engine !== true) console.log(word);
     } catch (error) {
       if (!(error instanceof CrateError)) throw error;
       log("error", error.message);

@@ -7,7 +7,7 @@ import {
   removeResctrl,
 } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
-import { lockWithin, PATIENCE } from "./claim.ts";
+import { isOwn, lockWithin, PATIENCE } from "./claim.ts";
 import { existing, send } from "./kill.ts";
 import { reclaimNetworks } from "./network.ts";
 import { letEnd } from "./pause.ts";
@@ -54,19 +54,19 @@ export async function deleteContainer(
   id: string,
   { force = false, warn = () => {} }: DeleteOptions = {},
 ): Promise<void> {
-  if (existing(root, id).status === "creating") {
+  const { directory, process: processFile } = statePaths(root, id);
+  if (!exists(processFile) && existing(root, id).status === "creating") {
     if (await clearUnfinished(root, id, force ? MAKING_PATIENCE : 0)) return;
   }
-  const { directory } = statePaths(root, id);
   // From here on nobody starts or changes it.
   using lock = await lockWithin(directory, PATIENCE);
   const state = existing(root, id);
   const { record, process, status } = state;
-  if (lock === undefined && status !== "creating") {
-    throw new CrateError("STATE", `container "${id}" is being changed by another crate right now`);
-  }
   if (status === "creating") {
     throw new CrateError("STATE", `container "${id}" is being made by another crate right now`);
+  }
+  if (lock === undefined) {
+    throw new CrateError("STATE", `container "${id}" is being changed by another crate right now`);
   }
   if (status === "running" && !force) {
     throw new CrateError(
@@ -91,7 +91,7 @@ export async function deleteContainer(
   }
   await removeGroups(record);
   // Its monitor may have given the name away, and it may be another container's by now.
-  if (readState(root, id)?.record.created === record.created) {
+  if (isOwn(lock, directory)) {
     await runPoststop(state, directory, warn);
     removeDirectory(directory);
   }

@@ -1,7 +1,6 @@
 import { close, O_DIRECTORY, O_RDONLY, open, SyscallError } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { Hooked } from "./hook_state.ts";
-import { runEarlyHooks } from "./hooks.ts";
 import type { ProcessId } from "./process_id.ts";
 import { STAGE_COPY, STAGE_HOOKS, STAGE_LISTENER } from "./program/mod.ts";
 import { listenerState } from "./seccomp_listener.ts";
@@ -10,8 +9,10 @@ import type { AtStage } from "./start.ts";
 /** What every starter does at the stages before a container is created. */
 export function early(container: Hooked, init: ProcessId): AtStage {
   return async (stage, next) => {
-    if (stage === STAGE_HOOKS) await runEarlyHooks(container, init);
-    else if (stage === STAGE_COPY) {
+    if (stage === STAGE_HOOKS) {
+      const { runEarlyHooks } = await import("./hooks.ts");
+      await runEarlyHooks(container, init);
+    } else if (stage === STAGE_COPY) {
       const [from, to] = [next(), next()];
       await copyUp(init, from, to);
     } else if (stage === STAGE_LISTENER) {

@@ -1,5 +1,5 @@
 import { CrateError } from "../../errors.ts";
-import { deleteContainer, findId, IMAGE_ANNOTATION, readState } from "../../lifecycle/mod.ts";
+import { deleteContainer, findId, IMAGE_ANNOTATION } from "../../lifecycle/mod.ts";
 import { forEachContainer, matching } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
@@ -28,8 +28,8 @@ export default async function remove(call: DeleteCall): Promise<number> {
     ? positionals.filter((word) => isThere(root, word))
     : positionals;
   let hadImage = false;
-  const code = await forEachContainer(root, words, async (id) => {
-    hadImage ||= IMAGE_ANNOTATION in (readState(root, id)?.record.spec.annotations ?? {});
+  const code = await forEachContainer(root, words, async (id, before) => {
+    hadImage ||= IMAGE_ANNOTATION in (before?.record.spec.annotations ?? {});
     await deleteContainer(root, id, { force, warn: (message) => log("warn", message) });
   });
   // What it has written goes with it.

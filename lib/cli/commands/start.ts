@@ -1,5 +1,5 @@
 import { CrateError } from "../../errors.ts";
-import { readState, startCreated, type Starting } from "../../lifecycle/mod.ts";
+import { startCreated, type Starting } from "../../lifecycle/mod.ts";
 import { forEachContainer } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
@@ -16,8 +16,8 @@ export default async function start({ positionals, globals }: StartCall): Promis
     );
   }
   let starting: Starting | undefined;
-  const code = await forEachContainer(root, positionals, async (id) => {
-    if (readState(root, id)?.record.engine) {
+  const code = await forEachContainer(root, positionals, async (id, before) => {
+    if (before?.record.engine) {
       const warn = (message: string) => log("warn", message);
       starting = await startCreated(root, id, warn, notifySocket);
     } else {
