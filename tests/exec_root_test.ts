@@ -110,6 +110,13 @@ test("exec has the container's privileges: ids, capabilities, no_new_privs, secc
     const other = privileges(await box.ok(["exec", id, "cat", "/proc/self/status"]));
     assert.deepEqual(other, own);
     assert.ok(own.includes("NoNewPrivs: 1") && own.includes("Seccomp: 2"), own.join());
+    const denied = ["exec", id, "sh", "-c", "unshare -m true"];
+    const said = (await box.crate(denied)).stderr;
+    assert.match(said, /Operation not permitted/);
+    // Where its start has not left the filter, it is compiled again.
+    Deno.removeSync(`${box.root}/${id}/filter`);
+    assert.deepEqual(privileges(await box.ok(["exec", id, "cat", "/proc/self/status"])), own);
+    assert.equal((await box.crate(denied)).stderr, said);
     await box.ok(["delete", "--force", id]);
   }
 });

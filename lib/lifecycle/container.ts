@@ -53,6 +53,8 @@ import {
 } from "./program/mod.ts";
 import type { Program } from "../../ffi/mod.ts";
 import { withGroup } from "./group.ts";
+import type { SeccompFilter } from "../security/mod.ts";
+import { storeFilter } from "./stored_filter.ts";
 
 /** What a container has of networks before it is started: `claimNetworks` gives one. */
 export interface ClaimedNetwork {
@@ -115,6 +117,8 @@ export interface Prepared {
   readonly resctrl?: ResctrlPlan;
   /** What systemd is to make. */
   readonly unit?: UnitPlan;
+  /** The filter that is in the program. */
+  readonly seccomp?: SeccompFilter;
 }
 
 /** A container whose user program runs. */
@@ -199,7 +203,7 @@ export async function compileSpec(
     seccomp,
     ...optionsFor(cgroup, resctrl),
   });
-  return { program, cgroup, unit, ...resctrl && { resctrl } };
+  return { program, cgroup, unit, ...resctrl && { resctrl }, ...seccomp && { seccomp } };
 }
 
 /**
@@ -253,7 +257,7 @@ export function keyringOf(id: string): string {
  * @throws {CrateError} when a step failed; then nothing is left of it.
  */
 export async function startContainer(
-  { options, program, cgroup, resctrl, unit }: Prepared,
+  { options, program, cgroup, resctrl, unit, seccomp }: Prepared,
   beforeStart?: (launched: Launched) => void,
 ): Promise<Started> {
   const { id, root, detached, remove, spec, bundle, stopSignal, stopTimeout, network } = options;
@@ -279,6 +283,7 @@ export async function startContainer(
   let devices: MovedDevices | undefined;
   let ready: ReadyEnds | undefined;
   try {
+    if (seccomp !== undefined) storeFilter(directory, seccomp);
     if (options.notifySocket) {
       makeNotifyDirectory(directory);
       ready = listenForReady(directory, options.notifySocket);

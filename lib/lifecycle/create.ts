@@ -42,6 +42,7 @@ import { formatTime } from "./time.ts";
 import { enterUnit } from "./unit.ts";
 import { connectConsole, requireConsole, writePidFile } from "./engine_files.ts";
 import { withGroup } from "./group.ts";
+import { storeFilter } from "./stored_filter.ts";
 
 /** What an engine makes a container from. */
 export interface CreateOptions extends Grouping {
@@ -115,7 +116,7 @@ export async function createContainer(options: CreateOptions): Promise<void> {
 
 async function make(
   options: CreateOptions,
-  { program, cgroup, resctrl, unit }: Omit<Prepared, "options">,
+  { program, cgroup, resctrl, unit, seccomp }: Omit<Prepared, "options">,
   lock: Lock,
 ): Promise<void> {
   const { id, root, spec, bundle, pidFile, consoleSocket, preserveFds = 0 } = options;
@@ -129,6 +130,7 @@ async function make(
   let launched: Launched | undefined;
   let devices: MovedDevices | undefined;
   try {
+    if (seccomp !== undefined) storeFilter(directory, seccomp);
     if (options.notifySocket) makeNotifyDirectory(directory);
     using holder = unit && await enterUnit(unit, cgroup, spec, directory, false);
     grouped = holder !== undefined;

@@ -14,8 +14,8 @@ import {
   joinResctrl,
   locateCgroup,
 } from "../cgroup/mod.ts";
-import { lastCapability } from "../security/mod.ts";
-import type { Hook, Process, Spec } from "../spec/mod.ts";
+import { lastCapability, type SeccompFilter } from "../security/mod.ts";
+import type { Hook, LinuxSeccomp, Process, Spec } from "../spec/mod.ts";
 import { CrateError } from "../errors.ts";
 import { after } from "../timers.ts";
 import { withGroup } from "./group.ts";
@@ -24,7 +24,6 @@ import { handedOn } from "./handed_on.ts";
 import { waitForExit } from "./ended.ts";
 import { equipProcess } from "./equip.ts";
 import { notRunning, openInit } from "./kill.ts";
-import { filterOf } from "./filter.ts";
 import { isPaused } from "./pause.ts";
 import { openPidfdSocket } from "./pidfd_socket.ts";
 import { isAlive, openProcess } from "./process_id.ts";
@@ -40,7 +39,8 @@ import { listenerState, openListener } from "./seccomp_listener.ts";
 import { requireProcessModules } from "./security_modules.ts";
 import { isInitialUserNamespace } from "./rootless.ts";
 import { launch, type Launched, nullStdio, type Stdio } from "./start.ts";
-import type { ContainerState } from "./state.ts";
+import { type ContainerState, statePaths } from "./state.ts";
+import { storedFilter } from "./stored_filter.ts";
 
 /** Another process for a running container. */
 export interface ExecOptions {
@@ -140,7 +140,7 @@ async function execInState(
     spec,
     namespaces: namespacesOf(spec),
     cgroup: { files: group.join, descriptor },
-    seccomp: profile && await filterOf(profile),
+    seccomp: profile && await filterFor(state.record, root, profile),
     lastCapability: lastCapability(),
     detached,
     isInUserNamespace: !isInitialUserNamespace(),
@@ -186,6 +186,18 @@ async function execInState(
     throw error;
   }
   return launched;
+}
+
+/** The filter of a container's profile, from its start if that has left it. */
+async function filterFor(
+  { id }: ContainerState["record"],
+  root: string,
+  profile: LinuxSeccomp,
+): Promise<SeccompFilter> {
+  const stored = storedFilter(statePaths(root, id).directory);
+  if (stored !== undefined) return stored;
+  const { filterOf } = await import("./filter.ts");
+  return await filterOf(profile);
 }
 
 /** The `CLONE_NEW…` flags of a config's namespaces, made or joined. */

@@ -30,6 +30,7 @@ import { isAwaited } from "./sockets.ts";
 //   exit             how it ended, written by the monitor;
 //   start            the socket on which a created container waits for its start;
 //   log              the output of a detached container;
+//   filter           its seccomp filter, compiled; see stored_filter.ts;
 //   notify/          the socket on which a container tells that it is ready; see notify.ts.
 // Each file is written once and whole, and the directory gets its name when container.json is in it;
 // see claim.ts. State lives where a reboot clears it, so it is not fsynced.
@@ -275,6 +276,7 @@ export const STATE_FILES = [
   "log",
   "process.json",
   "process.json.new",
+  "filter",
   "container.json",
 ] as const;
 
