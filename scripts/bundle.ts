@@ -87,6 +87,7 @@ export const COMMANDS: readonly (readonly string[])[] = [
   ...["state", "start", "kill", "delete", "create", "exec", "run", "pull"].map((name) => [
     `lib/cli/commands/${name}.ts`,
   ]),
+  ["lib/cli/commands/exec.ts", "lib/spec/read_process.ts"],
   ["lib/cli/commands/run.ts", "lib/cli/commands/run_network.ts", "lib/network/mod.ts"],
   ...["list", "logs", "stop"].map((name) => [
     `lib/cli/commands/${name}.ts`,

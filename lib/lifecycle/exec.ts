@@ -47,7 +47,7 @@ export interface ExecOptions {
   readonly root: string;
   readonly id: string;
   /** Made from the container's own process, given its config. */
-  readonly process: (spec: Spec, root: ContainerRoot) => Process;
+  readonly process: (spec: Spec, root: ContainerRoot) => Process | Promise<Process>;
   readonly detached: boolean;
   readonly stdio: Stdio;
   /** Called right before the program may start. */
@@ -124,7 +124,7 @@ async function execInState(
   const { root, detached, stdio, engine = false, consoleSocket, preserveFds = 0 } = options;
   const { spec } = state.record;
   const { pid } = state.process!.init;
-  const process = options.process(spec, { path: `/proc/${pid}/root` });
+  const process = await options.process(spec, { path: `/proc/${pid}/root` });
   requireProcessModules(process);
   if (engine) requireConsole(process.terminal ?? false, consoleSocket);
   const group = groupOf(state, options.cgroup);

@@ -8,14 +8,10 @@
  * @module
  */
 import { CrateError } from "../errors.ts";
+import { MAX_UINT64 } from "./largest.ts";
 
 /** An object whose fields nobody has looked at yet. */
 export type Fields = Readonly<Record<string, unknown>>;
-
-/** uid_t and gid_t's last value, 2^32-1, means "leave as it is" to the kernel: it is nobody's id. */
-export const MAX_ID = 0xffff_fffe;
-export const MAX_UINT32 = 0xffff_ffff;
-export const MAX_UINT64 = 0xffff_ffff_ffff_ffffn;
 
 /** A value as an error message shows it: JSON, at most about 60 characters. */
 export function show(value: unknown): string {

@@ -12,7 +12,7 @@ export { parseMountPoints, parseMounts, parseResources, parseSpec } from "./read
 export { parseProcess } from "./read_process.ts";
 export { MOUNT_OPTIONS, requireMounts, requireSupported } from "./supported.ts";
 export { NAMESPACES as NAMESPACE_TYPES } from "./validate_linux.ts";
-export { POLICIES as SCHEDULER_POLICIES, SCHEDULER_FLAGS } from "./validate_process.ts";
+export { POLICIES as SCHEDULER_POLICIES, SCHEDULER_FLAGS } from "./scheduler.ts";
 export { rootlessSpec } from "./rootless.ts";
 export { sysctlNamespace, sysctlPath } from "./sysctl.ts";
 export {

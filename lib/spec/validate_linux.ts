@@ -13,8 +13,6 @@ import {
   type Fields,
   given,
   integer,
-  MAX_ID,
-  MAX_UINT32,
   object,
   oneOf,
   optionalBoolean,
@@ -31,6 +29,7 @@ import { validateIDMapping } from "./validate_mounts.ts";
 import { validateResources } from "./validate_resources.ts";
 import { validateSeccomp } from "./validate_seccomp.ts";
 import { sysctlNamespace, sysctlPath } from "./sysctl.ts";
+import { MAX_ID, MAX_UINT32 } from "./largest.ts";
 
 /** Which namespaces a config asks for, with the path of each that is joined. */
 export type Namespaces = ReadonlyMap<LinuxNamespaceType, string | undefined>;

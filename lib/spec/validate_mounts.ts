@@ -10,7 +10,6 @@ import {
   fail,
   type Fields,
   integer,
-  MAX_UINT32,
   object,
   optionalEach,
   optionalStrings,
@@ -18,6 +17,7 @@ import {
   refuse,
   text,
 } from "./check.ts";
+import { MAX_UINT32 } from "./largest.ts";
 
 /** Throws `INVALID` unless the config's mounts are mounts, in a mount namespace. */
 export function validateMounts(

@@ -12,7 +12,6 @@ import {
   type Fields,
   given,
   integer,
-  MAX_ID,
   object,
   oneOf,
   optionalBoolean,
@@ -24,6 +23,8 @@ import {
   strings,
   uint64,
 } from "./check.ts";
+import { POLICIES, SCHEDULER_FLAGS } from "./scheduler.ts";
+import { MAX_ID } from "./largest.ts";
 
 const INT32_MAX = 0x7fff_ffff;
 /** struct winsize counts in unsigned shorts, ioctl_tty(2). */
@@ -135,26 +136,6 @@ function rlimits(value: unknown, field: string): void {
   });
 }
 
-/** Scheduling policies, each at its number. linux/sched.h */
-export const POLICIES = [
-  "SCHED_OTHER",
-  "SCHED_FIFO",
-  "SCHED_RR",
-  "SCHED_BATCH",
-  "SCHED_ISO",
-  "SCHED_IDLE",
-  "SCHED_DEADLINE",
-];
-/** Flags of sched_setattr(2), each at its bit. */
-export const SCHEDULER_FLAGS = [
-  "SCHED_FLAG_RESET_ON_FORK",
-  "SCHED_FLAG_RECLAIM",
-  "SCHED_FLAG_DL_OVERRUN",
-  "SCHED_FLAG_KEEP_POLICY",
-  "SCHED_FLAG_KEEP_PARAMS",
-  "SCHED_FLAG_UTIL_CLAMP_MIN",
-  "SCHED_FLAG_UTIL_CLAMP_MAX",
-];
 const IO_CLASSES = ["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
 
 function scheduler(value: unknown, field: string): void {

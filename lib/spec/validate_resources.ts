@@ -13,7 +13,6 @@ import {
   type Fields,
   given,
   integer,
-  MAX_UINT32,
   object,
   optionalBoolean,
   optionalEach,
@@ -23,6 +22,7 @@ import {
   stringMap,
   text,
 } from "./check.ts";
+import { MAX_UINT32 } from "./largest.ts";
 
 /** int64 and uint64 have ends that a JavaScript number meets only rounded: 2^63 and 2^64. */
 const MAX_INT64 = 2 ** 63;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { MAX_ID, MAX_UINT64 } from "./check.ts";
+import { MAX_ID, MAX_UINT64 } from "./largest.ts";
 import { sysctlPath } from "./sysctl.ts";
 import type { POSIXRlimit, Uint64 } from "./types.ts";
 import { wrongWord } from "./words_numbers.ts";

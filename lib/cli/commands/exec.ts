@@ -22,12 +22,11 @@ import {
   windowSize,
   writePidFile,
 } from "../../lifecycle/mod.ts";
-import { availableCapabilities, readInRoot, resolveUser } from "../../security/mod.ts";
+import { availableCapabilities } from "../../security/mod.ts";
 import {
   type LinuxCapabilities,
   parseCapability,
   parseInteger,
-  parseProcess,
   parseUserWord,
   type Process,
   type Spec,
@@ -40,8 +39,14 @@ import { environment } from "./environment.ts";
 const MAX_USER_FILE = 1 << 20;
 const MAX_PROCESS_FILE = 1 << 20;
 
-function userOf(word: string | undefined, spec: Spec, { path }: ContainerRoot): User | undefined {
+async function userOf(
+  word: string | undefined,
+  spec: Spec,
+  { path }: ContainerRoot,
+): Promise<User | undefined> {
   if (word === undefined) return spec.process?.user;
+  const { resolveUser } = await import("../../security/mod.ts");
+  const { readInRoot } = await import("../../security/mod.ts");
   // The init's root, in which the kernel resolves the two files.
   const fd = open(path, O_PATH | O_DIRECTORY);
   try {
@@ -70,11 +75,15 @@ function mergeEnv(base: readonly string[], over: readonly string[]): string[] {
 }
 
 /** The process that the words ask for, on top of the container's own. */
-function processOf(call: ExecCall, spec: Spec, containerRoot: ContainerRoot): Process {
+async function processOf(
+  call: ExecCall,
+  spec: Spec,
+  containerRoot: ContainerRoot,
+): Promise<Process> {
   const { options, positionals } = call;
   const { tty, privileged } = options;
   const own = spec.process!;
-  const asked = userOf(options.user, spec, containerRoot);
+  const asked = await userOf(options.user, spec, containerRoot);
   const more = options.additionalGids.map((gid) =>
     parseInteger(gid, "--additional-gids", 0, 2 ** 32 - 2)
   );
@@ -120,7 +129,7 @@ function withCapabilities(
 }
 
 /** The process of a file; what it leaves out is the container's. @throws {CrateError} `INVALID` */
-function processFrom(file: string, tty: boolean): (spec: Spec) => Process {
+async function processFrom(file: string, tty: boolean): Promise<(spec: Spec) => Process> {
   let text: string;
   try {
     text = readText(file, MAX_PROCESS_FILE);
@@ -128,6 +137,7 @@ function processFrom(file: string, tty: boolean): (spec: Spec) => Process {
     if (!(cause instanceof SyscallError)) throw cause;
     throw new CrateError("INVALID", `--process ${file} cannot be read: ${cause.code}`, { cause });
   }
+  const { parseProcess } = await import("../../spec/mod.ts");
   const process = parseProcess(text, file);
   // conmon says both, and they agree.
   if (tty && process.terminal !== true) {
@@ -176,7 +186,7 @@ export default async function exec(call: ExecCall): Promise<number> {
   }
   const fromFile = options.process === undefined
     ? undefined
-    : processFrom(options.process, options.tty);
+    : await processFrom(options.process, options.tty);
   if (fromFile !== undefined) refuseBeside(call);
   else if (positionals[1] === undefined) {
     throw new CrateError(
@@ -197,8 +207,8 @@ export default async function exec(call: ExecCall): Promise<number> {
     ignorePaused: options.ignorePaused,
     cgroup: options.cgroup,
     pidfdSocket: options.pidfdSocket,
-    process: (spec: Spec, containerRoot: ContainerRoot): Process =>
-      fromFile === undefined ? processOf(call, spec, containerRoot) : fromFile(spec),
+    process: async (spec: Spec, containerRoot: ContainerRoot): Promise<Process> =>
+      fromFile === undefined ? await processOf(call, spec, containerRoot) : fromFile(spec),
   };
   const tellPid = ({ init }: Launched) => {
     if (pidFile !== undefined) writePidFile(pidFile, init.pid);
@@ -219,10 +229,11 @@ export default async function exec(call: ExecCall): Promise<number> {
   if (consoleSocket !== undefined) {
     throw new CrateError("USAGE", "crate exec: --console-socket is for --detach");
   }
-  const spec = readState(root, id)?.record.spec;
-  const tty = fromFile === undefined
-    ? options.tty
-    : spec !== undefined && fromFile(spec).terminal === true;
+  const hasTerminal = (ofFile: (spec: Spec) => Process) => {
+    const spec = readState(root, id)?.record.spec;
+    return spec !== undefined && ofFile(spec).terminal === true;
+  };
+  const tty = fromFile === undefined ? options.tty : hasTerminal(fromFile);
   const input = options.interactive ?? (!tty && !detach);
   if (input && tty && !detach && terminalSettings(0) === undefined) {
     throw new CrateError("INVALID", "-it needs a terminal as standard input: leave out -t");

@@ -25,7 +25,7 @@ import {
   winsize,
 } from "../../../ffi/mod.ts";
 import type { Process } from "../../spec/mod.ts";
-import { cloneTree } from "./mounts.ts";
+import { cloneTree } from "./filesystem.ts";
 import { attach, IN_ROOT, openBelow, openOrMake, type Scope } from "./scope.ts";
 
 /** A message that carries one descriptor; unix(7), cmsg(3). */

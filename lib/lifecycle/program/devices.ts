@@ -10,7 +10,8 @@ import {
 } from "../../../ffi/mod.ts";
 import type { LinuxDevice, Mount } from "../../spec/mod.ts";
 import type { CompileInput } from "./input.ts";
-import { cloneTree, isBind, isRemount } from "./mounts.ts";
+import { cloneTree } from "./filesystem.ts";
+import { isBind, isRemount } from "./mounts.ts";
 import { attach, below, openOrMake, type Scope } from "./scope.ts";
 
 /** config-linux.md, "Default Devices": every container has them. */

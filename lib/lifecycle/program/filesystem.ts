@@ -1,13 +1,19 @@
 import {
+  type Argument,
+  AT_EMPTY_PATH,
+  AT_RECURSIVE,
   type Cell,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  mount_attr,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
   valueOf,
 } from "../../../ffi/mod.ts";
-import type { MountOptions } from "./mount_options.ts";
+import type { Attributes, MountOptions } from "./mount_options.ts";
 import type { Scope } from "./scope.ts";
 
 /**
@@ -47,4 +53,35 @@ export function configure(
   const fd = valueOf(context);
   if (value === undefined) p.call("fsconfig", [fd, FSCONFIG_SET_FLAG, p.string(key), 0, 0], note);
   else p.call("fsconfig", [fd, FSCONFIG_SET_STRING, p.string(key), p.string(value), 0], note);
+}
+
+/** Clones a mount, or a part of one, detached. open_tree(2) */
+export function cloneTree(
+  s: Scope,
+  from: Argument,
+  path: string,
+  recursive: boolean,
+  label: string,
+  more = 0,
+): Cell {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) |
+    (path === "" ? AT_EMPTY_PATH : 0) | more;
+  const tree = s.descriptor("tree");
+  s.p.call("open_tree", [from, s.p.string(path), flags], { label, result: tree });
+  return tree;
+}
+
+/** Changes a mount's attributes and propagation. mount_setattr(2) */
+export function setAttributes(
+  s: Scope,
+  mount: Argument,
+  { set, clear }: Attributes,
+  propagation: number,
+  recursive: boolean,
+  label: string,
+): void {
+  if (set === 0 && clear === 0 && propagation === 0) return;
+  const attr = s.p.struct(mount_attr, { attr_set: set, attr_clr: clear, propagation });
+  const flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+  s.p.call("mount_setattr", [mount, s.p.string(""), flags, attr, mount_attr.size], { label });
 }

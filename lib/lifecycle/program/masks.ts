@@ -15,8 +15,7 @@ import {
 } from "../../../ffi/mod.ts";
 import type { CompileInput } from "./input.ts";
 import { withContext } from "./labels.ts";
-import { makeFilesystem } from "./filesystem.ts";
-import { cloneTree, setAttributes } from "./mounts.ts";
+import { cloneTree, makeFilesystem, setAttributes } from "./filesystem.ts";
 import { attach, below, openBelow, type Scope } from "./scope.ts";
 
 /**

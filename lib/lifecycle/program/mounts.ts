@@ -13,8 +13,6 @@ import {
   MS_SLAVE,
   O_DIRECTORY,
   O_PATH,
-  OPEN_TREE_CLOEXEC,
-  OPEN_TREE_CLONE,
   valueOf,
 } from "../../../ffi/mod.ts";
 import type { Mount } from "../../spec/mod.ts";
@@ -25,39 +23,8 @@ import { type Attributes, type MountOptions, sortOptions } from "./mount_options
 import { isNew } from "./namespaces.ts";
 import { awaitCopy } from "./release.ts";
 import { attach, below, openBelow, openOrMake, type PointKind, type Scope } from "./scope.ts";
-import { configure, makeFilesystem } from "./filesystem.ts";
+import { cloneTree, configure, makeFilesystem, setAttributes } from "./filesystem.ts";
 import { MAP_IDS } from "./protocol.ts";
-
-/** Clones a mount, or a part of one, detached. open_tree(2) */
-export function cloneTree(
-  s: Scope,
-  from: Argument,
-  path: string,
-  recursive: boolean,
-  label: string,
-  more = 0,
-): Cell {
-  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) |
-    (path === "" ? AT_EMPTY_PATH : 0) | more;
-  const tree = s.descriptor("tree");
-  s.p.call("open_tree", [from, s.p.string(path), flags], { label, result: tree });
-  return tree;
-}
-
-/** Changes a mount's attributes and propagation. mount_setattr(2) */
-export function setAttributes(
-  s: Scope,
-  mount: Argument,
-  { set, clear }: Attributes,
-  propagation: number,
-  recursive: boolean,
-  label: string,
-): void {
-  if (set === 0 && clear === 0 && propagation === 0) return;
-  const attr = s.p.struct(mount_attr, { attr_set: set, attr_clr: clear, propagation });
-  const flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
-  s.p.call("mount_setattr", [mount, s.p.string(""), flags, attr, mount_attr.size], { label });
-}
 
 /** The recursive attributes and the propagation that a mount's options ask for. */
 function finish(s: Scope, mount: Argument, options: MountOptions, label: string): void {

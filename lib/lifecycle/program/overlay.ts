@@ -2,8 +2,7 @@ import { AT_FDCWD, type Cell, OPEN_TREE_CLOEXEC, valueOf } from "../../../ffi/mo
 import { CrateError } from "../../errors.ts";
 import type { HostFacts } from "./input.ts";
 import type { MountOptions } from "./mount_options.ts";
-import { makeFilesystem } from "./filesystem.ts";
-import { setAttributes } from "./mounts.ts";
+import { makeFilesystem, setAttributes } from "./filesystem.ts";
 import type { Scope } from "./scope.ts";
 
 type Data = MountOptions["data"];

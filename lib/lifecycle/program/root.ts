@@ -13,8 +13,8 @@ import type { CompileInput, HostPart } from "./input.ts";
 import { withContext } from "./labels.ts";
 import { type MountOptions, propagationFlag, sortOptions } from "./mount_options.ts";
 import { below, type Scope } from "./scope.ts";
-import { makeFilesystem } from "./filesystem.ts";
-import { cloneTree, isRemount, setAttributes } from "./mounts.ts";
+import { cloneTree, makeFilesystem, setAttributes } from "./filesystem.ts";
+import { isRemount } from "./mounts.ts";
 import { mountOverlay, overlayWay } from "./overlay.ts";
 
 type Data = MountOptions["data"];
