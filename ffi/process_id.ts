@@ -1,6 +1,6 @@
-import { readText } from "./files.ts";
+import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "./constants.ts";
 import { syscall, trySyscall } from "./libc.ts";
-import { SyscallError } from "./errno.ts";
+import { decodeText } from "./text.ts";
 
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface ProcessId {
@@ -15,15 +15,17 @@ interface Stat {
 }
 
 function stat(pid: number): Stat | undefined {
-  try {
-    const text = readText(`/proc/${pid}/stat`, 4096);
-    // The second field is the name in parentheses, and may contain any character.
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return { state: fields[0]!, startTime: Number(fields[19]) };
-  } catch (error) {
-    if (error instanceof SyscallError) return undefined;
-    throw error;
-  }
+  const fd = trySyscall("openat", AT_FDCWD, `/proc/${pid}/stat`, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  // The kernel gives all of it at once: nobody has to see its end.
+  const bytes = new Uint8Array(4096);
+  const count = trySyscall("read", fd, bytes, bytes.length);
+  syscall("close", fd);
+  if (count <= 0) return undefined;
+  const text = decodeText(bytes.subarray(0, count));
+  // The second field is the name in parentheses, and may contain any character.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return { state: fields[0]!, startTime: Number(fields[19]) };
 }
 
 /** The identity of a running process, undefined when there is none of this pid. */

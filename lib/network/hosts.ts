@@ -64,11 +64,11 @@ function namesOn(id: string, { aliases }: Endpoint): string {
   return [...new Set([id, ...aliases])].join(" ");
 }
 
-/** The lines by which one container finds another on the networks that they share. */
-export function linesFor({ endpoints }: Attachment, other: Attachment): string {
+/** The lines by which a container finds another on some networks. */
+function linesOn(networks: readonly string[], other: Attachment): string {
   let lines = "";
   for (const endpoint of other.endpoints) {
-    if (!endpoints.some(({ network }) => network === endpoint.network)) continue;
+    if (!networks.includes(endpoint.network)) continue;
     for (const address of [endpoint.ip, endpoint.ip6]) {
       if (address !== undefined) lines += `${address}\t${namesOn(other.id, endpoint)}\n`;
     }
@@ -76,16 +76,48 @@ export function linesFor({ endpoints }: Attachment, other: Attachment): string {
   return lines;
 }
 
-/** A container's hosts file: its own lines, then those with whom it shares a network, by name and aliases. */
-export function hostsFile(attachment: Attachment, state: NetworkState): string {
-  let text = attachment.hosts;
-  // Its own aliases are names of its own too.
-  for (const { aliases, ip, ip6 } of attachment.endpoints) {
-    const address = ip ?? ip6;
-    if (aliases.length > 0 && address !== undefined) text += `${address}\t${aliases.join(" ")}\n`;
+const networksOf = ({ endpoints }: Attachment) => endpoints.map(({ network }) => network).sort();
+
+/** The lines by which one container finds another on the networks that they share. */
+export function linesFor(attachment: Attachment, other: Attachment): string {
+  return linesOn(networksOf(attachment), other);
+}
+
+/** Everybody's lines on the same networks, and where each one's stand. */
+interface Common {
+  readonly text: string;
+  readonly places: ReadonlyMap<string, readonly [start: number, end: number]>;
+}
+
+function commonOn(networks: readonly string[], { attachments }: NetworkState): Common {
+  const places = new Map<string, [number, number]>();
+  let text = "";
+  for (const attachment of Object.values(attachments)) {
+    const start = text.length;
+    text += linesOn(networks, attachment);
+    places.set(attachment.id, [start, text.length]);
   }
-  for (const other of Object.values(state.attachments)) {
-    if (other.id !== attachment.id) text += linesFor(attachment, other);
-  }
-  return text;
+  return { text, places };
+}
+
+/**
+ * The hosts files of containers: their own lines, then those with whom they share a network, by name and aliases.
+ * What many of them have in common is put together once.
+ */
+export function hostsFiles(state: NetworkState): (attachment: Attachment) => string {
+  const known = new Map<string, Common>();
+  return (attachment) => {
+    let text = attachment.hosts;
+    // Its own aliases are names of its own too.
+    for (const { aliases, ip, ip6 } of attachment.endpoints) {
+      const address = ip ?? ip6;
+      if (aliases.length > 0 && address !== undefined) text += `${address}\t${aliases.join(" ")}\n`;
+    }
+    const networks = networksOf(attachment);
+    const key = networks.join(" ");
+    const common = known.get(key) ?? commonOn(networks, state);
+    known.set(key, common);
+    const [start, end] = common.places.get(attachment.id) ?? [0, 0];
+    return text + common.text.slice(0, start) + common.text.slice(end);
+  };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CrateError } from "../errors.ts";
-import { hostsFile, linesFor, ownHosts, parseAddHost } from "./hosts.ts";
+import { hostsFiles, linesFor, ownHosts, parseAddHost } from "./hosts.ts";
 import type { Attachment, Endpoint } from "./types.ts";
 
 function endpoint(network: string, ip: string, aliases: string[] = [], ip6?: string): Endpoint {
@@ -69,8 +69,8 @@ Deno.test("others are known by the networks that both are on, and by no other", 
   assert.equal(linesFor(attached("far", endpoint("c", "10.2.0.2")), web), "");
   const state = { version: 1, last: {}, attachments: { web, both, one } };
   assert.equal(
-    hostsFile(web, state),
+    hostsFiles(state)(web),
     "web's own\n10.0.0.2\twww\n10.1.0.2\tb-web\n10.0.0.3\tboth\n10.1.0.3\tboth\n10.1.0.4\tone\n",
   );
-  assert.equal(hostsFile(one, state), "one's own\n10.1.0.2\tweb b-web\n10.1.0.3\tboth\n");
+  assert.equal(hostsFiles(state)(one), "one's own\n10.1.0.2\tweb b-web\n10.1.0.3\tboth\n");
 });

@@ -1,6 +1,6 @@
 import type { NetworkPlaces } from "./definitions.ts";
 import { appendHosts, rewriteHosts } from "./files.ts";
-import { hostsFile, linesFor } from "./hosts.ts";
+import { hostsFiles, linesFor } from "./hosts.ts";
 import { sharesNetwork } from "./reclaim.ts";
 import type { Attachment, NetworkState } from "./types.ts";
 
@@ -20,12 +20,13 @@ export function spreadHosts(
   state: NetworkState,
   { came, gone = [] }: Change,
 ): void {
-  if (came !== undefined) rewriteHosts(places, came.key, hostsFile(came, state));
+  const hostsFile = hostsFiles(state);
+  if (came !== undefined) rewriteHosts(places, came.key, hostsFile(came));
   const left = new Set(gone.flatMap(({ endpoints }) => endpoints.map(({ network }) => network)));
   const joined = new Set(came?.endpoints.map(({ network }) => network));
   for (const other of Object.values(state.attachments)) {
     if (other.id === came?.id) continue;
-    if (sharesNetwork(left, other)) rewriteHosts(places, other.key, hostsFile(other, state));
+    if (sharesNetwork(left, other)) rewriteHosts(places, other.key, hostsFile(other));
     else if (came !== undefined && sharesNetwork(joined, other)) {
       appendHosts(places, other.key, linesFor(other, came));
     }
