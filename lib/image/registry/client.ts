@@ -62,7 +62,9 @@ export class RegistryClient {
 
   /** Sends to the registry, whatever it takes. @throws {CrateError} */
   async request(request: PathRequest): Promise<Answer> {
-    if (this.#probe === undefined && this.#guess === undefined && isLoopback(this.place.host)) {
+    const isFirst = this.#probe === undefined && this.#guess === undefined;
+    // What has a body may tell more, and cannot always be sent twice.
+    if (isFirst && request.body === undefined && isLoopback(this.place.host)) {
       const answer = await this.#askPlainly(request);
       if (answer !== undefined) return answer;
     }
