@@ -119,7 +119,7 @@ function copyNarrowed(to: string): void {
 /** What each of the commands loads, as files that the bundler wrote: it names each file's sources in comments. */
 function loadedBy(pieces: ReadonlyMap<string, string>): string[][] {
   const fileOf = (source: string) => {
-    const line = new RegExp(`^// (?:\\S*/)?${source.replaceAll(".", "\\.")}$`, "m");
+    const line = new RegExp(`^// (?:.*/)?${source.replaceAll(".", "\\.")}$`, "m");
     const [file] = [...pieces].find(([, text]) => line.test(text)) ?? [];
     if (file === undefined) throw new Error(`${source} is in none of the bundle's files`);
     return file;
