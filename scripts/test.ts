@@ -52,14 +52,18 @@ function selection(files: string[]): { paths: string[]; options: string[] } {
     : { paths: files, options: [`--filter=${filter}`] };
 }
 
-const ENGINES = 8;
+/** How many other tests one takes as long as, for those that take their time in an emulated machine. */
+const HEAVY: readonly (readonly [RegExp, number])[] = [
+  [/podman|containerd|engines_criu/, 8],
+  [/systemd_root/, 4],
+];
 
 /** Files in so many groups with about as many tests each. */
 function shares(files: readonly string[], count: number): string[][] {
   const weight = (file: string) => {
     const tests = Deno.readTextFileSync(file).match(/^(?:Deno\.)?test\(/gm)?.length ?? 1;
-    // What an engine does takes as long as many tests do.
-    return tests * (/podman|containerd|engines_criu/.test(file) ? ENGINES : 1);
+    const [, times] = HEAVY.find(([pattern]) => pattern.test(file)) ?? [undefined, 1];
+    return tests * times;
   };
   const groups = Array.from({ length: count }, () => ({ files: [] as string[], tests: 0 }));
   const sorted = files.map((file) => ({ file, tests: weight(file) }))

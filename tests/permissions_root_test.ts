@@ -91,12 +91,20 @@ function stateIn(root: string): string[] {
   return inside(root).sort();
 }
 
+/** The same, when the monitor of a container that has ended has cleared away. */
+async function settledStateIn(root: string): Promise<string[]> {
+  const leaving = () =>
+    exists(root) && [...Deno.readDirSync(root)].some(({ name }) => name.startsWith(".retired-"));
+  await until("what has ended is gone", () => !leaving());
+  return stateIn(root);
+}
+
 /** First every refusal, and that they left nothing behind; then the whole set. */
 async function holds(box: Sandbox, call: Call): Promise<void> {
   const { command, words, places, expected } = call;
   const configFiles = [SYSTEM, configure(box), ...places?.configFiles ?? []];
   const set = permissionsOf(command, { root: box.root, ...places, configFiles });
-  const before = stateIn(box.root);
+  const before = await settledStateIn(box.root);
   await Promise.all([...eachLess(set)].map(async ([missing, rest]) => {
     // It is seldom there, and what is not there is not read.
     if (missing === `read ${SYSTEM}`) return;
