@@ -83,19 +83,17 @@ interface Call {
 
 /** What the state directory holds, which is made for the first container only. */
 function stateIn(root: string): string[] {
-  if (!exists(root)) return [];
   const inside = (path: string): string[] =>
     [...Deno.readDirSync(path)].flatMap(({ name, isDirectory }) =>
       isDirectory ? [name, ...inside(`${path}/${name}`)] : [name]
     );
-  return inside(root).sort();
+  return exists(root) ? inside(root).sort() : [];
 }
 
-/** The same, when the monitor of a container that has ended has cleared away. */
+/** The same, when the monitors of containers that have ended have cleared away. */
 async function settledStateIn(root: string): Promise<string[]> {
-  const leaving = () =>
-    exists(root) && [...Deno.readDirSync(root)].some(({ name }) => name.startsWith(".retired-"));
-  await until("what has ended is gone", () => !leaving());
+  const names = () => exists(root) ? [...Deno.readDirSync(root)].map(({ name }) => name) : [];
+  await until("they have", () => !names().some((name) => name.startsWith(".retired-")));
   return stateIn(root);
 }
 
