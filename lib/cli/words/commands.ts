@@ -1,6 +1,6 @@
 /**
  * The command line of crate: its global options and its commands, and the tables of those commands
- * that are about crate itself. Few files, because each costs the start-up of every command.
+ * that are about crate itself. It loads when words are not those of verb_line.ts.
  *
  * @module
  */

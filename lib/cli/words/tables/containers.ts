@@ -1,24 +1,10 @@
 /**
- * The commands on containers that exist. Small tables, in one file because every file costs the
- * start-up of every command.
+ * The commands on containers that exist, but for those of verbs.ts, which load alone.
  *
  * @module
  */
-import type { Call, CommandTableOf, OptionValues, PositionalTable } from "../table.ts";
-
-const container: PositionalTable = {
-  name: "CONTAINER",
-  required: true,
-  variadic: false,
-  description: "name or id",
-};
-
-const containers: PositionalTable = {
-  name: "CONTAINER",
-  required: true,
-  variadic: true,
-  description: "names or ids",
-};
+import type { Call, CommandTableOf, OptionValues } from "../table.ts";
+import { container, containers } from "./verbs.ts";
 
 export const listOptions = [
   { long: "quiet", short: "q", description: "print ids only" },

@@ -1,18 +1,18 @@
 /**
- * The commands that an engine calls for each container, but for `exec`.
+ * The commands that an engine calls for each container, but for `exec`: with it they load alone, by verb_line.ts.
  *
  * @module
  */
 import type { Call, CommandTableOf, OptionValues, PositionalTable } from "../table.ts";
 
-const container: PositionalTable = {
+export const container: PositionalTable = {
   name: "CONTAINER",
   required: true,
   variadic: false,
   description: "name or id",
 };
 
-const containers: PositionalTable = {
+export const containers: PositionalTable = {
   name: "CONTAINER",
   required: true,
   variadic: true,
