@@ -88,6 +88,7 @@ export const COMMANDS: readonly (readonly string[])[] = [
     `lib/cli/commands/${name}.ts`,
   ]),
   ["lib/cli/commands/exec.ts", "lib/spec/read_process.ts"],
+  ["lib/cli/commands/pull.ts", "lib/image/unpack/unpack.ts"],
   ["lib/cli/commands/run.ts", "lib/cli/commands/run_network.ts", "lib/network/mod.ts"],
   ...["list", "logs", "stop"].map((name) => [
     `lib/cli/commands/${name}.ts`,
@@ -201,6 +202,12 @@ function readScripts(folder: string): Map<string, string> {
  */
 async function warm(folder: string, files: string[]): Promise<string> {
   const lines = files.map((file) => `await import("./${file}");\n`);
+  // What Deno itself loads for a pull.
+  lines.push(
+    'await (await fetch("data:,")).text();\n',
+    'await crypto.subtle.digest("SHA-256", new Uint8Array());\n',
+    'new DecompressionStream("gzip");\n',
+  );
   Deno.writeTextFileSync(`${folder}/warm.mjs`, lines.join(""));
   const env = { DENO_DIR: `${folder}/deno` };
   const start = async (flags: string) => {

@@ -8,3 +8,16 @@ const LARGE = 1 << 16;
 export function releaseBuffer(bytes: Uint8Array<ArrayBuffer>): void {
   if (bytes.buffer.byteLength >= LARGE) bytes.buffer.transfer(0);
 }
+
+/** A blob of so many bytes is kept in one piece of memory on its way. */
+export const SMALL_BLOB = 1 << 21;
+
+/** Two parts as one, where the second lies right behind the first in memory. */
+export function asOne(
+  first: Uint8Array<ArrayBuffer>,
+  second: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> | undefined {
+  const { buffer, byteOffset, length } = first;
+  if (second.buffer !== buffer || second.byteOffset !== byteOffset + length) return undefined;
+  return new Uint8Array(buffer, byteOffset, length + second.length);
+}

@@ -1,12 +1,12 @@
 import { syscall } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import { releaseBuffer } from "./buffers.ts";
+import { asOne, releaseBuffer, SMALL_BLOB } from "./buffers.ts";
 import type { Partial } from "./store/mod.ts";
 import type { ImageSource } from "./types.ts";
 
 // A blob is written to its file as it comes, and read from there by whoever unpacks it, up to where the
 // file has got: the two need not keep step, and a pull that goes on from an earlier one's bytes is no
-// special case. What was just written is read from memory.
+// special case. What was just written is read from memory: the kernel's, and a small blob's bytes from our own.
 
 const CHUNK = 1 << 18;
 
@@ -23,6 +23,8 @@ export interface DownloadOptions {
 export class Download {
   readonly #partial: Partial;
   #have: number;
+  /** All of them, as long as they lie in one piece. */
+  #memory: Uint8Array<ArrayBuffer> | undefined;
   #ended = false;
   #failure: unknown;
   #wake = Promise.withResolvers<void>();
@@ -48,8 +50,9 @@ export class Download {
           await source.blob(descriptor, { offset, signal, unchecked: true });
         for await (const bytes of stream) {
           this.#partial.append(bytes);
-          this.#have += bytes.length;
-          releaseBuffer(bytes);
+          const { length } = bytes;
+          this.#keep(bytes);
+          this.#have += length;
           onBytes?.(this.#have);
           this.#tell();
         }
@@ -82,13 +85,25 @@ export class Download {
           await this.#wake.promise;
         }
         if (at === this.#have) return controller.close();
-        const chunk = new Uint8Array(Math.min(CHUNK, this.#have - at));
-        const count = syscall("pread64", this.#partial.fd, chunk, chunk.length, at);
-        if (count === 0) throw new CrateError("FAILED", "a blob's file became shorter");
-        at += count;
-        controller.enqueue(chunk.subarray(0, count));
+        const chunk = this.#memory?.subarray(at, at + CHUNK) ?? this.#readAt(at);
+        at += chunk.length;
+        controller.enqueue(chunk);
       },
     }, { highWaterMark: 0 });
+  }
+
+  /** What is large is gone afterwards. */
+  #keep(bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.#partial.descriptor.size > SMALL_BLOB) releaseBuffer(bytes);
+    else if (this.#have === 0) this.#memory = bytes;
+    else this.#memory = this.#memory && asOne(this.#memory, bytes);
+  }
+
+  #readAt(at: number): Uint8Array<ArrayBuffer> {
+    const chunk = new Uint8Array(Math.min(CHUNK, this.#have - at));
+    const count = syscall("pread64", this.#partial.fd, chunk, chunk.length, at);
+    if (count === 0) throw new CrateError("FAILED", "a blob's file became shorter");
+    return chunk.subarray(0, count);
   }
 
   #tell(): void {

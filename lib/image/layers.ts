@@ -10,11 +10,14 @@ import {
   type Store,
 } from "./store/mod.ts";
 import type { Descriptor, Digest, ImageSource, Progress } from "./types.ts";
-import { ownXattrs, unpackLayer } from "./unpack/mod.ts";
+import { ownXattrs } from "./unpack/mod.ts";
+import { pause } from "../timers.ts";
 import { Download } from "./download.ts";
 
 /** How many blobs come at the same time. */
 const PARALLEL = 3;
+/** As much of a blob comes before anybody takes it. Bytes. */
+const AHEAD = 1 << 20;
 
 /** An image's layers, the lowest first. */
 export interface LayerList {
@@ -40,9 +43,35 @@ export function begin(
   if (store.hasBlob(layer)) return undefined;
   const stop = new AbortController();
   const signals = signal === undefined ? [stop.signal] : [stop.signal, signal];
-  const stream = source.blob(layer, { signal: AbortSignal.any(signals), unchecked: true });
+  const stream = source.blob(layer, { signal: AbortSignal.any(signals), unchecked: true })
+    .then(readAhead);
   stream.catch(() => {}); // whoever needs it hears of it
   return { digest: layer.digest, stream, stop };
+}
+
+/** Until requests are out. Milliseconds. */
+const SENDING = 1;
+
+/** Loads what these layers need to be unpacked, while the registry thinks. */
+export async function loadUnpacking(layers: readonly Descriptor[]): Promise<void> {
+  await pause(SENDING);
+  const { loadUnpacker } = await import("./unpack/mod.ts");
+  for (const { size } of layers) await loadUnpacker(size);
+}
+
+/** The same stream, of which some is read before anybody asks. */
+function readAhead(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reader = stream.getReader();
+  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: AHEAD, size: ({ length }) => length });
 }
 
 /** How layers are fetched. */
@@ -109,6 +138,7 @@ export async function fetchLayers(
         progress({ type: "blob", digest, state: "unpacking" });
         // A layer may be there twice, and the first one's blob on its way to its name.
         if (download === undefined) await commits.get(digest);
+        const { unpackLayer } = await import("./unpack/mod.ts");
         const lowers = chain.slice(0, i).reverse().map((id) => store.layer(id)!.path);
         const { size, entries } = await unpackLayer({
           source: download?.read() ?? store.blob(layer),

@@ -1,6 +1,6 @@
 import { CrateError } from "../errors.ts";
 import { isIndexType, parseImageConfig, parseIndex, parseManifest } from "./documents/mod.ts";
-import { begin, fetchLayers } from "./layers.ts";
+import { begin, fetchLayers, loadUnpacking } from "./layers.ts";
 import { formatPlatform, hostPlatform, normalizePlatform, selectPlatform } from "./names/mod.ts";
 import type { Found, Store } from "./store/mod.ts";
 import type { Digest, Document, ImageConfig, ImageSource, Platform, Progress } from "./types.ts";
@@ -17,6 +17,7 @@ export interface PullOptions {
 export interface Pulled {
   /** The digest of the document that the name leads to. */
   readonly digest: Digest;
+  /** What the store has by the name now; looked up when it is asked for. @throws {CrateError} */
   readonly found: Found;
 }
 
@@ -56,6 +57,8 @@ export async function pullImage(
   const { config: descriptor, layers } = manifest;
   // The first layer is on its way while the configuration tells what to make of it.
   const begun = layers[0] && begin(store, source, layers[0], signal);
+  // What cannot be loaded is an error where it is needed.
+  const loading = begun && loadUnpacking(layers).catch(() => {});
   try {
     const bytes = await source.document(descriptor);
     const config = parseImageConfig(bytes, layers.length, source.name);
@@ -71,12 +74,16 @@ export async function pullImage(
     results.forEach(fulfilled);
   } finally {
     begun?.stop.abort();
+    await loading;
   }
   signal?.throwIfAborted();
   await sink.putRoot(root);
+  const { digest } = root.descriptor;
   return {
-    digest: root.descriptor.digest,
-    found: store.find(word ?? root.descriptor.digest, { platform }),
+    digest,
+    get found() {
+      return store.find(word ?? digest, { platform });
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 import { CrateError } from "../../errors.ts";
-import { contentOf, familiar } from "../../image/mod.ts";
+import { familiar } from "../../image/mod.ts";
 import { readConfig } from "../globals.ts";
 import { forEachImage, platformOf, pull, registryOptions, storeOf } from "../images.ts";
 import { progressView } from "../progress.ts";
@@ -16,17 +16,16 @@ export default async function command({ options, positionals, globals }: PullCal
     if (/^sha256:|^[0-9a-f]{64}$/.test(word)) {
       throw new CrateError("INVALID", `${word} is an image's id: pull it by its name`);
     }
-    const before = store.tryFind(word)?.image.descriptor.digest;
+    const before = quiet ? undefined : store.tryFind(word)?.image.descriptor.digest;
     let result;
     {
       using view = progressView(quiet);
       result = await pull(store, word, { ...(platform && { platform }), registry, view });
     }
-    const { digest, found } = result;
-    contentOf(found.image);
+    const { digest } = result;
     if (quiet) console.log(digest);
     else {
-      const name = familiar(found.name ?? word);
+      const name = familiar(result.found.name ?? word);
       console.log(`${name}: ${digest === before ? "is up to date" : "pulled"}, ${digest}`);
     }
   });

@@ -1,4 +1,5 @@
 import type { Hash } from "node:crypto";
+import { asOne } from "../buffers.ts";
 import type { Algorithm } from "../names/mod.ts";
 import type { Digest } from "../types.ts";
 
@@ -13,10 +14,16 @@ export function nodeHash(algorithm: Algorithm): Hash {
   return process.getBuiltinModule("node:crypto").createHash(algorithm);
 }
 
+/** Loads what makes the digest of so many bytes, so that it is there when they come. */
+export function loadHasher(size: number): void {
+  if (size > SMALL) nodeHash("sha256");
+  else void crypto.subtle;
+}
+
 /** The digest of bytes that come piece by piece. */
 export class Hasher {
   readonly #algorithm: Algorithm;
-  #kept: Uint8Array[] = [];
+  #kept: Uint8Array<ArrayBuffer>[] = [];
   #size = 0;
   #hash: Hash | undefined;
 
@@ -32,15 +39,15 @@ export class Hasher {
   }
 
   /** Takes bytes that may be changed afterwards. */
-  update(bytes: Uint8Array): void {
+  update(bytes: Uint8Array<ArrayBuffer>): void {
     this.keep(this.#hash === undefined ? bytes.slice() : bytes);
   }
 
   /** Takes bytes that nobody changes as long as it {@linkcode Hasher.keeps} them. */
-  keep(bytes: Uint8Array): void {
+  keep(bytes: Uint8Array<ArrayBuffer>): void {
     this.#size += bytes.length;
     if (this.#hash === undefined) {
-      this.#kept.push(bytes);
+      this.#add(bytes);
       if (this.#size <= SMALL) return;
       this.#hash = nodeHash(this.#algorithm);
       for (const part of this.#kept) this.#hash.update(part);
@@ -51,14 +58,27 @@ export class Hasher {
   /** Once, after the last byte. */
   async digest(): Promise<Digest> {
     if (this.#hash !== undefined) return `${this.#algorithm}:${this.#hash.digest("hex")}`;
-    const all = new Uint8Array(this.#size);
-    let at = 0;
-    for (const part of this.#kept) {
-      all.set(part, at);
-      at += part.length;
-    }
+    const all = this.#kept.length === 1 ? this.#kept[0]! : joined(this.#kept, this.#size);
     this.#kept = [];
     const bytes = await crypto.subtle.digest(NAMES[this.#algorithm], all);
     return `${this.#algorithm}:${new Uint8Array(bytes).toHex()}`;
   }
+
+  /** What lies behind the last part in memory is one part with it. */
+  #add(bytes: Uint8Array<ArrayBuffer>): void {
+    const last = this.#kept.at(-1);
+    const both = last === undefined ? undefined : asOne(last, bytes);
+    if (both === undefined) this.#kept.push(bytes);
+    else this.#kept[this.#kept.length - 1] = both;
+  }
+}
+
+function joined(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }

@@ -23,7 +23,7 @@ export {
   parseIndex,
   parseManifest,
 } from "./parse.ts";
-export { Hasher } from "./hasher.ts";
+export { Hasher, loadHasher } from "./hasher.ts";
 export { chainIds, checkDocument, digestOf, verifiedStream } from "./verify.ts";
 export { encodeDocument } from "./encode.ts";
 export { applyChanges } from "./changes.ts";

@@ -1,4 +1,5 @@
 import { CrateError } from "../../errors.ts";
+import { releaseBuffer, SMALL_BLOB } from "../buffers.ts";
 import { Hasher } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
 import type { Descriptor } from "../types.ts";
@@ -44,6 +45,9 @@ export async function download(from: Download): Promise<ReadableStream<Uint8Arra
   let good = position + GOOD;
   let skip = 0;
   let answer: Answer | undefined;
+  // A small blob comes in one piece of memory: of that, a digest is made without copying it.
+  const rest = size - from.offset;
+  const memory = rest <= SMALL_BLOB ? new Uint8Array(rest) : undefined;
 
   const connect = async (): Promise<Answer> => {
     const got = await from.open(position);
@@ -81,11 +85,15 @@ export async function download(from: Download): Promise<ReadableStream<Uint8Arra
         }
         const fresh = skip > 0 ? part.subarray(skip) : part;
         skip = 0;
+        const at = position - from.offset;
         position += fresh.length;
         if (position > size) {
           throw new CrateError("INVALID", `${name} has more than its ${size} bytes`);
         }
-        return fresh;
+        if (memory === undefined) return fresh;
+        memory.set(fresh, at);
+        releaseBuffer(fresh);
+        return memory.subarray(at, position - from.offset);
       } catch (error) {
         answer?.cancel();
         answer = undefined;
@@ -108,7 +116,8 @@ export async function download(from: Download): Promise<ReadableStream<Uint8Arra
         await check();
         controller.close();
       } else {
-        hash?.update(part);
+        if (memory === undefined) hash?.update(part);
+        else hash?.keep(part);
         controller.enqueue(part);
       }
     },

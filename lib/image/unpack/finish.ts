@@ -9,9 +9,10 @@ export async function finishLayer(
   writer: LayerWriter,
   pending: readonly PendingLink[],
 ): Promise<void> {
-  writer.queue.settle();
-  for (const link of pending) addPendingLink(writer, link);
+  writer.queue.submit();
+  await writer.queue.drain(0);
   const { root } = writer.directories;
+  for (const link of pending) addPendingLink(writer, link);
   if (root.isOpaque) hideAll(writer);
   let count = 0;
   for (const { path, mtime } of writer.directories.all()) {

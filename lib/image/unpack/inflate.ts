@@ -1,5 +1,6 @@
 import type { Transform } from "node:stream";
 import { CrateError } from "../../errors.ts";
+import { releaseBuffer } from "../buffers.ts";
 import { ZstdFrames } from "./zstd.ts";
 
 /** How a layer is compressed. */
@@ -9,8 +10,16 @@ const CHUNK = 1 << 18;
 const SMALL_CHUNK = 1 << 12;
 /** As many compressed bytes are inflated faster than node:zlib is loaded, which takes 20 ms. */
 const SMALL_SOURCE = 2 << 20;
+/** So much of what becomes of them lies in one piece of memory: a digest is made of that without copying it. */
+const SMALL_RESULT = 4 << 20;
 /** A slice of them, which may become a thousand times as large at once. */
-const SLICE = 1 << 15;
+const SLICE = 1 << 16;
+
+/** Loads what inflates a layer of so many compressed bytes, so that it is there when they come. */
+export async function loadInflater(size: number): Promise<void> {
+  if (size > SMALL_SOURCE) await import("node:zlib");
+  else await new DecompressionStream("gzip").writable.abort();
+}
 
 /** What a blob really is, by its first bytes: media types are often wrong. RFC 1952, RFC 8878 */
 export function sniff(head: Uint8Array): Compression {
@@ -73,9 +82,17 @@ async function* gunzipSmall(
   });
   let end: "early" | "plain" | "other" = "early";
   try {
+    const memory = new Uint8Array(SMALL_RESULT);
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
-      for (let at = 0; at < next.value.length; at += CHUNK) {
-        const piece = next.value.subarray(at, at + CHUNK);
+      let part = next.value;
+      if (given + part.length <= memory.length) {
+        const { length } = part;
+        memory.set(part, given);
+        releaseBuffer(part);
+        part = memory.subarray(given, given + length);
+      }
+      for (let at = 0; at < part.length; at += CHUNK) {
+        const piece = part.subarray(at, at + CHUNK);
         given += piece.length;
         yield piece;
       }

@@ -3,6 +3,6 @@ export { type Compression, inflate, sniff, sniffed } from "./inflate.ts";
 export { statusOf } from "./lowers.ts";
 export { type UnpackLimits, withDefaults } from "./limits.ts";
 export { LayerWriter } from "./writer.ts";
-export { type Unpacked, unpackLayer, type UnpackOptions } from "./unpack.ts";
+export { loadUnpacker, type Unpacked, unpackLayer, type UnpackOptions } from "./unpack.ts";
 export { isKept, opaqueMark, type OverlayXattrs, ownXattrs } from "./xattrs.ts";
 export { namesIn } from "./remove.ts";

@@ -4,7 +4,7 @@ import { CallBatch, type SyscallName, trySyscall } from "../../../ffi/mod.ts";
 const STEPS = 4096;
 const DATA = 1 << 18;
 const SUBMIT_STEPS = 2048;
-const SUBMIT_BYTES = 1 << 20;
+const SUBMIT_BYTES = 1 << 19;
 /** struct timespec: 50 microseconds. */
 const MOMENT = new Uint8Array(new BigInt64Array([0n, 50_000n]).buffer);
 

@@ -1,11 +1,11 @@
 import { SyscallError, trySyscall } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import { releaseBuffer } from "../buffers.ts";
-import { Hasher } from "../documents/mod.ts";
+import { Hasher, loadHasher } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
 import { quoted, TarReader } from "../tar/mod.ts";
 import type { Descriptor, Digest } from "../types.ts";
-import { type Compression, inflate, sniff } from "./inflate.ts";
+import { type Compression, inflate, loadInflater, sniff } from "./inflate.ts";
 import { type UnpackLimits, withDefaults } from "./limits.ts";
 import { LayerWriter } from "./writer.ts";
 import type { OverlayXattrs } from "./xattrs.ts";
@@ -41,6 +41,12 @@ export interface Unpacked {
 }
 
 const WRITE = 1 << 19;
+
+/** Loads what a layer of so many compressed bytes needs to be unpacked. */
+export async function loadUnpacker(size: number): Promise<void> {
+  loadHasher(size);
+  await loadInflater(size);
+}
 
 /**
  * Unpacks a layer into a directory in overlayfs's form, in one pass: its compressed size and digest, its
@@ -92,16 +98,17 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
       await made.queue.drain(2);
       signal?.throwIfAborted();
     }
-    await input.check();
-    const diffId = await hash.digest();
-    if (diffId !== options.diffId) {
-      throw new CrateError(
-        "INVALID",
-        `its uncompressed bytes have the digest ${diffId}, and the image's config says ${options.diffId}`,
-      );
-    }
-    tar.finish();
-    await made.finish();
+    const finish = async () => {
+      tar.finish();
+      await made.finish();
+    };
+    // The last files are written while the digests are made. What is not the layer has no other fault.
+    const results = await Promise.allSettled([
+      input.check(),
+      checkDiffId(hash, options.diffId),
+      finish(),
+    ]);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
     return { size, entries: made.entries, skippedDevices: made.skipped };
   } catch (error) {
     await input.cancel(error);
@@ -117,6 +124,16 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
   }
 }
 
+/** @throws {CrateError} when it is another. */
+async function checkDiffId(hash: Hasher, diffId: Digest): Promise<void> {
+  const found = await hash.digest();
+  if (found === diffId) return;
+  throw new CrateError(
+    "INVALID",
+    `its uncompressed bytes have the digest ${found}, and the image's config says ${diffId}`,
+  );
+}
+
 /** The compressed side: counts, hashes, and keeps a copy. */
 class Input {
   size = 0;
@@ -124,6 +141,7 @@ class Input {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   readonly #hash;
   readonly #head: Uint8Array<ArrayBuffer>[] = [];
+  #digest: Promise<Digest> | undefined;
 
   constructor(options: UnpackOptions) {
     this.#options = options;
@@ -168,7 +186,11 @@ class Input {
     signal?.throwIfAborted();
     const { done, value } = await this.#reader.read();
     signal?.throwIfAborted();
-    if (done) return undefined;
+    if (done) {
+      // It is made while the rest is inflated.
+      this.#digest ??= this.#hash.digest();
+      return undefined;
+    }
     if (this.size + value.length > descriptor.size) {
       throw new CrateError(
         "INVALID",
@@ -188,7 +210,7 @@ class Input {
     if (this.size !== size) {
       throw new CrateError("INVALID", `it has ${this.size} bytes and should have ${size}`);
     }
-    const found = await this.#hash.digest();
+    const found = await (this.#digest ?? this.#hash.digest());
     if (found !== digest) throw new CrateError("INVALID", `its bytes have the digest ${found}`);
   }
 
