@@ -1,5 +1,11 @@
 import { CrateError } from "../errors.ts";
-import { isIndexType, parseImageConfig, parseIndex, parseManifest } from "./documents/mod.ts";
+import {
+  chainIds,
+  isIndexType,
+  parseImageConfig,
+  parseIndex,
+  parseManifest,
+} from "./documents/mod.ts";
 import { begin, fetchLayers, loadUnpacking } from "./layers.ts";
 import { formatPlatform, hostPlatform, normalizePlatform, selectPlatform } from "./names/mod.ts";
 import type { Found, Store } from "./store/mod.ts";
@@ -66,6 +72,12 @@ export async function pullImage(
       requirePlatform(config, platform, source.name);
     }
     const list = { layers, diffIds: config.rootfs.diff_ids };
+    // All at once is one wait for the store's lock.
+    const parts = [descriptor, ...layers, ...documents.map((document) => document.descriptor)];
+    await sink.lease.hold([
+      ...parts.map(({ digest }) => digest),
+      ...chainIds(list.diffIds),
+    ]);
     // The disk takes the documents while the layers come.
     const results = await Promise.allSettled([
       fetchLayers(store, sink.lease, source, list, { begun, progress, signal }),

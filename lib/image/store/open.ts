@@ -10,11 +10,14 @@ const MAX_VERSION = 64;
 /**
  * Makes what is missing of a store.
  *
+ * @returns whether nothing was there.
  * @throws {CrateError} `PERMISSION`; `INVALID` when there is something else in the directory's place;
  *   `UNSUPPORTED` when a newer crate has written it.
  */
-export async function prepare(paths: Paths): Promise<void> {
+export async function prepare(paths: Paths): Promise<boolean> {
+  let isNew = false;
   if (!isPrepared(paths)) {
+    isNew = status(paths.own) === undefined;
     await explainedAsync(paths, "make the image store", async () => {
       mkdirAll(paths.root, 0o700);
       const folders = [paths.leases, paths.partial, paths.locks, paths.layers, paths.trees];
@@ -35,6 +38,7 @@ export async function prepare(paths: Paths): Promise<void> {
     });
   }
   checkVersion(paths);
+  return isNew;
 }
 
 function isPrepared(paths: Paths): boolean {

@@ -69,8 +69,8 @@ export async function openStore(
   { clean = true, patience }: OpenOptions = {},
 ): Promise<Store> {
   const paths = storePaths(root);
-  await prepare(paths);
-  if (clean) await clearDead(paths, patience);
+  const isNew = await prepare(paths);
+  if (clean && !isNew) await clearDead(paths, patience);
   return new Store(paths);
 }
 

@@ -103,10 +103,11 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
       await made.finish();
     };
     // The last files are written while the digests are made. What is not the layer has no other fault.
+    const finished = finish();
     const results = await Promise.allSettled([
       input.check(),
       checkDiffId(hash, options.diffId),
-      finish(),
+      finished,
     ]);
     for (const result of results) if (result.status === "rejected") throw result.reason;
     return { size, entries: made.entries, skippedDevices: made.skipped };
