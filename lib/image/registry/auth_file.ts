@@ -18,6 +18,7 @@ import {
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import type { Credentials } from "./credentials.ts";
+import { isObject } from "./json.ts";
 
 /** The most bytes of a file with credentials. */
 const MAX_FILE = 4 << 20;
@@ -168,9 +169,4 @@ export function writeAuthFile(path: string, content: Readonly<Record<string, unk
     if (trySyscall("faccessat", AT_FDCWD, temporary, 0) === 0) unlink(temporary);
     throw new CrateError("FAILED", `cannot write credentials to ${path}: ${error.message}`);
   }
-}
-
-/** Whether a value of JSON is an object. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

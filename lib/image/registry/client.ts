@@ -1,6 +1,6 @@
 import { CrateError } from "../../errors.ts";
 import { type Authority, authorizing } from "./authorize.ts";
-import { type Credentials, findCredentials } from "./credentials.ts";
+import type { Credentials } from "./credentials.ts";
 import { ConnectionError } from "./errors.ts";
 import { isListed, isLoopback, type Place } from "./hosts.ts";
 import { orAborted, type Settings } from "./options.ts";
@@ -51,6 +51,7 @@ export class RegistryClient {
   async #find(): Promise<Credentials | undefined> {
     const { place, settings } = this;
     try {
+      const { findCredentials } = await import("./credentials.ts");
       return await findCredentials(place.domain, place.path, settings);
     } catch (error) {
       const isHelper = error instanceof CrateError && error.message.includes("docker-credential-");

@@ -1,7 +1,7 @@
 import { CrateError } from "../../errors.ts";
 import { after } from "../../timers.ts";
 import { quote } from "../names/mod.ts";
-import { isObject } from "./auth_file.ts";
+import { isObject } from "./json.ts";
 import type { Credentials } from "./credentials.ts";
 import { readBounded } from "./bounded.ts";
 

@@ -1,6 +1,6 @@
 import { CrateError, type ErrorCode } from "../../errors.ts";
 import { quote } from "../names/mod.ts";
-import { isObject } from "./auth_file.ts";
+import { isObject } from "./json.ts";
 import type { Answer } from "./transport.ts";
 
 const MAX_ERROR = 64 << 10;

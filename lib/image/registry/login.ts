@@ -1,13 +1,7 @@
 import { CrateError } from "../../errors.ts";
-import {
-  authFiles,
-  dockerFile,
-  encodeAuth,
-  isObject,
-  readAuthFile,
-  writeAuthFile,
-} from "./auth_file.ts";
+import { authFiles, dockerFile, encodeAuth, readAuthFile, writeAuthFile } from "./auth_file.ts";
 import { RegistryClient } from "./client.ts";
+import { isObject } from "./json.ts";
 import { helperErase, helperStore } from "./credential_helper.ts";
 import { type Credentials, helperFor } from "./credentials.ts";
 import { refusal } from "./errors.ts";

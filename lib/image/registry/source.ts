@@ -11,7 +11,7 @@ import {
 } from "../documents/mod.ts";
 import { formatReference, type Reference, repositoryName, withDefaultTag } from "../names/mod.ts";
 import type { BlobOptions, Descriptor, Document, ImageSource } from "../types.ts";
-import { isObject } from "./auth_file.ts";
+import { isObject } from "./json.ts";
 import { readAnswer } from "./bounded.ts";
 import { RegistryClient } from "./client.ts";
 import { refusal } from "./errors.ts";

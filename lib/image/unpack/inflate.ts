@@ -1,7 +1,6 @@
 import type { Transform } from "node:stream";
 import { CrateError } from "../../errors.ts";
 import { releaseBuffer } from "../buffers.ts";
-import { ZstdFrames } from "./zstd.ts";
 
 /** How a layer is compressed. */
 export type Compression = "none" | "gzip" | "zstd";
@@ -48,6 +47,7 @@ export async function* inflate(
     return yield* size <= SMALL_SOURCE ? gunzipSmall(source) : gunzip(source);
   }
   const { createZstdDecompress } = await import("node:zlib");
+  const { ZstdFrames } = await import("./zstd.ts");
   const frames = new ZstdFrames(source);
   let chunkSize = CHUNK;
   for (let frame = await frames.next(); frame !== undefined; frame = await frames.next()) {
