@@ -263,3 +263,11 @@ test("a blob of nothing, and one of sha512, are blobs", async (store) => {
   await sink.putBlob(long, give(bytesOf("test")));
   assert.equal(await sink.hasBlob(long), true);
 });
+
+test("what is left unfinished goes even where the list of images is lost", async (store) => {
+  Deno.writeTextFileSync(`${store.root}/crate/tmp/0123456789abcdef`, "half a document");
+  Deno.removeSync(`${store.root}/index.json`);
+  await openStore(store.root);
+  assert.deepEqual([...Deno.readDirSync(`${store.root}/crate/tmp`)], []);
+  assert.deepEqual(store.list(), []);
+});

@@ -97,6 +97,14 @@ Deno.test("a small gzip layer that is cut off or changed is refused in the same 
   }
 });
 
+Deno.test("a small gzip layer becomes as large as it will, and what was given stays as it was", async () => {
+  for (const size of [0, 1, 4 << 20, (4 << 20) + 1, 9_000_000]) {
+    const whole = new Uint8Array(size).map((_, i) => i >> 10);
+    const packed = joined(gzipSync(whole));
+    assert.deepEqual(await uncompress(packed, 5000, packed.length), whole, `${size} bytes`);
+  }
+});
+
 Deno.test("whoever has had enough of a small gzip layer leaves nothing running", async () => {
   const whole = joined(gzipSync(new Uint8Array(10_000_000)));
   const source = async function* () {
