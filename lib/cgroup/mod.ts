@@ -19,16 +19,8 @@ export { cgroupProcesses } from "./processes.ts";
 export { killAll } from "./kill.ts";
 export { freeze, isFrozen, release, thaw } from "./freeze.ts";
 export { type CgroupStats, readStats } from "./stats.ts";
-export {
-  joinResctrl,
-  makeResctrl,
-  planResctrl,
-  removeResctrl,
-  type ResctrlGroup,
-  type ResctrlPlan,
-  schemataOf,
-  writeSchemata,
-} from "./resctrl.ts";
+export type { ResctrlGroup, ResctrlPlan } from "./resctrl.ts";
+export { loadResctrl } from "./load_resctrl.ts";
 export type { CpuStats } from "./cpu.ts";
 export type { DeviceIoStats } from "./blkio.ts";
 export type { HugetlbStats } from "./hugetlb.ts";

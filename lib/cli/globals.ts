@@ -1,7 +1,6 @@
-import { exists } from "../../ffi/mod.ts";
+import { exists, isInitialUserNamespace } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type Effective, loadConfig, type Override, type Setting } from "../config/mod.ts";
-import { isInitialUserNamespace } from "../lifecycle/mod.ts";
 import { openLog } from "./log.ts";
 import type { Globals } from "./words/mod.ts";
 

@@ -93,3 +93,8 @@ export type Effective = { readonly [Name in Key]: Setting<ValueOf<typeof keys[Na
 export function isKey(name: string): name is Key {
   return Object.hasOwn(keys, name);
 }
+
+/** Whether a text is what a key of kind `path` holds. */
+export function isPath(text: string): boolean {
+  return text.startsWith("/") && !text.includes("\0");
+}

@@ -1,6 +1,13 @@
 import { CrateError } from "../errors.ts";
-import { type Effective, isKey, type Key, keys, type Setting } from "./keys.ts";
-import { checkValue, valueOfText } from "./values.ts";
+import {
+  type Effective,
+  isKey,
+  isPath,
+  type Key,
+  keys,
+  type KeyTable,
+  type Setting,
+} from "./keys.ts";
 
 /** A value from the command line. */
 export interface Override {
@@ -34,8 +41,9 @@ export interface Sources {
  * the environment (`cgroup.memory_limit` is `CRATE_CGROUP_MEMORY_LIMIT`; an empty one counts as not
  * set), the command line. Paths of the last two may be relative to the working directory.
  *
- * @returns the configuration itself when there is no file to read, a promise of it when there is:
- * only then is a TOML parser loaded.
+ * @returns the configuration itself when there is nothing but what engines say on every call (`--root`,
+ * `--log`, `--log-format`), a promise of it when there is more: only then is what reads other values
+ * loaded, and for a file a TOML parser.
  * @throws {CrateError} `INVALID` for an unknown key, a value that a key cannot hold or a file that
  * is no TOML, naming the place; `NOT_FOUND` when `file` does not exist; `PERMISSION` or `FAILED`
  * when a file cannot be read. Thrown or, behind a promise, rejected.
@@ -64,14 +72,17 @@ export function loadConfig(sources: Sources): Effective | Promise<Effective> {
   }
   const names = ownVariables(sources.env);
   const unknown = names.find((name) => !keyOf(name));
-  if (files.length === 0 && unknown === undefined) return settle([], names, sources);
-  return import("./file.ts").then(({ readEntries, unknownName }) => {
-    const entries = files.flatMap(({ path, text }) => readEntries(path, text));
-    if (unknown !== undefined) {
-      throw unknownName("environment variable", unknown, Object.keys(keys).map(variableOf));
-    }
-    return settle(entries, names, sources);
-  });
+  const given = givenTexts(names, sources);
+  if (files.length > 0 || unknown !== undefined) {
+    return import("./file.ts").then(({ readEntries, unknownName }) => {
+      const entries = files.flatMap(({ path, text }) => readEntries(path, text));
+      if (unknown !== undefined) {
+        throw unknownName("environment variable", unknown, Object.keys(keys).map(variableOf));
+      }
+      return settleAll(entries, given);
+    });
+  }
+  return given.every(isPlain) ? effective(given) : settleAll([], given);
 }
 
 /** One `key = value` of a file. */
@@ -88,32 +99,59 @@ interface File {
   readonly text: string;
 }
 
-/** All layers on top of each other. `names`: the environment's variables, each of them known. */
-function settle(
-  entries: readonly Entry[],
-  names: readonly string[],
-  { env, overrides = [] }: Sources,
-): Effective {
-  const effective: Record<string, Setting> = {};
+/** A value as a text: from the environment or the command line. */
+interface Given {
+  readonly key: Key;
+  readonly value: string;
+  readonly origin: string;
+}
+
+/** The environment's, each of them known, and on top of them the command line's. */
+function givenTexts(names: readonly string[], { env, overrides = [] }: Sources): Given[] {
+  const variables = names.flatMap((origin) => {
+    const key = keyOf(origin);
+    const value = env[origin];
+    return key && value ? [{ key, value, origin }] : [];
+  });
+  const options = overrides.flatMap(({ key, value, origin }) =>
+    value === undefined ? [] : [{ key, value, origin }]
+  );
+  return [...variables, ...options];
+}
+
+/** Whether a text is the value that it stands for, with nothing to read in it. */
+function isPlain({ key, value }: Given): boolean {
+  const table: KeyTable = keys[key];
+  if (table.kind === "path") return isPath(value);
+  return table.kind === "choice" && table.choices.includes(value);
+}
+
+/** All layers on top of each other. @throws {CrateError} `INVALID` */
+async function settleAll(entries: readonly Entry[], given: readonly Given[]): Promise<Effective> {
+  const { checkValue, valueOfText } = await import("./values.ts");
+  return effective([
+    ...entries.map(({ key, value, origin }) => ({
+      key,
+      value: checkValue(key, value, `${origin}: ${key}`),
+      origin,
+    })),
+    ...given.map(({ key, value, origin }) => ({
+      key,
+      value: checkValue(key, valueOfText(key, value), origin),
+      origin,
+    })),
+  ]);
+}
+
+/** Values that their keys can hold, the last one of a key, on top of the defaults. */
+function effective(settings: readonly (Setting & { readonly key: Key })[]): Effective {
+  const found: Record<string, Setting> = {};
   for (const [key, { default: value }] of Object.entries(keys)) {
-    effective[key] = { value, origin: "default" };
+    found[key] = { value, origin: "default" };
   }
-  for (const { key, value, origin } of entries) {
-    effective[key] = { value: checkValue(key, value, `${origin}: ${key}`), origin };
-  }
-  for (const name of names) {
-    const key = keyOf(name);
-    const text = env[name];
-    if (key && text) {
-      effective[key] = { value: checkValue(key, valueOfText(key, text), name), origin: name };
-    }
-  }
-  for (const { key, value: text, origin } of overrides) {
-    if (text === undefined) continue;
-    effective[key] = { value: checkValue(key, valueOfText(key, text), origin), origin };
-  }
+  for (const { key, value, origin } of settings) found[key] = { value, origin };
   // Every key has its default or a value that was checked against the same table.
-  return effective as unknown as Effective;
+  return found as unknown as Effective;
 }
 
 function defaultFiles({ env, systemFile = "/etc/crate/config.toml" }: Sources): string[] {

@@ -4,7 +4,7 @@
  * @module
  */
 import { CrateError } from "../errors.ts";
-import { type Key, keys, type KeyTable } from "./keys.ts";
+import { isPath, type Key, keys, type KeyTable } from "./keys.ts";
 
 /**
  * Checks a value as TOML gives it, and returns what the key then holds.
@@ -14,8 +14,6 @@ import { type Key, keys, type KeyTable } from "./keys.ts";
  */
 export function checkValue(key: Key, value: unknown, where: string): unknown {
   const table: KeyTable = keys[key];
-  // The one that every engine gives on every call (--root): spared what the others need compiled.
-  if (table.kind === "path" && isPath(value)) return value;
   const checked = accept(table, value);
   if (checked === REFUSED) {
     throw new CrateError("INVALID", `${where} must be ${expectation(table)}, got ${show(value)}`);
@@ -48,7 +46,7 @@ const REFUSED = Symbol("refused");
 function accept(table: KeyTable, value: unknown): unknown {
   switch (table.kind) {
     case "path":
-      return isPath(value) ? value : REFUSED;
+      return typeof value === "string" && isPath(value) ? value : REFUSED;
     case "cgroup":
       return matches(value, /^(\/(?!\.{1,2}(\/|$))[^/\0\n]+)+$/);
     case "interface":
@@ -118,10 +116,6 @@ function expectation(table: KeyTable): string {
       return `a whole number of ${table.unit}, ${range} (0: not set)`;
     }
   }
-}
-
-function isPath(value: unknown): value is string {
-  return typeof value === "string" && value.startsWith("/") && !value.includes("\0");
 }
 
 function matches(value: unknown, pattern: RegExp): unknown {

@@ -41,6 +41,7 @@ import {
   statePaths,
   VERSION,
 } from "./state.ts";
+import { PATIENCE } from "./time.ts";
 
 // A container's directory and its lock. The lock (flock(2)) is on the directory itself: a holder that
 // dies holds nothing.
@@ -68,9 +69,6 @@ export function tryLock(directory: string): Lock | undefined {
   }
   return { fd, [Symbol.dispose]: () => close(fd) };
 }
-
-/** How long an end by SIGKILL, and the clearing after it, may take; so long a lock is waited for. */
-export const PATIENCE = 10_000;
 
 /** Takes a container's lock; undefined when there is no such directory, or when it stays held. */
 export async function lockWithin(

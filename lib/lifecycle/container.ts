@@ -1,15 +1,12 @@
-import { SyscallError } from "../../ffi/mod.ts";
+import { isInitialUserNamespace, SyscallError } from "../../ffi/mod.ts";
 import {
   type CgroupPlan,
   createCgroup,
   detectLayout,
-  joinResctrl,
+  loadResctrl,
   loadSystemd,
-  makeResctrl,
   planCgroup,
-  planResctrl,
   removeCgroup,
-  removeResctrl,
   type ResctrlGroup,
   type ResctrlPlan,
   type Unit,
@@ -29,7 +26,7 @@ import {
 } from "./notify.ts";
 import { monitorOptions } from "./monitor_options.ts";
 import { enterUnit } from "./unit.ts";
-import { isInitialUserNamespace, withoutForbidden, withoutGroups } from "./rootless.ts";
+import { withoutForbidden, withoutGroups } from "./rootless.ts";
 import { launch, type Launched, type Stdio } from "./start.ts";
 import { equip } from "./equip.ts";
 import { reapEnded } from "./ended.ts";
@@ -185,7 +182,7 @@ export async function compileSpec(
   const path = unit?.path ?? (linux?.cgroupsPath || group);
   const planned = planCgroup(layout, path, resources, { devices: isInitial });
   const cgroup = unit === undefined ? groupedAs(planned, resources, grouping) : planned;
-  const resctrl = linux?.intelRdt && planResctrl(linux.intelRdt, id);
+  const resctrl = linux?.intelRdt && (await loadResctrl()).planResctrl(linux.intelRdt, id);
   const seccomp = linux?.seccomp && await filterOf(linux.seccomp);
   const program = compileContainer({
     spec,
@@ -292,7 +289,7 @@ export async function startContainer(
     grouped = holder !== undefined;
     createCgroup(cgroup, { existing: grouped });
     grouped = true;
-    if (resctrl !== undefined) makeResctrl(resctrl);
+    if (resctrl !== undefined) (await loadResctrl()).makeResctrl(resctrl);
     using pidfd = openPidfdSocket(options.pidfdSocket);
     using listener = openListener(spec);
     using idmaps = makeIdmaps(spec, directory);
@@ -318,7 +315,7 @@ export async function startContainer(
     equip(spec, init);
     // The init is at its mounts meanwhile.
     await network?.attach(init);
-    if (resctrl !== undefined) joinResctrl(resctrl, init.pid);
+    if (resctrl !== undefined) (await loadResctrl()).joinResctrl(resctrl, init.pid);
     devices = await takeNetDevices(spec, init.pid);
     recordProcess(lock, root, id, { init, monitor: launched.monitor });
     pidfd.send(init);
@@ -360,7 +357,7 @@ export async function giveUp(
 ): Promise<void> {
   try {
     await removeCgroup(groups);
-    if (resctrl !== undefined) removeResctrl(resctrl);
+    if (resctrl !== undefined) (await loadResctrl()).removeResctrl(resctrl);
     if (unit !== undefined) (await loadSystemd()).stopUnit(unit);
     // The monitor may have given the name away already, and another container may have it now.
     const directory = ownDirectory(lock);

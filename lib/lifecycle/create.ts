@@ -1,11 +1,5 @@
 import { arch, close, type Program, stepAddress } from "../../ffi/mod.ts";
-import {
-  type CgroupPlan,
-  cgroupProcesses,
-  createCgroup,
-  joinResctrl,
-  makeResctrl,
-} from "../cgroup/mod.ts";
+import { type CgroupPlan, cgroupProcesses, createCgroup, loadResctrl } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { Spec } from "../spec/mod.ts";
 import { claim, type Lock, recordProcess } from "./claim.ts";
@@ -137,7 +131,7 @@ async function make(
     if (grouped) createCgroup(cgroup, { existing: true });
     else enterGroups(cgroup);
     grouped = true;
-    if (resctrl !== undefined) makeResctrl(resctrl);
+    if (resctrl !== undefined) (await loadResctrl()).makeResctrl(resctrl);
     const sockets = [keep(listenAt(start))];
     if (consoleSocket !== undefined) sockets.push(keep(connectConsole(consoleSocket)));
     using pidfd = openPidfdSocket(options.pidfdSocket);
@@ -155,7 +149,7 @@ async function make(
     const { init } = launched;
     if (cgroup.join.length === 0) holder?.[Symbol.dispose]();
     equip(spec, init);
-    if (resctrl !== undefined) joinResctrl(resctrl, init.pid);
+    if (resctrl !== undefined) (await loadResctrl()).joinResctrl(resctrl, init.pid);
     devices = await takeNetDevices(spec, init.pid);
     const atStage = early({ id, spec, bundle, directory }, init);
     await launched.go(async (stage, next) => {

@@ -1,13 +1,13 @@
 import { close, exists, SIGKILL } from "../../ffi/mod.ts";
 import {
   detectLayout,
+  loadResctrl,
   loadSystemd,
   locateCgroup,
   removeCgroup,
-  removeResctrl,
 } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
-import { isOwn, lockWithin, PATIENCE } from "./claim.ts";
+import { isOwn, lockWithin } from "./claim.ts";
 import { existing, send } from "./kill.ts";
 import { reclaimNetworks } from "./network.ts";
 import { letEnd } from "./pause.ts";
@@ -20,6 +20,7 @@ import {
   statePaths,
 } from "./state.ts";
 import { waitForMonitor } from "./stop.ts";
+import { PATIENCE } from "./time.ts";
 import { waitForEnd } from "./wait.ts";
 import { hookState } from "./hook_state.ts";
 
@@ -30,7 +31,7 @@ const MAKING_PATIENCE = 2_000;
 export async function removeGroups(
   { cgroupsPath, resctrl, systemd }: Pick<ContainerRecord, "cgroupsPath" | "resctrl" | "systemd">,
 ): Promise<void> {
-  if (resctrl !== undefined) removeResctrl(resctrl);
+  if (resctrl !== undefined) (await loadResctrl()).removeResctrl(resctrl);
   if (cgroupsPath === undefined) return;
   await removeCgroup(locateCgroup(detectLayout(), cgroupsPath).directories);
   if (systemd !== undefined) (await loadSystemd()).stopUnit(systemd);

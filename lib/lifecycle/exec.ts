@@ -1,6 +1,7 @@
 import {
   close,
   exists,
+  isInitialUserNamespace,
   MFD_CLOEXEC,
   syscall,
   SyscallError,
@@ -11,7 +12,7 @@ import {
   type CgroupJoin,
   detectLayout,
   joinFiles,
-  joinResctrl,
+  loadResctrl,
   locateCgroup,
 } from "../cgroup/mod.ts";
 import { lastCapability, type SeccompFilter } from "../security/mod.ts";
@@ -37,7 +38,6 @@ import {
 } from "./program/mod.ts";
 import { listenerState, openListener } from "./seccomp_listener.ts";
 import { requireProcessModules } from "./security_modules.ts";
-import { isInitialUserNamespace } from "./rootless.ts";
 import { launch, type Launched, nullStdio, type Stdio } from "./start.ts";
 import { type ContainerState, statePaths } from "./state.ts";
 import { storedFilter } from "./stored_filter.ts";
@@ -173,7 +173,8 @@ async function execInState(
   }
   try {
     if (hasUserNamespace(spec)) equipProcess(process, launched.init.pid);
-    if (state.record.resctrl !== undefined) joinResctrl(state.record.resctrl, launched.init.pid);
+    const { resctrl } = state.record;
+    if (resctrl !== undefined) (await loadResctrl()).joinResctrl(resctrl, launched.init.pid);
     pidfdSocket.send(launched.init);
     options.beforeStart?.(launched);
     await launched.go((stage) => {

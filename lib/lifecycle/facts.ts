@@ -8,6 +8,7 @@ import {
   ENOTDIR,
   FSCONFIG_SET_STRING,
   FSOPEN_CLOEXEC,
+  isInitialUserNamespace,
   readDirectory,
   readText,
   S_IFCHR,
@@ -22,7 +23,6 @@ import type { CgroupLayout } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { lastCapability } from "../security/mod.ts";
 import type { Spec } from "../spec/mod.ts";
-import { isInitialUserNamespace } from "./rootless.ts";
 import { requireModules } from "./security_modules.ts";
 import {
   type CgroupHierarchy,

@@ -44,7 +44,7 @@ export {
   requested,
   requestedForeign,
 } from "./network.ts";
-export { enterUserNamespace, isInitialUserNamespace, rootlessDefault } from "./rootless.ts";
+export { enterUserNamespace, rootlessDefault } from "./rootless.ts";
 export { startAgain } from "./restart.ts";
 export { becomeNotifier } from "./notifier.ts";
 export type { ReadyEnds, Starting } from "./notify.ts";

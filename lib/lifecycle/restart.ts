@@ -1,5 +1,5 @@
 import { AT_FDCWD, AT_REMOVEDIR, ENOENT, SyscallError, trySyscall } from "../../ffi/mod.ts";
-import { createCgroup, joinResctrl, makeResctrl } from "../cgroup/mod.ts";
+import { createCgroup, loadResctrl } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type Lock, recordProcess, replaceRecord, tryLock } from "./claim.ts";
 import { prepareContainer, takeNetDevices } from "./container.ts";
@@ -110,7 +110,7 @@ async function startEnded(
     grouped = holder !== undefined;
     createCgroup(cgroup, { existing: grouped });
     grouped = true;
-    if (resctrl !== undefined) makeResctrl(resctrl);
+    if (resctrl !== undefined) (await loadResctrl()).makeResctrl(resctrl);
     const stdio = [none, none, none] as const;
     using listener = openListener(record.spec);
     using idmaps = makeIdmaps(record.spec, directory);
@@ -133,7 +133,9 @@ async function startEnded(
     if (!record.detached) replaceRecord(lock, root, { ...record, detached: true });
     equip(record.spec, launched.init);
     await network.claim?.attach(launched.init);
-    if (resctrl !== undefined) joinResctrl(resctrl, launched.init.pid);
+    if (resctrl !== undefined) {
+      (await loadResctrl()).joinResctrl(resctrl, launched.init.pid);
+    }
     devices = await takeNetDevices(record.spec, launched.init.pid);
     recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });
     await launched.go(early({ ...record, directory }, launched.init));

@@ -8,8 +8,6 @@ import type { LinuxResources, Spec } from "../spec/mod.ts";
 const X_OK = 1;
 const W_OK = 2;
 
-export { isInitialUserNamespace };
-
 /** Whether a group is one in this user namespace. proc(5), /proc/pid/gid_map */
 function hasGroup(gid: number): boolean {
   return readText("/proc/self/gid_map").split("\n").some((line) => {

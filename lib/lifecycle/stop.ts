@@ -1,11 +1,11 @@
 import { close, SIGKILL } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import { PATIENCE } from "./claim.ts";
 import { existing, send } from "./kill.ts";
 import { letEnd } from "./pause.ts";
 import { openProcess, type ProcessId } from "./process_id.ts";
 import { parseSignal } from "./signals.ts";
 import { isLive, readState } from "./state.ts";
+import { PATIENCE } from "./time.ts";
 import { waitForEnd } from "./wait.ts";
 
 const DEFAULT_STOP_SIGNAL = "SIGTERM";

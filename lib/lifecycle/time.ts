@@ -30,3 +30,6 @@ function daysOf(year: number): number {
   const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
   return isLeap ? 366 : 365;
 }
+
+/** How long an end by SIGKILL, and the clearing after it, may take; so long a lock is waited for. Milliseconds. */
+export const PATIENCE = 10_000;

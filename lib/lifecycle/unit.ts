@@ -1,7 +1,7 @@
+import { isInitialUserNamespace } from "../../ffi/mod.ts";
 import { type CgroupPlan, loadSystemd, type UnitPlan } from "../cgroup/mod.ts";
 import type { Spec } from "../spec/mod.ts";
 import { compileHolder } from "./program/mod.ts";
-import { isInitialUserNamespace } from "./rootless.ts";
 import { launchHolder } from "./start.ts";
 
 /**

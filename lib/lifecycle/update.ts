@@ -1,11 +1,4 @@
-import {
-  detectLayout,
-  loadSystemd,
-  planCgroup,
-  schemataOf,
-  updateCgroup,
-  writeSchemata,
-} from "../cgroup/mod.ts";
+import { detectLayout, loadResctrl, loadSystemd, planCgroup, updateCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { LinuxIntelRdt, LinuxResources } from "../spec/mod.ts";
 import { lockContainer, replaceRecord } from "./claim.ts";
@@ -33,7 +26,7 @@ export async function updateContainer(
   if (status === "stopped" || status === "creating") {
     throw new CrateError("STATE", `container not running: "${id}" is ${status}`);
   }
-  if (rdt !== undefined) writeRdt(record, rdt);
+  if (rdt !== undefined) await writeRdt(record, rdt);
   const linux = rdt === undefined
     ? record.spec.linux
     : { ...record.spec.linux, intelRdt: { ...record.spec.linux?.intelRdt, ...rdt } };
@@ -64,16 +57,17 @@ export async function updateContainer(
   });
 }
 
-function writeRdt(
+async function writeRdt(
   { id, resctrl }: ContainerRecord,
   rdt: Pick<LinuxIntelRdt, "l3CacheSchema" | "memBwSchema">,
-): void {
+): Promise<void> {
   if (resctrl === undefined) {
     throw new CrateError(
       "UNSUPPORTED",
       `container "${id}" has no resctrl group: its config has no linux.intelRdt`,
     );
   }
+  const { schemataOf, writeSchemata } = await loadResctrl();
   writeSchemata(resctrl.directory, schemataOf(rdt));
 }
 

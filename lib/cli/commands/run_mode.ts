@@ -1,6 +1,7 @@
+import { isInitialUserNamespace } from "../../../ffi/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { isInitialUserNamespace, rootlessDefault } from "../../lifecycle/mod.ts";
+import { rootlessDefault } from "../../lifecycle/mod.ts";
 import { log } from "../log.ts";
 import type { RunCall } from "../words/mod.ts";
 

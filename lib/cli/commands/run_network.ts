@@ -1,9 +1,9 @@
+import { isInitialUserNamespace } from "../../../ffi/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
   type ClaimedNetwork,
   findId,
-  isInitialUserNamespace,
   openNetworkOf,
   readState,
   reclaimNetworks,

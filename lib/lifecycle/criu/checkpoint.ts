@@ -11,7 +11,8 @@ import {
 } from "../../../ffi/mod.ts";
 import { detectLayout, locateCgroup } from "../../cgroup/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { lockContainer, PATIENCE } from "../claim.ts";
+import { lockContainer } from "../claim.ts";
+import { PATIENCE } from "../time.ts";
 import { notRunning } from "../kill.ts";
 import { openProcess, type ProcessId } from "../process_id.ts";
 import { hasUserNamespace } from "../program/mod.ts";

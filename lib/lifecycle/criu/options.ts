@@ -1,8 +1,7 @@
 import { CrateError } from "../../errors.ts";
-import { CLONE_NEWNET, syscall } from "../../../ffi/mod.ts";
+import { CLONE_NEWNET, isInitialUserNamespace, syscall } from "../../../ffi/mod.ts";
 import type { Spec } from "../../spec/mod.ts";
 import { isIdmapped } from "../program/mod.ts";
-import { isInitialUserNamespace } from "../rootless.ts";
 import { overlayOf } from "../rootfs.ts";
 import type { ContainerRecord } from "../state.ts";
 import type { CriuProgram } from "./process.ts";

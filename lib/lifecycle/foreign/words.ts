@@ -1,5 +1,5 @@
+import { isInitialUserNamespace } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { isInitialUserNamespace } from "../rootless.ts";
 import { cniNetwork } from "./cni/places.ts";
 import type { ForeignEnvironment, ForeignNetwork } from "./types.ts";
 
