@@ -12,7 +12,7 @@ import type { OverlayXattrs } from "./xattrs.ts";
 
 /** What {@linkcode unpackLayer} needs. */
 export interface UnpackOptions {
-  /** The compressed bytes, from the blob's beginning. Its chunks must not be changed afterwards. */
+  /** The compressed bytes, from the blob's beginning. Its chunks are for this alone, and may be gone afterwards. */
   readonly source: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly descriptor: Descriptor;
   /** The digest of the uncompressed bytes, from the image's config. */
@@ -61,13 +61,13 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
   const limits = withDefaults(options.limits);
   const input = new Input(options);
   let writer: LayerWriter | undefined;
+  let last: Uint8Array<ArrayBuffer> | undefined;
   try {
     writer = new LayerWriter(options.directory, options.lowers ?? [], options.xattrs, limits);
     const made = writer;
     const tar = new TarReader(made, { entries: limits.entries });
     const hash = new Hasher(digestAlgorithm(options.diffId), descriptor.size);
     let size = 0;
-    let last: Uint8Array<ArrayBuffer> | undefined;
     const compression = await input.begin();
     for await (const chunk of inflate(input.chunks(), compression, descriptor.size)) {
       size += chunk.length;
@@ -120,8 +120,10 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
     }
     throw error;
   } finally {
-    input.close();
     await writer?.close();
+    // Of a small layer, that is all of it.
+    if (last !== undefined) releaseBuffer(last);
+    input.close();
   }
 }
 
@@ -143,6 +145,7 @@ class Input {
   readonly #hash;
   readonly #head: Uint8Array<ArrayBuffer>[] = [];
   #digest: Promise<Digest> | undefined;
+  #last: Uint8Array<ArrayBuffer> | undefined;
 
   constructor(options: UnpackOptions) {
     this.#options = options;
@@ -199,6 +202,7 @@ class Input {
       );
     }
     this.#hash.keep(value);
+    this.#last = value;
     if (blob !== undefined) keep(blob.fd, value, this.size, blob.have);
     this.size += value.length;
     onProgress?.(this.size);
@@ -219,8 +223,10 @@ class Input {
     await this.#reader.cancel(reason).catch(() => {});
   }
 
+  /** Nobody needs what was read any more. */
   close(): void {
     this.#options.signal?.removeEventListener("abort", this.#abort);
+    if (this.#last !== undefined) releaseBuffer(this.#last);
   }
 }
 
