@@ -1,6 +1,6 @@
 /**
  * Puts the files together that `deno bundle --code-splitting` wrote: it cuts a program into as many as there are sets of
- * commands that share a module, and each file costs a start 0.12 ms, but so do every few kilobytes that it does not
+ * commands that share a module, and each file costs a start 0.05 ms, but so do every few kilobytes that it does not
  * need. The bundler, called once more for each group, makes one file of it.
  *
  * @module
