@@ -56,7 +56,8 @@ const SENDING = 1;
 export async function loadUnpacking(layers: readonly Descriptor[]): Promise<void> {
   await pause(SENDING);
   const { loadUnpacker } = await import("./unpack/mod.ts");
-  for (const { size } of layers) await loadUnpacker(size);
+  const sizes = layers.map(({ size }) => size);
+  for (const size of new Set([Math.min(...sizes), Math.max(...sizes)])) await loadUnpacker(size);
 }
 
 /** The same stream, of which some is read before anybody asks. */
