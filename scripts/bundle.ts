@@ -7,7 +7,7 @@
  * @module
  */
 import { rmSync, statSync } from "node:fs";
-import { relative } from "node:path/posix";
+import { dirname, relative } from "node:path/posix";
 import { DatabaseSync } from "node:sqlite";
 import { group } from "./lib/groups.ts";
 import { narrower } from "./lib/narrow.ts";
@@ -64,9 +64,14 @@ function sources(): { names: string[]; newest: number } {
   return { names, newest };
 }
 
-async function deno(args: string[], env: Record<string, string> = {}): Promise<void> {
+async function deno(
+  args: string[],
+  env: Record<string, string> = {},
+  cwd?: string,
+): Promise<void> {
   const command = new Deno.Command(Deno.execPath(), {
     args,
+    ...cwd !== undefined && { cwd },
     env: { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "null",
@@ -76,10 +81,13 @@ async function deno(args: string[], env: Record<string, string> = {}): Promise<v
   if (!success) throw new Error(new TextDecoder().decode(stderr).trim());
 }
 
-/** `deno bundle` of a program for Deno into a folder. */
+/**
+ * `deno bundle` of a program for Deno into a folder. The bundler tells paths from the one above: in its names and comments
+ * is nothing of where that lies.
+ */
 async function bundleInto(folder: string, file: string, flags: readonly string[]): Promise<void> {
   const common = ["--quiet", "--platform", "deno", "--sourcemap", "linked", "--outdir", folder];
-  await deno(["bundle", ...common, ...flags, file]);
+  await deno(["bundle", ...common, ...flags, file], {}, dirname(folder));
 }
 
 /** What starts fastest: the sources that each command loads beside the program, as soon as it is called or later. */
