@@ -21,3 +21,18 @@ export function asOne(
   if (second.buffer !== buffer || second.byteOffset !== byteOffset + length) return undefined;
   return new Uint8Array(buffer, byteOffset, length + second.length);
 }
+
+/** Parts of so many bytes together, one behind the other; a single part is itself. */
+export function joined(
+  parts: readonly Uint8Array<ArrayBuffer>[],
+  size: number,
+): Uint8Array<ArrayBuffer> {
+  if (parts.length === 1) return parts[0]!;
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

@@ -1,5 +1,5 @@
 import type { Hash } from "node:crypto";
-import { asOne } from "../buffers.ts";
+import { asOne, joined } from "../buffers.ts";
 import type { Algorithm } from "../names/mod.ts";
 import type { Digest } from "../types.ts";
 
@@ -58,7 +58,7 @@ export class Hasher {
   /** Once, after the last byte. */
   async digest(): Promise<Digest> {
     if (this.#hash !== undefined) return `${this.#algorithm}:${this.#hash.digest("hex")}`;
-    const all = this.#kept.length === 1 ? this.#kept[0]! : joined(this.#kept, this.#size);
+    const all = joined(this.#kept, this.#size);
     this.#kept = [];
     const bytes = await crypto.subtle.digest(NAMES[this.#algorithm], all);
     return `${this.#algorithm}:${new Uint8Array(bytes).toHex()}`;
@@ -71,14 +71,4 @@ export class Hasher {
     if (both === undefined) this.#kept.push(bytes);
     else this.#kept[this.#kept.length - 1] = both;
   }
-}
-
-function joined(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -1,3 +1,4 @@
+import { joined } from "../buffers.ts";
 import type { Answer } from "./transport.ts";
 
 /**
@@ -40,12 +41,5 @@ async function gather(
     }
     parts.push(part);
   }
-  if (parts.length === 1) return parts[0]!;
-  const whole = new Uint8Array(total);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return joined(parts, total);
 }

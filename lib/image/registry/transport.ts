@@ -149,7 +149,8 @@ class Body {
   /** The next bytes; undefined at the end. */
   async read(): Promise<Uint8Array<ArrayBuffer> | undefined> {
     if (this.#reader instanceof ReadableStreamDefaultReader) {
-      return (await this.#reader.read()).value;
+      // Its memory is another's, and may be that of the next piece, too.
+      return (await this.#reader.read()).value?.slice();
     }
     const buffer = this.#buffer ?? new Uint8Array(READ);
     this.#buffer = undefined;

@@ -37,6 +37,22 @@ Deno.test("a body comes whole: what is large in large pieces, what is small with
   assert.deepEqual(await parts("/none"), []);
 });
 
+Deno.test("pieces of another's stream that share their memory are each a reader's own", async () => {
+  const shared = new Uint8Array(1 << 18).map((_, i) => i * 5);
+  const pieces = [shared.subarray(0, 1 << 17), shared.subarray(1 << 17)];
+  const own = settings({
+    fetch: () => Promise.resolve(new Response(ReadableStream.from(pieces))),
+  });
+  using connections = new Connections(own);
+  const answer = await connections.send({ method: "GET", url: new URL("http://127.0.0.1/") });
+  for (const piece of pieces) {
+    const read = (await answer.read())!;
+    assert.deepEqual(read, piece);
+    read.buffer.transfer(0); // as whoever has done with it does
+  }
+  assert.equal(await answer.read(), undefined);
+});
+
 Deno.test("a fetch of one's own may give streams that are read as they are", async () => {
   const own = settings({ fetch: () => Promise.resolve(new Response(streamOf("a", "b"))) });
   using connections = new Connections(own);

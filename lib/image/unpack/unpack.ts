@@ -193,6 +193,8 @@ class Input {
     if (done) {
       // It is made while the rest is inflated.
       this.#digest ??= this.#hash.digest();
+      // After a failure nobody asks for it, and what it is made of may be gone.
+      this.#digest.catch(() => {});
       return undefined;
     }
     if (this.size + value.length > descriptor.size) {
