@@ -327,6 +327,18 @@ export function openLibc(options: { asynchronous?: boolean } = {}): void {
   if (options.asynchronous) asynchronous ??= openAsynchronous(path);
 }
 
+/** Calls machine code of ours, `int (*)(void *, const void *)`, on this thread. */
+export function callNow(code: number, argument: number): void {
+  (machine ?? start()).symbols.bsearch(argument, argument, ONE, 1, code);
+}
+
+/** Calls machine code of ours on another thread. What it works on must be kept until then. */
+export async function callAsync(code: number, argument: number): Promise<void> {
+  const { path } = machine ?? start();
+  asynchronous ??= openAsynchronous(path);
+  await asynchronous.bsearch(argument, argument, ONE, 1, code);
+}
+
 /** Puts machine code of ours into this process. @returns its address. @throws {SyscallError} */
 export function loadCode(code: Uint8Array): number {
   const { bytes, base } = machine ?? start();

@@ -1,4 +1,4 @@
-# The interpreter of programs, x86-64. `deno task interpreter` assembles it into bytes.ts.
+# The interpreter of programs, x86-64. `deno task assemble` assembles it into bytes.ts.
 #
 # It walks a list of steps of 80 bytes each (see ../program/encode.ts):
 #

@@ -56,8 +56,8 @@ const SENDING = 1;
 export async function loadUnpacking(layers: readonly Descriptor[]): Promise<void> {
   await pause(SENDING);
   const { loadUnpacker } = await import("./unpack/mod.ts");
-  const sizes = layers.map(({ size }) => size);
-  for (const size of new Set([Math.min(...sizes), Math.max(...sizes)])) await loadUnpacker(size);
+  const bySize = layers.toSorted((a, b) => a.size - b.size);
+  for (const layer of new Set([bySize[0]!, bySize.at(-1)!])) await loadUnpacker(layer);
 }
 
 /** The same stream, of which some is read before anybody asks. */

@@ -1,6 +1,8 @@
 import type { Transform } from "node:stream";
 import { CrateError } from "../../errors.ts";
 import { releaseBuffer } from "../buffers.ts";
+import type { Descriptor } from "../types.ts";
+import { gunzipFast, loadFastGunzip } from "./gunzip.ts";
 
 /** How a layer is compressed. */
 export type Compression = "none" | "gzip" | "zstd";
@@ -14,9 +16,11 @@ const SMALL_RESULT = 4 << 20;
 /** A slice of them, which may become a thousand times as large at once. */
 const SLICE = 1 << 16;
 
-/** Loads what inflates a layer of so many compressed bytes, so that it is there when they come. */
-export async function loadInflater(size: number): Promise<void> {
-  if (size > SMALL_SOURCE) await import("node:zlib");
+/** Loads what inflates a layer, so that it is there when its bytes come. */
+export async function loadInflater({ size, mediaType }: Descriptor): Promise<void> {
+  const isZstd = mediaType.endsWith("zstd");
+  if (!isZstd && loadFastGunzip()) return;
+  if (isZstd || size > SMALL_SOURCE) await import("node:zlib");
   else await new DecompressionStream("gzip").writable.abort();
 }
 
@@ -30,20 +34,30 @@ export function sniff(head: Uint8Array): Compression {
   return "none";
 }
 
+/** What is known of what is to be inflated. */
+export interface InflateOptions {
+  /** How many compressed bytes it has. */
+  readonly size?: number;
+  /** Whoever takes the bytes knows their digest: checksums among them need not be looked at. */
+  readonly hasDigest?: boolean;
+}
+
 /**
  * Uncompresses in pieces of 256 KiB, no faster than they are taken.
  *
  * @param source may end or fail at any time.
- * @param size how many bytes it has, where that is known.
  * @throws {CrateError} `INVALID`: not what it should be, or cut off.
  */
 export async function* inflate(
   source: AsyncIterable<Uint8Array<ArrayBuffer>>,
   compression: Compression,
-  size = Infinity,
+  { size = Infinity, hasDigest = false }: InflateOptions = {},
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   if (compression === "none") return yield* source;
   if (compression === "gzip") {
+    if (hasDigest && loadFastGunzip()) {
+      return yield* gunzipFast(source, size <= SMALL_SOURCE ? SMALL_RESULT : undefined);
+    }
     return yield* size <= SMALL_SOURCE ? gunzipSmall(source) : gunzip(source);
   }
   const { createZstdDecompress } = await import("node:zlib");

@@ -18,12 +18,20 @@ async function uncompress(
   bytes: Uint8Array<ArrayBuffer>,
   size = 7,
   told?: number,
+  hasDigest = false,
 ): Promise<Uint8Array> {
   const source = async function* () {
     for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
   };
   const parts: Uint8Array[] = [];
-  for await (const part of inflate(source(), sniff(bytes), told)) parts.push(part);
+  for await (
+    const part of inflate(source(), sniff(bytes), {
+      ...told === undefined ? {} : { size: told },
+      hasDigest,
+    })
+  ) {
+    parts.push(part);
+  }
   return joined(...parts);
 }
 
@@ -69,9 +77,12 @@ Deno.test("frames with and without a size and a checksum end where they end", as
 Deno.test("a gzip layer of many members is read to its end, be it known to be small or not", async () => {
   const whole = joined(gzipSync(A), gzipSync(B), gzipSync(A));
   for (const told of [undefined, whole.length]) {
-    assert.deepEqual(await uncompress(whole, 1000, told), joined(A, B, A));
-    assert.deepEqual(await uncompress(joined(gzipSync(A)), 1000, told), A);
-    assert.deepEqual(await uncompress(joined(gzipSync("")), 1000, told), new Uint8Array(0));
+    for (const hasDigest of [false, true]) {
+      const read = (bytes: Uint8Array<ArrayBuffer>) => uncompress(bytes, 1000, told, hasDigest);
+      assert.deepEqual(await read(whole), joined(A, B, A));
+      assert.deepEqual(await read(joined(gzipSync(A))), A);
+      assert.deepEqual(await read(joined(gzipSync(""))), new Uint8Array(0));
+    }
   }
   // What is written at once to a decoder ends with the first member: noise is not compressed.
   const noise = crypto.getRandomValues(new Uint8Array((1 << 15) - 5 - 18));
@@ -101,7 +112,10 @@ Deno.test("a small gzip layer becomes as large as it will, and what was given st
   for (const size of [0, 1, 4 << 20, (4 << 20) + 1, 9_000_000]) {
     const whole = new Uint8Array(size).map((_, i) => i >> 10);
     const packed = joined(gzipSync(whole));
-    assert.deepEqual(await uncompress(packed, 5000, packed.length), whole, `${size} bytes`);
+    for (const hasDigest of [false, true]) {
+      const made = await uncompress(packed, 5000, packed.length, hasDigest);
+      assert.deepEqual(made, whole, `${size} bytes`);
+    }
   }
 });
 
@@ -110,7 +124,7 @@ Deno.test("whoever has had enough of a small gzip layer leaves nothing running",
   const source = async function* () {
     yield whole;
   };
-  for await (const part of inflate(source(), "gzip", whole.length)) {
+  for await (const part of inflate(source(), "gzip", { size: whole.length })) {
     assert.ok(part.length > 0);
     break;
   }
@@ -118,7 +132,7 @@ Deno.test("whoever has had enough of a small gzip layer leaves nothing running",
     yield whole.subarray(0, 100);
     throw new Error("the source's");
   };
-  const all = inflate(failing(), "gzip", whole.length);
+  const all = inflate(failing(), "gzip", { size: whole.length });
   let size = 0;
   await assert.rejects(async () => {
     for await (const part of all) size += part.length;
@@ -128,7 +142,7 @@ Deno.test("whoever has had enough of a small gzip layer leaves nothing running",
     yield whole.subarray(0, whole.length / 2);
     await new Promise(() => {});
   };
-  for await (const part of inflate(silent(), "gzip", whole.length)) {
+  for await (const part of inflate(silent(), "gzip", { size: whole.length })) {
     assert.ok(part.length > 0);
     break;
   }

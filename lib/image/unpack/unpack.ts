@@ -42,10 +42,10 @@ export interface Unpacked {
 
 const WRITE = 1 << 19;
 
-/** Loads what a layer of so many compressed bytes needs to be unpacked. */
-export async function loadUnpacker(size: number): Promise<void> {
-  loadHasher(size);
-  await loadInflater(size);
+/** Loads what a layer needs to be unpacked. */
+export async function loadUnpacker(layer: Descriptor): Promise<void> {
+  loadHasher(layer.size);
+  await loadInflater(layer);
 }
 
 /**
@@ -69,7 +69,8 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
     const hash = new Hasher(digestAlgorithm(options.diffId), descriptor.size);
     let size = 0;
     const compression = await input.begin();
-    for await (const chunk of inflate(input.chunks(), compression, descriptor.size)) {
+    const known = { size: descriptor.size, hasDigest: true };
+    for await (const chunk of inflate(input.chunks(), compression, known)) {
       size += chunk.length;
       if (size > limits.bytes) {
         throw new CrateError(
