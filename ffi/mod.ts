@@ -49,6 +49,7 @@ export {
 } from "./program/builder.ts";
 export { type Encoded, encodeElf, STEP_SIZE, stepAddress } from "./program/encode.ts";
 export { CallBatch, FixedCells } from "./batch.ts";
+export { canHash, Sha256 } from "./sha256/sha256.ts";
 export { canInflate, InflateError, Inflater, type InflateStop } from "./inflate/inflater.ts";
 export { randomHex } from "./random.ts";
 export { decodeText, encodeText } from "./text.ts";

@@ -1,5 +1,6 @@
-import { addressOfBytes, arch, callAsync, callNow, loadCode } from "../libc.ts";
-import { INFLATERS } from "./bytes.ts";
+import { addressOfBytes, callAsync } from "../libc.ts";
+import { loadMachineCode } from "../machine_code.ts";
+import { INFLATE } from "./bytes.ts";
 
 // The state that the machine code works on: see x86_64.s.
 const IN = 0;
@@ -37,23 +38,9 @@ export class InflateError extends Error {
   override name = "InflateError";
 }
 
-/** Where the machine code is entered; undefined where there is none for this processor. */
-let entry: number | undefined;
-
-/** Puts the machine code into the process, once. */
-function load(): number | undefined {
-  const found = INFLATERS[arch];
-  if (entry !== undefined || found === undefined) return entry;
-  const page = loadCode(Uint8Array.fromHex(found.hex));
-  const state = new Uint8Array(STATE_SIZE);
-  callNow(page + found.probe, addressOfBytes(state));
-  if (state[RESULT] === 1) entry = page + found.entry;
-  return entry;
-}
-
 /** Whether there is machine code for this machine's processor, without which there is no {@linkcode Inflater}. */
 export function canInflate(): boolean {
-  return load() !== undefined;
+  return loadMachineCode(INFLATE) !== undefined;
 }
 
 /**
@@ -66,7 +53,7 @@ export class Inflater {
   readonly #state = new Uint8Array(STATE_SIZE);
   readonly #view = new DataView(this.#state.buffer);
   readonly #address = addressOfBytes(this.#state);
-  readonly #entry: number;
+  readonly #entry = loadMachineCode(INFLATE)!;
   readonly #input: Uint8Array<ArrayBuffer>;
   readonly #inputAddress: number;
   #from = 0;
@@ -81,7 +68,6 @@ export class Inflater {
 
   /** @param size how many bytes of input it has room for, from 64 KiB on. */
   constructor(size: number) {
-    this.#entry = load()!;
     this.#input = new Uint8Array(size + 2 * READ_BEHIND);
     this.#inputAddress = addressOfBytes(this.#input);
   }

@@ -338,7 +338,7 @@ stop:
         xor     eax, eax
         ret
 
-# Whether the processor has BMI2, into the result: cpuid 7, ebx, bit 8.
+# Whether the processor has BMI2, into the first eight bytes: cpuid 7, ebx, bit 8.
 probe_entry:
         push    rbx
         xor     eax, eax
@@ -351,7 +351,7 @@ probe_entry:
         cpuid
         shr     ebx, 8
         and     ebx, 1
-1:      mov     [rdi + RESULT], rbx
+1:      mov     [rdi], rbx
         pop     rbx
         xor     eax, eax
         ret

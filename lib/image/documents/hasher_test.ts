@@ -23,3 +23,23 @@ Deno.test("a hasher's digests are node:crypto's, in whatever pieces and of whate
     }
   }
 });
+
+Deno.test("what is kept may be used again when it is read, and not before", async () => {
+  const hasher = new Hasher("sha256", 64 << 20);
+  const expected = createHash("sha256");
+  let read = 0;
+  for (let i = 0; i < 40; i++) {
+    const part = new Uint8Array(1 << 20).fill(i);
+    expected.update(part);
+    hasher.keep(part);
+    hasher.whenRead(() => {
+      part.fill(0xff);
+      read++;
+    });
+    await hasher.ready();
+    assert.ok(i - read <= 5, `${i - read} wait`);
+  }
+  await hasher.idle();
+  assert.equal(read, 40);
+  assert.equal(await hasher.digest(), `sha256:${expected.digest("hex")}`);
+});

@@ -60,13 +60,13 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
   const { descriptor, signal } = options;
   const limits = withDefaults(options.limits);
   const input = new Input(options);
+  const hash = new Hasher(digestAlgorithm(options.diffId), descriptor.size);
   let writer: LayerWriter | undefined;
   let last: Uint8Array<ArrayBuffer> | undefined;
   try {
     writer = new LayerWriter(options.directory, options.lowers ?? [], options.xattrs, limits);
     const made = writer;
     const tar = new TarReader(made, { entries: limits.entries });
-    const hash = new Hasher(digestAlgorithm(options.diffId), descriptor.size);
     let size = 0;
     const compression = await input.begin();
     const known = { size: descriptor.size, hasDigest: true };
@@ -87,16 +87,17 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
             `behind entry ${quoted(made.latest)}`,
         );
       }
-      hash.keep(chunk);
-      tar.push(chunk);
       // A decoder fills one buffer after the other: with the next one, the last one is full.
       const full = last;
-      if (full !== undefined && full.buffer !== chunk.buffer && !hash.keeps) {
-        made.queue.whenDone(() => releaseBuffer(full));
+      if (full !== undefined && full.buffer !== chunk.buffer) {
+        hash.whenRead(() => made.queue.whenDone(() => releaseBuffer(full)));
       }
       last = chunk;
+      hash.keep(chunk);
+      tar.push(chunk);
       made.queue.submitWhenFull();
       await made.queue.drain(2);
+      await hash.ready();
       signal?.throwIfAborted();
     }
     const finish = async () => {
@@ -122,9 +123,10 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
     throw error;
   } finally {
     await writer?.close();
+    await hash.idle();
     // Of a small layer, that is all of it.
     if (last !== undefined) releaseBuffer(last);
-    input.close();
+    await input.close();
   }
 }
 
@@ -205,6 +207,7 @@ class Input {
       );
     }
     this.#hash.keep(value);
+    await this.#hash.ready();
     this.#last = value;
     if (blob !== undefined) keep(blob.fd, value, this.size, blob.have);
     this.size += value.length;
@@ -227,8 +230,9 @@ class Input {
   }
 
   /** Nobody needs what was read any more. */
-  close(): void {
+  async close(): Promise<void> {
     this.#options.signal?.removeEventListener("abort", this.#abort);
+    await this.#hash.idle();
     if (this.#last !== undefined) releaseBuffer(this.#last);
   }
 }
