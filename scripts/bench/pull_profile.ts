@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
-import { createGunzip } from "node:zlib";
 import { createReadStream, readdirSync, statSync } from "node:fs";
+import { Hasher } from "../../lib/image/documents/mod.ts";
+import { inflate } from "../../lib/image/unpack/mod.ts";
 import type { Puller } from "./pullers.ts";
 import type { Timer } from "./timer.ts";
 
@@ -25,8 +25,8 @@ const elapsed = async (act: () => Promise<void>) => {
 };
 
 /**
- * Where the time of one pull goes: what the largest layer takes to inflate and to hash, each alone in a Deno process, beside the
- * whole pull's time on the clock, in the kernel and outside.
+ * Where the time of one pull goes: what the largest layer, gzip, takes to inflate and to hash as a pull does it, each alone,
+ * beside the whole pull's time on the clock, in the kernel and outside.
  */
 export async function profilePull(
   puller: Puller,
@@ -35,20 +35,18 @@ export async function profilePull(
   storage: string,
 ): Promise<string> {
   const file = largest(storage);
-  const chunks: Uint8Array[] = [];
-  const inflate = await elapsed(async () => {
-    for await (const chunk of createReadStream(file).pipe(createGunzip({ chunkSize: 1 << 18 }))) {
-      chunks.push(chunk);
-    }
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  const inflating = await elapsed(async () => {
+    const source = createReadStream(file, { highWaterMark: 1 << 18 });
+    for await (const chunk of inflate(source, "gzip", { hasDigest: true })) chunks.push(chunk);
   });
-  const hash = await elapsed(() => {
-    const plain = createHash("sha256");
-    for (const chunk of chunks) plain.update(chunk);
-    plain.digest();
-    const packed = createHash("sha256");
-    packed.update(Deno.readFileSync(file));
-    packed.digest();
-    return Promise.resolve();
+  const packed = Deno.readFileSync(file);
+  const hashing = await elapsed(async () => {
+    for (const parts of [chunks, [packed]]) {
+      const hasher = new Hasher("sha256", Infinity);
+      for (const part of parts) hasher.update(part);
+      await hasher.digest();
+    }
   });
   await puller.fresh();
   const { time, cpu = 0, system = 0 } = timer.run(puller.command(image));
@@ -56,9 +54,9 @@ export async function profilePull(
     `${(ms / 1000).toFixed(2)} s, ${Math.round(100 * ms / time)} % of it`;
   return [
     `One pull of ${image.replace(/.*\//, "")}: ${(time / 1000).toFixed(2)} s on the clock;`,
-    `inflating alone ${share(inflate)};`,
-    `hashing what is inflated and what is not ${share(hash)};`,
+    `inflating alone ${share(inflating)};`,
+    `hashing what is inflated and what is not ${share(hashing)};`,
     `the kernel's time, on all threads ${share(system)};`,
-    `the rest of the processors' time ${share(Math.max(0, cpu - system - inflate - hash))}.`,
+    `the rest of the processors' time ${share(Math.max(0, cpu - system - inflating - hashing))}.`,
   ].join("\n");
 }

@@ -1,15 +1,26 @@
+import { canHash, Sha256 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import { type Algorithm, digestAlgorithm } from "../names/mod.ts";
 import type { Descriptor, Digest } from "../types.ts";
 import { Hasher, nodeHash } from "./hasher.ts";
 import { sha256 } from "./sha256.ts";
 
-/** Longer ones are worth what it takes to load node:crypto. Bytes. */
+/** Longer ones are worth what it takes to load node:crypto, where the processor has no instructions for it. Bytes. */
 const SHORT = 1 << 15;
 
 /** The digest of bytes. */
-export function digestOf(bytes: Uint8Array, algorithm: Algorithm = "sha256"): Digest {
-  if (algorithm === "sha256" && bytes.length <= SHORT) return `sha256:${sha256(bytes)}`;
+export function digestOf(
+  bytes: Uint8Array<ArrayBuffer>,
+  algorithm: Algorithm = "sha256",
+): Digest {
+  if (algorithm === "sha256") {
+    if (canHash()) {
+      const hash = new Sha256();
+      hash.update(bytes);
+      return `sha256:${hash.digest()}`;
+    }
+    if (bytes.length <= SHORT) return `sha256:${sha256(bytes)}`;
+  }
   return `${algorithm}:${nodeHash(algorithm).update(bytes).digest("hex")}`;
 }
 
@@ -19,7 +30,11 @@ export function digestOf(bytes: Uint8Array, algorithm: Algorithm = "sha256"): Di
  * @param source for the message: `the manifest of alpine`.
  * @throws {CrateError} `INVALID`: they are of another size, or have another digest.
  */
-export function checkDocument(bytes: Uint8Array, descriptor: Descriptor, source: string): void {
+export function checkDocument(
+  bytes: Uint8Array<ArrayBuffer>,
+  descriptor: Descriptor,
+  source: string,
+): void {
   if (bytes.length !== descriptor.size) throw wrongSize(source, bytes.length, descriptor.size);
   const digest = digestOf(bytes, digestAlgorithm(descriptor.digest));
   if (digest !== descriptor.digest) throw wrongDigest(source, digest, descriptor.digest);
