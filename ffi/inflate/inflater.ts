@@ -1,4 +1,4 @@
-import { addressOfBytes, callAsync } from "../libc.ts";
+import { addressOfBytes, callAsync, callNow } from "../libc.ts";
 import { loadMachineCode } from "../machine_code.ts";
 import { INFLATE } from "./bytes.ts";
 
@@ -15,8 +15,10 @@ const STATE_SIZE = 1 << 14;
 /** So much behind its limits it may read, and write. */
 const READ_BEHIND = 1024;
 const WRITTEN_BEHIND = 320;
-/** Bits that are read and not used yet. */
+/** So many bytes are read whose bits are not used yet, at most. */
 const HELD = 8;
+/** A member of fewer bytes than these is worth no other thread, nor, likely, is the next one. */
+const SHORT = 1 << 11;
 /** As far as a match reaches back. RFC 1951, 2 */
 const WINDOW = 1 << 15;
 
@@ -32,6 +34,8 @@ const FAULTS: Readonly<Record<number, string>> = {
   7: "a code that stands for nothing",
   8: "a distance to before the beginning",
 };
+
+const CUT_OFF = "it ends too early";
 
 /** What was to be inflated is not what it should be. */
 export class InflateError extends Error {
@@ -65,6 +69,9 @@ export class Inflater {
   #taken = 0;
   #made = 0;
   #history = 0;
+  /** Where this member begins in the input, and whether the one before it was short. */
+  #begun = 0;
+  #isShort = false;
 
   /** @param size how many bytes of input it has room for, from 64 KiB on. */
   constructor(size: number) {
@@ -79,9 +86,13 @@ export class Inflater {
 
   /** Takes as much as it has room for. @returns how many bytes. */
   give(bytes: Uint8Array<ArrayBuffer>): number {
-    this.#input.copyWithin(0, this.#from, this.#to);
-    this.#to -= this.#from;
-    this.#from = 0;
+    // Bytes whose bits are held may be read again.
+    const held = Math.min(this.#from, HELD);
+    this.#input.copyWithin(0, this.#from - held, this.#to);
+    const moved = this.#from - held;
+    this.#to -= moved;
+    this.#begun -= moved;
+    this.#from = held;
     const count = Math.min(bytes.length, this.#input.length - 2 * READ_BEHIND - this.#to);
     this.#input.set(count === bytes.length ? bytes : bytes.subarray(0, count), this.#to);
     this.#to += count;
@@ -103,6 +114,7 @@ export class Inflater {
   /** What comes now is another member: it repeats nothing from before. */
   begin(): void {
     this.#history = this.#made;
+    this.#begun = this.#from;
   }
 
   /**
@@ -140,29 +152,52 @@ export class Inflater {
    * @throws {InflateError} it is no deflated data, or ends too early.
    */
   async run(): Promise<InflateStop> {
+    // What has an end is read to it, and so far behind as bits are held.
+    const limit = this.#isWhole ? this.#to + HELD : this.#to - READ_BEHIND;
+    if (this.#isShort) {
+      this.#isShort = false;
+      const near = this.#from + SHORT;
+      this.#prepare(Math.min(limit, near));
+      callNow(this.#entry, this.#address);
+      const stop = this.#stopped();
+      if (stop !== "input" || near >= limit) return this.#checked(stop);
+    }
+    if (limit < this.#from) return "input";
+    this.#prepare(limit);
+    await callAsync(this.#entry, this.#address);
+    return this.#checked(this.#stopped());
+  }
+
+  /** @param limit where in the input it is to stop. */
+  #prepare(limit: number): void {
     const view = this.#view;
     const set = (field: number, address: number) => view.setBigUint64(field, BigInt(address), true);
     const input = this.#inputAddress;
     const output = this.#outputAddress;
-    // What has an end is read to it, and so far behind as bits are held.
-    const limit = this.#isWhole ? this.#to + HELD : this.#to - READ_BEHIND;
     set(IN, input + this.#from);
     set(IN_LIMIT, input + Math.max(0, limit));
     set(OUT, output + this.#made);
     set(OUT_LIMIT, output + this.#output.length - WRITTEN_BEHIND);
     set(HISTORY, output + this.#history);
-    if (limit < this.#from) return "input";
-    await callAsync(this.#entry, this.#address);
-    const get = (field: number) => Number(view.getBigUint64(field, true));
+  }
+
+  /** Notes how far it has come. @throws {InflateError} it is no deflated data. */
+  #stopped(): InflateStop {
+    const get = (field: number) => Number(this.#view.getBigUint64(field, true));
+    this.#from = get(IN) - this.#inputAddress;
+    this.#made = get(OUT) - this.#outputAddress;
+    this.#history = get(HISTORY) - this.#outputAddress;
     const result = get(RESULT);
-    this.#from = get(IN) - input;
-    this.#made = get(OUT) - output;
-    this.#history = get(HISTORY) - output;
     const stop = STOPS[result];
-    if (this.#isWhole && (stop === "input" || this.#from - (get(COUNT) >> 3) > this.#to)) {
-      throw new InflateError("it ends too early");
-    }
+    // What is cut off goes on as something else.
+    if (this.#isWhole && this.#from - (get(COUNT) >> 3) > this.#to) throw new InflateError(CUT_OFF);
     if (stop === undefined) throw new InflateError(FAULTS[result]!);
+    this.#isShort = stop === "member" && this.#from - this.#begun < SHORT;
+    return stop;
+  }
+
+  #checked(stop: InflateStop): InflateStop {
+    if (this.#isWhole && stop === "input") throw new InflateError(CUT_OFF);
     return stop;
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
+import { constants, createDeflateRaw, deflateRawSync, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { generate } from "../../scripts/assemble.ts";
 import { has, run } from "../_tools.ts";
@@ -92,6 +92,42 @@ Deno.test("what zlib deflates comes out as it was, in whatever pieces", { ignore
     }
   }
 });
+
+/** A stream of many blocks, with codes and without: what is written is flushed again and again. */
+async function flushed(sample: Uint8Array, step: number, flush: number) {
+  const stream = createDeflateRaw();
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  stream.on("data", (part) => parts.push(part));
+  for (let at = 0; at < sample.length; at += step) {
+    stream.write(sample.subarray(at, at + step));
+    await new Promise<void>((resolve) => stream.flush(flush, resolve));
+  }
+  stream.end();
+  await new Promise((resolve) => stream.on("end", resolve));
+  return await new Blob(parts).bytes();
+}
+
+Deno.test(
+  "blocks of all kinds may end wherever the input that is there does",
+  { ignore },
+  async () => {
+    const { Z_SYNC_FLUSH, Z_FULL_FLUSH, Z_PARTIAL_FLUSH, Z_BLOCK } = constants;
+    const [noise, letters] = samples(40_000);
+    // What cannot be compressed is stored.
+    const sample = letters!.map((byte, at) => (at >> 11) % 2 === 0 ? byte : noise![at]!);
+    for (const flush of [Z_SYNC_FLUSH, Z_FULL_FLUSH, Z_PARTIAL_FLUSH, Z_BLOCK]) {
+      for (const step of [37, 500, 4096]) {
+        const deflated = await flushed(sample, step, flush);
+        for (const piece of [7, 64, 1000]) {
+          const { whole, rest } = await inflate(deflated, { piece });
+          const which = `flush ${flush} after ${step}, in pieces of ${piece}`;
+          assert.equal(Buffer.compare(whole, sample), 0, which);
+          assert.equal(rest, 0, which);
+        }
+      }
+    }
+  },
+);
 
 Deno.test("what is changed or cut off is what zlib makes of it", { ignore }, async () => {
   const text = new TextEncoder().encode("It was the best of times, it was the worst of times. ");
@@ -277,6 +313,12 @@ Deno.test("whatever it is given, it touches no other memory", {
   const directory = await Deno.makeTempDir();
   try {
     const files: string[] = [];
+    const [noise, letters] = samples(15_000);
+    const mixed = letters!.map((byte, at) => (at >> 9) % 2 === 0 ? byte : noise![at]!);
+    for (const step of [50, 700]) {
+      files.push(`${directory}/${files.length}`);
+      await Deno.writeFile(files.at(-1)!, await flushed(mixed, step, constants.Z_SYNC_FLUSH));
+    }
     for (const sample of [...samples(3000), ...samples(20_000)]) {
       for (const [level, strategy] of [[0, 0], [1, 0], [6, 0], [9, constants.Z_FIXED]] as const) {
         files.push(`${directory}/${files.length}`);
@@ -286,9 +328,10 @@ Deno.test("whatever it is given, it touches no other memory", {
     const program = `${directory}/guarded`;
     const source = [`${HERE}guarded.c`, `${HERE}${Deno.build.arch}.s`];
     await run("gcc", ["-O1", `-Wa,-I,${HERE}`, "-Wl,-z,noexecstack", "-o", program, ...source]);
-    const counts = (await run(program, ["300000", ...files])).trim().split(" ").map(Number);
-    // It has stopped for each of its reasons, but for want of room, for which it goes on.
-    assert.deepEqual(counts.map((count) => count > 0), [1, 0, 1, 1, 1, 1, 1, 1].map(Boolean));
+    const counts = (await run(program, ["100000", ...files])).trim().split(" ").map(Number);
+    // It has stopped for each of its reasons; for want of room it hardly ever ends.
+    for (const [i, count] of counts.entries()) assert.ok(i === 1 || count > 0, counts.join(" "));
+    assert.equal(counts.length, 8);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -2,7 +2,7 @@
 #
 # It works on a state of this form, and on what that points to:
 #
-#     0  u64 in          the next byte of what is compressed
+#     0  u64 in          the next byte of what is compressed; 8 bytes before it are as they were when they were read
 #     8  u64 in_limit    it stops behind it; 1024 bytes behind it can be read
 #    16  u64 out         where the next byte goes
 #    24  u64 out_limit   it stops behind it; 320 bytes behind it can be written, which mean nothing then
@@ -58,6 +58,7 @@
         .set    SECOND, 96              # ... where the second table begins
         .set    BLOCK_LITERALS, 100     # of a block: how many codes for literals and lengths
         .set    BLOCK_DISTANCES, 104    # ... for distances
+        .set    HAS_FIXED, 108          # whether the tables are those of the codes that everybody knows
         .set    OF_LENGTH, 128          # u32[16]: how many codes have each length
         .set    NEXT, 192               # u32[16]: the place of the next one in the order of codes
         .set    LENGTHS, 256            # u8[320]: each symbol's code length

@@ -52,6 +52,9 @@ stored:
 
 # 3.2.6: lengths that everybody knows.
 fixed:
+        cmp     dword ptr [rdi + HAS_FIXED], 0
+        jne     ready
+        mov     dword ptr [rdi + HAS_FIXED], 1
         mov     rdx, rdi
         mov     eax, 8
         mov     ecx, 144
@@ -79,6 +82,7 @@ dynamic:
         cmp     eax, 3
         mov     ebx, BAD_BLOCK
         je      stop
+        mov     dword ptr [rdi + HAS_FIXED], 0
         mov     ebx, BAD_LENGTHS
         take    eax, 5
         add     eax, 257
@@ -185,4 +189,5 @@ tables:
         call    make_table
         mov     ebx, BAD_LENGTHS
         jnz     stop
+ready:
         mov     dword ptr [rdi + STAGE], 1

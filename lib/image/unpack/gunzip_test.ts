@@ -98,6 +98,23 @@ Deno.test("a member repeats nothing from the one before it", { ignore }, async (
   await refused(joined(member(0x08, text("name\0", 1)), far), /before the beginning$/);
 });
 
+Deno.test("members with names end wherever the input that is there does", { ignore }, async () => {
+  const members = Array.from({ length: 400 }, (_, i) => {
+    const data = crypto.getRandomValues(new Uint8Array(i * 5)).map((byte) =>
+      i % 3 === 0 ? byte : byte & 3
+    );
+    const plain = gzipSync(data);
+    const header = joined(plain.subarray(0, 3), new Uint8Array([8]), plain.subarray(4, 10));
+    return { data, bytes: joined(header, text(`${"n".repeat(i % 9)}\0`, 1), plain.subarray(10)) };
+  });
+  const whole = joined(...members.map(({ bytes }) => bytes));
+  const expected = joined(...members.map(({ data }) => data));
+  for (const size of [1, 5, 100, 5000, 1 << 18]) {
+    const which = `in pieces of ${size}`;
+    assert.equal(Buffer.compare(await uncompress(whole, size), expected), 0, which);
+  }
+});
+
 Deno.test("fifty thousand small members are read", { ignore }, async () => {
   const one = gzipSync(B);
   const many = joined(...Array.from({ length: 50_000 }, () => one));

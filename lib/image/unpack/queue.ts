@@ -5,6 +5,8 @@ const STEPS = 4096;
 const DATA = 1 << 18;
 const SUBMIT_STEPS = 2048;
 const SUBMIT_BYTES = 1 << 19;
+/** Pieces of memory that wait to be given back. */
+const SUBMIT_DONE = 4;
 /** struct timespec: 50 microseconds. */
 const MOMENT = new Uint8Array(new BigInt64Array([0n, 50_000n]).buffer);
 
@@ -81,10 +83,10 @@ export class CallQueue<T> {
 
   /** Hands over what is there when it is enough to be worth it. */
   submitWhenFull(): void {
-    const calls = this.#current?.calls;
-    if (calls !== undefined && (calls.length > SUBMIT_STEPS || calls.heldBytes > SUBMIT_BYTES)) {
-      this.submit();
-    }
+    if (this.#current === undefined) return;
+    const { calls, done } = this.#current;
+    const isFull = calls.length > SUBMIT_STEPS || calls.heldBytes > SUBMIT_BYTES;
+    if (isFull || done.length >= SUBMIT_DONE) this.submit();
   }
 
   /** Hands over what is there. */

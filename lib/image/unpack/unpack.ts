@@ -69,6 +69,8 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
     const tar = new TarReader(made, { entries: limits.entries });
     let size = 0;
     const compression = await input.begin();
+    // What is not compressed lies where the input lies, of which a digest is made, too.
+    const isPlain = compression === "none";
     const known = { size: descriptor.size, hasDigest: true };
     for await (const chunk of inflate(input.chunks(), compression, known)) {
       size += chunk.length;
@@ -90,7 +92,8 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
       // A decoder fills one buffer after the other: with the next one, the last one is full.
       const full = last;
       if (full !== undefined && full.buffer !== chunk.buffer) {
-        hash.whenRead(() => made.queue.whenDone(() => releaseBuffer(full)));
+        const release = () => made.queue.whenDone(() => releaseBuffer(full));
+        hash.whenRead(isPlain ? () => input.whenRead(release) : release);
       }
       last = chunk;
       hash.keep(chunk);
@@ -123,10 +126,10 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
     throw error;
   } finally {
     await writer?.close();
-    await hash.idle();
+    await Promise.all([hash.idle(), input.idle()]);
     // Of a small layer, that is all of it.
     if (last !== undefined) releaseBuffer(last);
-    await input.close();
+    input.close();
   }
 }
 
@@ -229,10 +232,19 @@ class Input {
     await this.#reader.cancel(reason).catch(() => {});
   }
 
+  /** Calls a function when the digest of what was read so far needs it no more. */
+  whenRead(act: () => void): void {
+    this.#hash.whenRead(act);
+  }
+
+  /** Waits until no digest is being made. */
+  idle(): Promise<void> {
+    return this.#hash.idle();
+  }
+
   /** Nobody needs what was read any more. */
-  async close(): Promise<void> {
+  close(): void {
     this.#options.signal?.removeEventListener("abort", this.#abort);
-    await this.#hash.idle();
     if (this.#last !== undefined) releaseBuffer(this.#last);
   }
 }

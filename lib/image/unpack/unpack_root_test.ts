@@ -1,6 +1,8 @@
 // Not in the virtual machine: layers know nothing of cgroups
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
+import type { Digest } from "../types.ts";
 import { archive, digestOf, inside, type Member, output, pieces, tree, unpack } from "./_layers.ts";
 
 Deno.test("a layer becomes what GNU tar makes of it: modes, owners, times, links, devices, holes", () =>
@@ -24,6 +26,50 @@ Deno.test("a layer becomes what GNU tar makes of it: modes, owners, times, links
     assert(result.entries > 10);
     const blocks = Number(await output("stat", "-c", "%b", `${home}/ours/a/sparse`));
     assert(blocks < 1000, `the holes are holes, and not ${blocks} blocks`);
+  }));
+
+Deno.test("a layer that is not compressed is read and hashed twice where it lies", () =>
+  inside(async (home) => {
+    const noise = crypto.getRandomValues(new Uint8Array(50_000));
+    const data = Array.from(noise, (byte) => String.fromCharCode(byte & 0x7f)).join("").repeat(120);
+    const tar = archive([{ path: "large", data }, { path: "small", data: "small" }]);
+    const sha512 = `sha512:${createHash("sha512").update(tar).digest("hex")}` as const;
+    const given = digestOf(tar);
+    for (
+      const [round, [digest, diffId]] of [
+        [given, given],
+        [given, given],
+        [given, sha512],
+        [sha512, given],
+      ].entries()
+    ) {
+      let at = 0;
+      const source = new ReadableStream<Uint8Array<ArrayBuffer>>({
+        pull(controller) {
+          if (at >= tar.length) controller.close();
+          else controller.enqueue(tar.slice(at, at += 1 << 18));
+        },
+      });
+      const mediaType = "application/vnd.oci.image.layer.v1.tar";
+      const descriptor = { mediaType, digest: digest as Digest, size: tar.length };
+      const directory = `${home}/${round}`;
+      await unpack(tar, directory, { source, descriptor, diffId: diffId as Digest });
+      assert.equal(Deno.readTextFileSync(`${directory}/large`), data);
+      assert.equal(Deno.readTextFileSync(`${directory}/small`), "small");
+    }
+  }));
+
+Deno.test("what stands behind an archive's end takes no memory", () =>
+  inside(async (home) => {
+    const files = archive([{ path: "file", data: "x" }]);
+    const tar = new Uint8Array(300_000_000);
+    tar.set(files);
+    const before = Deno.memoryUsage().rss;
+    let most = 0;
+    await unpack(tar, `${home}/ours`, {
+      onProgress: () => most = Math.max(most, Deno.memoryUsage().rss),
+    });
+    assert.ok(most - before < 100_000_000, `${(most - before) / 1e6} MB`);
   }));
 
 Deno.test("whiteouts become overlayfs's, and never take away what the layer itself has", () =>
