@@ -70,7 +70,7 @@ export class Hasher {
     return this.#way.ready();
   }
 
-  /** Waits until nobody reads anything any more. After it, the memory that it was given may be given back. */
+  /** Waits until nothing is read any more: the memory that it was given may be given back then. */
   idle(): Promise<void> {
     return this.#way.idle();
   }
