@@ -16,6 +16,9 @@ export const RUNC = "/usr/sbin/runc";
 /** What the busybox image is called in each engine. */
 export const IMAGE = "localhost/busybox:test";
 
+/** How long shims may take to end when their containers are gone: milliseconds. */
+const SHIMS_END = 3000;
+
 /** A program with words, run to its end. */
 export type Engine = (words: readonly string[]) => Promise<Result>;
 
@@ -251,9 +254,23 @@ exec dockerd --data-root "$0/root" --exec-root "$0/exec" -p "$0/pid" -H "unix://
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // A shim that is about to end when its containerd goes stays for ever. Those of what still runs, Docker ends.
+    for (const end = Date.now() + SHIMS_END; this.#hasShims() && Date.now() < end;) await delay(20);
     await end(this.#daemon);
     await delay(100);
     Deno.removeSync(this.#directory, { recursive: true });
+  }
+
+  #hasShims(): boolean {
+    return [...Deno.readDirSync("/proc")].some(({ name }) => {
+      if (!/^[0-9]+$/.test(name)) return false;
+      try {
+        const words = Deno.readTextFileSync(`/proc/${name}/cmdline`);
+        return words.includes("containerd-shim") && words.includes(`${this.#directory}/`);
+      } catch {
+        return false; // it has ended meanwhile
+      }
+    });
   }
 }
 
