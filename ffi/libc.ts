@@ -123,11 +123,13 @@ function codePage(
   call("pipe2", base + SCRATCH_AT, O_CLOEXEC);
   const [readEnd, writeEnd] = ends as unknown as [number, number];
   arena.set(code, SCRATCH_AT + 8);
-  call("write", writeEnd, base + SCRATCH_AT + 8, code.length);
   const memory = MAP_PRIVATE | MAP_ANONYMOUS;
-  const page = call("mmap", 0, PAGE, PROT_READ | PROT_WRITE, memory, -1);
+  const size = Math.ceil(code.length / PAGE) * PAGE;
+  const page = call("mmap", 0, size, PROT_READ | PROT_WRITE, memory, -1);
+  // A pipe has room for 16 pages, of which no code has more than two.
+  call("write", writeEnd, base + SCRATCH_AT + 8, code.length);
   call("read", readEnd, page, code.length);
-  call("mprotect", page, PAGE, PROT_READ | PROT_EXEC);
+  call("mprotect", page, size, PROT_READ | PROT_EXEC);
   call("close", readEnd);
   call("close", writeEnd);
   return page;

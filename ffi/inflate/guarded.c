@@ -47,19 +47,23 @@ int main(int count, char **words) {
       size_t most = number(2) ? size : size < 80 ? size : 80;
       whole[number(most)] ^= number(2) ? 1 << number(8) : number(256);
     }
-    /* At once, or in pieces, of which few lie in memory together. */
-    int is_small = number(2);
-    uint8_t *input = is_small ? small : large;
-    size_t room = is_small ? SMALL - 2 * READ_BEHIND : INPUT, piece = number(2) ? room : 1 + number(40);
-    size_t given = 0, from = 0, to = 0;
+    /* At once, or in pieces, of which few lie in memory together: behind the page before it, or before the one behind it. */
+    int is_small = number(2), is_last = number(2);
+    uint8_t *memory = is_small ? small : large, *input = memory;
+    size_t whole_size = is_small ? SMALL : INPUT + 2 * READ_BEHIND, room = whole_size - 2 * READ_BEHIND;
+    size_t piece = number(2) ? room : 1 + number(40), given = 0, from = 0, to = 0;
     int is_whole = 0;
     memset(state, 0, STATE);
     for (int turn = 0; turn < 20000; turn++) {
       int64_t limit = is_whole ? (int64_t)to + HELD : (int64_t)to - READ_BEHIND;
+      /* Sometimes it is to stop early, and goes on with the same bytes. */
+      int64_t near = number(4) == 0 ? (int64_t)(from + number(2000)) : limit;
       if (is_whole || limit >= (int64_t)from) {
         /* The memory begins with what may be repeated; what is made may end anywhere behind it. */
         uint64_t free = number(3) ? OUTPUT : number(3000), history = turn == 0 ? 0 : number(OUTPUT - free + 1);
         uint8_t *out = output + OUTPUT - free;
+        if (near < limit) limit = near;
+        else near = limit;
         state[IN] = (uint64_t)(input + from);
         state[IN_LIMIT] = (uint64_t)(input + (limit < 0 ? 0 : limit));
         state[OUT] = (uint64_t)out;
@@ -73,18 +77,20 @@ int main(int count, char **words) {
         if (state[RESULT] < 1 || state[RESULT] > LAST_RESULT) return printf("it stopped for nothing\n"), 1;
         if (from > INPUT + 2 * READ_BEHIND) return printf("it read what has no place\n"), 1;
         if (state[RESULT] == WANTS_OUTPUT) continue;
-        if (state[RESULT] != WANTS_INPUT || is_whole) break;
+        if (state[RESULT] != WANTS_INPUT) break;
+        if (limit < (is_whole ? (int64_t)to + HELD : (int64_t)to - READ_BEHIND)) continue;
+        if (is_whole) break;
       } else state[RESULT] = WANTS_INPUT;
-      size_t held = from < HELD ? from : HELD, moved = from - held;
-      memmove(input, input + moved, to - moved);
-      to -= moved, from = held;
+      size_t held = from < HELD ? from : HELD, moved = from - held, left = to - moved;
       size_t more = size - given < piece ? size - given : piece;
-      if (more > room - to) more = room - to;
-      memcpy(input + to, whole + given, more);
-      given += more, to += more;
-      /* What lies behind is of no meaning. */
-      if (given < size) memset(input + to, 0xa5, 2 * READ_BEHIND);
-      else memset(input + to, 0, 2 * READ_BEHIND), is_whole = more == 0;
+      if (more > room - left) more = room - left;
+      is_whole = given == size && more == 0;
+      /* Until all is there, no byte behind it may be read; then it goes on with zeros. */
+      uint8_t *next = !is_last ? memory : memory + whole_size - left - more - (is_whole ? 2 * READ_BEHIND : 0);
+      memmove(next, input + moved, left);
+      memcpy(next + left, whole + given, more);
+      input = next, given += more, from = held, to = left + more;
+      if (is_whole || !is_last) memset(input + to, is_whole ? 0 : 0xa5, 2 * READ_BEHIND);
     }
     stops[state[RESULT]]++;
   }

@@ -88,8 +88,8 @@ export class Inflater {
   give(bytes: Uint8Array<ArrayBuffer>): number {
     // Bytes whose bits are held may be read again.
     const held = Math.min(this.#from, HELD);
-    this.#input.copyWithin(0, this.#from - held, this.#to);
     const moved = this.#from - held;
+    if (moved > 0) this.#input.copyWithin(0, moved, this.#to);
     this.#to -= moved;
     this.#begun -= moved;
     this.#from = held;

@@ -23,6 +23,8 @@ export interface DownloadOptions {
 export class Download {
   readonly #partial: Partial;
   #have: number;
+  /** Whether so little is to come that it comes in one piece of memory, as resume.ts has it. */
+  readonly #isSmall: boolean;
   /** All of them, as long as they lie in one piece. */
   #memory: Uint8Array<ArrayBuffer> | undefined;
   #ended = false;
@@ -32,6 +34,7 @@ export class Download {
   constructor(partial: Partial) {
     this.#partial = partial;
     this.#have = partial.have;
+    this.#isSmall = partial.descriptor.size - partial.have <= SMALL_BLOB;
   }
 
   /**
@@ -94,7 +97,7 @@ export class Download {
 
   /** What is large is gone afterwards. */
   #keep(bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.#partial.descriptor.size > SMALL_BLOB) releaseBuffer(bytes);
+    if (!this.#isSmall) releaseBuffer(bytes);
     else if (this.#have === 0) this.#memory = bytes;
     else this.#memory = this.#memory && asOne(this.#memory, bytes);
   }

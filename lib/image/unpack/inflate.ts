@@ -162,12 +162,38 @@ async function* toAsync<T>(items: Iterable<T>): AsyncGenerator<T> {
   yield* items;
 }
 
+/** What a decoder calls for each piece, as node names it. */
+interface Decoding {
+  readonly _handle?: Record<PropertyKey, unknown> | null;
+}
+
+/**
+ * Makes an error of a decoder's one that whoever reads it hears of. Deno 2.9 throws those of zstd that come behind a
+ * full piece where nobody can catch them: from its handle's functions, of which it keeps some under symbols.
+ */
+function heedErrors(stream: Transform): void {
+  const handle = (stream as Decoding)._handle;
+  if (!handle) return;
+  for (const key of Reflect.ownKeys(handle)) {
+    const call = handle[key];
+    if (typeof call !== "function") continue;
+    handle[key] = (...words: unknown[]) => {
+      try {
+        return Reflect.apply(call, handle, words);
+      } catch (error) {
+        stream.destroy(error instanceof Error ? error : new Error(String(error)));
+      }
+    };
+  }
+}
+
 /** One decoder's output. */
 async function* decode(
   stream: Transform,
   source: AsyncIterable<Uint8Array<ArrayBuffer>>,
   compression: Compression,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  heedErrors(stream);
   let failure: { readonly error: unknown } | undefined;
   const feed = async () => {
     for await (const chunk of source) {

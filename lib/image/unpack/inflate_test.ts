@@ -158,6 +158,22 @@ Deno.test("a zstd layer that is cut off, or not zstd throughout, is refused", as
   await refused(joined(a, SKIPPED.subarray(0, 9)), /ends in the middle/);
 });
 
+Deno.test("a zstd layer that is damaged anywhere is refused, and ends nothing else", async () => {
+  const texts = Array.from({ length: 300 }, (_, i) => `file ${i * i}: ${"some text, ".repeat(i)}`);
+  const whole = zstdCompressSync(texts.join("\n"));
+  let refusals = 0;
+  for (let at = 4; at < whole.length; at++) {
+    const bytes = joined(whole);
+    bytes[at]! ^= 1 << at % 8;
+    await uncompress(bytes, 1 << 16).catch((error: unknown) => {
+      assert(error instanceof CrateError, `${error}`);
+      assert.match(error.message, /^not valid zstd: /);
+      refusals++;
+    });
+  }
+  assert.ok(refusals > 100, `${refusals}`);
+});
+
 Deno.test("a frame that needs too much memory, a dictionary or the future is refused", async () => {
   const frame = (...bytes: number[]) => new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, ...bytes, 1, 0, 0]);
   // Windows of 2^31 and of 2^27 * 9/8 bytes; a single segment of 2^32 - 1.

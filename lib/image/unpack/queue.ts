@@ -5,8 +5,9 @@ const STEPS = 4096;
 const DATA = 1 << 18;
 const SUBMIT_STEPS = 2048;
 const SUBMIT_BYTES = 1 << 19;
-/** Pieces of memory that wait to be given back. */
+/** As many pieces of memory may wait in a batch to be given back, and in all batches. */
 const SUBMIT_DONE = 4;
+const MOST_DONE = 4 * SUBMIT_DONE;
 /** struct timespec: 50 microseconds. */
 const MOMENT = new Uint8Array(new BigInt64Array([0n, 50_000n]).buffer);
 
@@ -153,10 +154,18 @@ export class CallQueue<T> {
     }
   }
 
-  /** Waits until no more than so many batches are on their way. @throws what ended all. */
+  /** Waits until no more than so many batches are on their way, and not too much memory with them. @throws what ended all. */
   async drain(most: number): Promise<void> {
-    while (this.#running !== undefined && this.#waiting.length + 1 > most) await this.#finished;
+    while (
+      this.#running !== undefined &&
+      (this.#waiting.length + 1 > most || this.#promised() > MOST_DONE)
+    ) await this.#finished;
     this.#check();
+  }
+
+  /** How many functions wait for calls to be made. */
+  #promised(): number {
+    return this.#waiting.reduce((sum, { done }) => sum + done.length, this.#running!.done.length);
   }
 
   #check(): void {

@@ -1,6 +1,6 @@
 import { SyscallError, trySyscall } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { releaseBuffer } from "../buffers.ts";
+import { isLarge, releaseBuffer } from "../buffers.ts";
 import { Hasher, loadHasher } from "../documents/mod.ts";
 import { digestAlgorithm } from "../names/mod.ts";
 import { quoted, TarReader } from "../tar/mod.ts";
@@ -91,7 +91,7 @@ export async function unpackLayer(options: UnpackOptions): Promise<Unpacked> {
       }
       // A decoder fills one buffer after the other: with the next one, the last one is full.
       const full = last;
-      if (full !== undefined && full.buffer !== chunk.buffer) {
+      if (full !== undefined && full.buffer !== chunk.buffer && isLarge(full)) {
         const release = () => made.queue.whenDone(() => releaseBuffer(full));
         hash.whenRead(isPlain ? () => input.whenRead(release) : release);
       }
