@@ -172,6 +172,9 @@ criuTest(
       `(sleep 1000 | nc -l -p 5000 >/tmp/got) & (sleep 1; while :; do echo x; sleep 0.1; done | nc 127.0.0.1 5000) & ${COUNTER}`;
     await launchBundle(box, "web", script);
     await grown(out);
+    const got = () =>
+      box.ok(["exec", "web", "/bin/sh", "-c", "cat /tmp/got 2>/dev/null | wc -l"]).then(Number);
+    await until("there is a connection", async () => await got() > 0);
     const images = box.path("images");
     const refused = await box.crate(["checkpoint", "--image-path", images, "web"]);
     assert.equal(refused.code, 125);
@@ -187,7 +190,6 @@ criuTest(
     assert.deepEqual(await restore(box, out, ["-d", ...places, "web"]), { code: 0, stderr: "" });
     await grown(out);
     assertGoesOn(Deno.readTextFileSync(out), before);
-    const got = () => box.ok(["exec", "web", "/bin/sh", "-c", "wc -l < /tmp/got"]).then(Number);
     const at = await got();
     await until("the connection goes on", async () => await got() > at);
     await box.ok(["delete", "-f", "web"]);
