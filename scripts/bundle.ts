@@ -210,7 +210,7 @@ function readScripts(folder: string): Map<string, string> {
  */
 async function warm(folder: string, files: string[]): Promise<string> {
   const lines = files.map((file) => `await import("./${file}");\n`);
-  // What Deno itself loads for a pull.
+  // What Deno itself loads for a pull, some of it where the processor lacks what crate's machine code needs.
   lines.push(
     'await (await fetch("data:,")).text();\n',
     'await crypto.subtle.digest("SHA-256", new Uint8Array());\n',

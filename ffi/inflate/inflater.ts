@@ -35,11 +35,13 @@ const FAULTS: Readonly<Record<number, string>> = {
   8: "a distance to before the beginning",
 };
 
-const CUT_OFF = "it ends too early";
-
-/** What was to be inflated is not what it should be. */
+/** What was to be inflated is not what it should be: cut off, when nothing else is said. */
 export class InflateError extends Error {
   override name = "InflateError";
+
+  constructor(message = "it ends too early") {
+    super(message);
+  }
 }
 
 /** Whether there is machine code for this machine's processor, without which there is no {@linkcode Inflater}. */
@@ -190,14 +192,14 @@ export class Inflater {
     const result = get(RESULT);
     const stop = STOPS[result];
     // What is cut off goes on as something else.
-    if (this.#isWhole && this.#from - (get(COUNT) >> 3) > this.#to) throw new InflateError(CUT_OFF);
+    if (this.#isWhole && this.#from - (get(COUNT) >> 3) > this.#to) throw new InflateError();
     if (stop === undefined) throw new InflateError(FAULTS[result]!);
     this.#isShort = stop === "member" && this.#from - this.#begun < SHORT;
     return stop;
   }
 
   #checked(stop: InflateStop): InflateStop {
-    if (this.#isWhole && stop === "input") throw new InflateError(CUT_OFF);
+    if (this.#isWhole && stop === "input") throw new InflateError();
     return stop;
   }
 }

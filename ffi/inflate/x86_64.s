@@ -105,6 +105,14 @@
         mov     eax, [r11 + rax*4]
         .endm
 
+# Makes the byte of a literal's entry in eax, and goes on.
+        .macro  literal
+        consume rax, eax
+        shr     eax, 16
+        mov     [r10], al
+        inc     r10
+        .endm
+
 # So many bits into a register, and on.
         .macro  take register, number
         mov     \register, r8d
@@ -146,24 +154,15 @@ symbol:
         look_up
         test    eax, eax
         jns     no_literal
-        consume rax, eax                # up to three literals, 33 bits
-        shr     eax, 16
-        mov     [r10], al
-        inc     r10
+        literal                         # up to three of them, 33 bits
         look_up
         test    eax, eax
         jns     no_literal_now
-        consume rax, eax
-        shr     eax, 16
-        mov     [r10], al
-        inc     r10
+        literal
         look_up
         test    eax, eax
         jns     no_literal_now
-        consume rax, eax
-        shr     eax, 16
-        mov     [r10], al
-        inc     r10
+        literal
         jmp     symbol
 
 no_literal_now:
@@ -276,10 +275,7 @@ second:
         consume rax, eax
         jmp     block_end
 second_literal:
-        consume rax, eax
-        shr     eax, 16
-        mov     [r10], al
-        inc     r10
+        literal
         jmp     symbol
 
 special_distance:
@@ -339,22 +335,7 @@ stop:
         xor     eax, eax
         ret
 
-# Whether the processor has BMI2, into the first eight bytes: cpuid 7, ebx, bit 8.
-probe_entry:
-        push    rbx
-        xor     eax, eax
-        cpuid
-        xor     ebx, ebx
-        cmp     eax, 7
-        jb      1f
-        mov     eax, 7
-        xor     ecx, ecx
-        cpuid
-        shr     ebx, 8
-        and     ebx, 1
-1:      mov     [rdi], rbx
-        pop     rbx
-        xor     eax, eax
-        ret
+        .include "../probe_x86_64.s"
+        probe   8                       # BMI2
 
         .include "x86_64_tables.s"

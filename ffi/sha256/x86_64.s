@@ -105,23 +105,8 @@ end:
         xor     eax, eax
         ret
 
-# Whether the processor has these instructions, into the first eight bytes: cpuid 7, ebx, bit 29.
-probe_entry:
-        push    rbx
-        xor     eax, eax
-        cpuid
-        xor     ebx, ebx
-        cmp     eax, 7
-        jb      1f
-        mov     eax, 7
-        xor     ecx, ecx
-        cpuid
-        shr     ebx, 29
-        and     ebx, 1
-1:      mov     [rdi], rbx
-        pop     rbx
-        xor     eax, eax
-        ret
+        .include "../probe_x86_64.s"
+        probe   29                      # the SHA instructions
 
         .balign 16
 big_endian:

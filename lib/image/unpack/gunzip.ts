@@ -19,8 +19,6 @@ const RESERVED = 0xe0;
 /** The sums behind it. */
 const TRAILER_SIZE = 8;
 
-const CUT_OFF = "it ends too early";
-
 /** Whether {@linkcode gunzipFast} works on this machine; what it needs is there afterwards. */
 export function loadFastGunzip(): boolean {
   openLibc({ asynchronous: true });
@@ -94,7 +92,7 @@ class Members {
       if (stop === "member") {
         this.#inMember = false;
         await this.#have(TRAILER_SIZE);
-        if (inflater.pending.length < TRAILER_SIZE) throw new InflateError(CUT_OFF);
+        if (inflater.pending.length < TRAILER_SIZE) throw new InflateError();
         inflater.skip(TRAILER_SIZE);
       } else if (stop === "output") {
         this.#needsMemory = true;
@@ -120,7 +118,7 @@ class Members {
         return this.#isLater = true;
       }
       const have = inflater.pending.length;
-      if (this.#isWhole) throw new InflateError(CUT_OFF);
+      if (this.#isWhole) throw new InflateError();
       await this.#fill();
       if (inflater.pending.length === have && !this.#isWhole) {
         throw new InflateError(`its header has more than ${have} bytes`);
