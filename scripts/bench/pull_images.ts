@@ -1,5 +1,6 @@
 import { makeDebian } from "../../tests/support/debian.ts";
 import { execute, Registry } from "../../tests/support/registry.ts";
+import { compressByZstd } from "../../tests/support/zstd.ts";
 
 /** An image that is pulled. */
 export interface BenchImage {
@@ -76,7 +77,8 @@ async function make(storage: string, say: (text: string) => void): Promise<Bench
     const files = count(debian);
     await layout(`${work}/large`, [debian]);
     await push(registry, `${work}/large`, "debian");
-    await push(registry, `${work}/large`, "debian-zstd", ["--dest-compress-format=zstd"]);
+    await compressByZstd(`${work}/large`, "1");
+    await push(registry, `${work}/large`, "debian-zstd");
 
     say("making the images: forty layers");
     const layers = [busybox];
@@ -118,11 +120,10 @@ async function push(
   registry: Registry,
   directory: string,
   name: string,
-  words: readonly string[] = [],
 ): Promise<void> {
   const to = `docker://${registry.host}/bench/${name}:1`;
   const tls = registry.skopeoWords("dest-");
-  await execute(["skopeo", "copy", "--quiet", ...tls, ...words, `oci:${directory}:1`, to]);
+  await execute(["skopeo", "copy", "--quiet", ...tls, `oci:${directory}:1`, to]);
 }
 
 async function compressed(registry: Registry, name: string): Promise<number> {
