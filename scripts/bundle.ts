@@ -58,6 +58,7 @@ function sources(): { names: string[]; newest: number } {
     "lib",
     "ffi",
     "scripts/bundle.ts",
+    "scripts/verbs.sh",
     "scripts/lib/groups.ts",
     "scripts/lib/narrow.ts",
   ].forEach(add);
@@ -163,6 +164,7 @@ async function bundle(): Promise<{ name: string; flags: string }> {
       Deno.renameSync(`${pieces}/${file}`, `${part}/${file}`);
     }
     leadToSources(part);
+    await writeLoaders(`${part}/verbs`);
     rmSync(pieces, { recursive: true });
     rmSync(sources, { recursive: true });
 
@@ -180,6 +182,18 @@ async function bundle(): Promise<{ name: string; flags: string }> {
   } finally {
     rmSync(part, { recursive: true, force: true });
   }
+}
+
+/** A program for each verb that a created container has ready: scripts/verbs.sh starts them. */
+async function writeLoaders(folder: string): Promise<void> {
+  if (!isThere("lib/lifecycle/program/verbs.ts")) return;
+  const { arch, compileLoader, encodeElf } = await import("../ffi/mod.ts");
+  const { VERBS } = await import("../lib/lifecycle/program/mod.ts");
+  Deno.mkdirSync(folder);
+  VERBS.forEach((verb, entry) => {
+    const { bytes } = encodeElf(compileLoader(entry), arch);
+    Deno.writeFileSync(`${folder}/${verb}`, bytes, { mode: 0o755 });
+  });
 }
 
 /** Makes the source maps lead to the sources themselves, whose lines the narrowed ones have. */

@@ -49,6 +49,7 @@ async function checkout(use: (checkout: Checkout) => Promise<void>): Promise<voi
     const scripts = [
       "scripts/crate",
       "scripts/setup.sh",
+      "scripts/verbs.sh",
       "scripts/bundle.ts",
       "scripts/lib/groups.ts",
       "scripts/lib/narrow.ts",

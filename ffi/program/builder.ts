@@ -40,6 +40,8 @@ export interface Place {
 export interface Label {
   readonly name: string;
   index: number;
+  /** Where it is in memory, when it is a step of another program's. */
+  readonly address?: number;
 }
 
 /** The step that follows, for a result whose sign does not matter. */

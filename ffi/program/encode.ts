@@ -47,7 +47,8 @@ export function interpreter(arch: Arch): Uint8Array {
   return interpreters[arch] ??= Uint8Array.fromHex(INTERPRETERS[arch].hex);
 }
 
-const align = (value: number, to: number) => Math.ceil(value / to) * to;
+/** The next multiple. */
+export const align = (value: number, to: number) => Math.ceil(value / to) * to;
 
 /** Writes what stands in a cell at an offset. */
 function writeContent(content: Content, view: DataView, bytes: Uint8Array, at: number): void {
@@ -66,7 +67,7 @@ function writeContent(content: Content, view: DataView, bytes: Uint8Array, at: n
 }
 
 /** Writes steps, constants and variables where they belong in `memory`, which is all zeros. */
-function fill(
+export function fill(
   program: Program,
   arch: Arch,
   memory: Uint8Array<ArrayBuffer>,
@@ -116,9 +117,9 @@ function fill(
       words[word + 2] = address;
       words[word + 3] = Math.floor(address / 4294967296);
     }
-    words[word + 4] = negative === undefined ? FAIL : distance(negative, i);
-    words[word + 5] = zero === undefined ? STEP_SIZE : distance(zero, i);
-    words[word + 6] = positive === undefined ? STEP_SIZE : distance(positive, i);
+    words[word + 4] = negative === undefined ? FAIL : distance(negative, i, at.steps);
+    words[word + 5] = zero === undefined ? STEP_SIZE : distance(zero, i, at.steps);
+    words[word + 6] = positive === undefined ? STEP_SIZE : distance(positive, i, at.steps);
   }
 
   for (const cell of program.constants) writeContent(cell.content!, view, memory, offsetOf(cell));
@@ -137,8 +138,11 @@ function fill(
   }
 }
 
-function distance(to: Label, from: number): number {
-  return to === NEXT ? STEP_SIZE : (to.index - from) * STEP_SIZE;
+function distance(to: Label, from: number, steps: number): number {
+  if (to === NEXT) return STEP_SIZE;
+  return to.address === undefined
+    ? (to.index - from) * STEP_SIZE
+    : to.address - (steps + from * STEP_SIZE);
 }
 
 /** Where the steps begin in a program's ELF file. */

@@ -65,7 +65,7 @@ function showStep(step: Step, index: number, marks: Map<number, string>): string
     const to = step[way];
     if (to === undefined) continue;
     if (to !== NEXT && to.index !== index + 1) {
-      ways.push(`${way}: ${marks.get(to.index) ?? to.index}`);
+      ways.push(`${way}: ${to.address ? to.name : marks.get(to.index) ?? to.index}`);
     } else if (way === "negative" && operation !== "compute") ways.push("errors ignored");
   }
   const notes = [label === operation ? "" : label, ways.length ? `[${ways.join(", ")}]` : ""];

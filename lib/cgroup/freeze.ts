@@ -62,15 +62,30 @@ export function release(location: CgroupLocation): void {
 
 /** Whether a container is frozen, wholly. @throws as {@linkcode thaw}. */
 export function isFrozen(location: CgroupLocation): boolean {
-  return freezerOf(location).frozen();
+  return shows(frozenLine(location));
+}
+
+/** How to see that a container is frozen. @throws {CrateError} `UNSUPPORTED` without a freezer. */
+export function frozenLine(location: CgroupLocation): FrozenLine {
+  return freezerOf(location).shown;
+}
+
+function shows({ file, line }: FrozenLine): boolean {
+  return readText(file).split("\n").includes(line);
 }
 
 /** One version's way to stop a group. */
 interface Freezer {
   readonly directory: string;
   write(freeze: boolean): void;
-  /** Whether all processes stand still. */
-  frozen(): boolean;
+  /** What tells that all processes stand still. */
+  readonly shown: FrozenLine;
+}
+
+/** A line of a file that is there while a container is frozen, wholly. */
+export interface FrozenLine {
+  readonly file: string;
+  readonly line: string;
 }
 
 /** v1's, from `THAWED` over `FREEZING` to `FROZEN`. */
@@ -79,7 +94,7 @@ function freezerV1(directory: string): Freezer {
   return {
     directory,
     write: (freeze) => writeFile(file, freeze ? "FROZEN" : "THAWED"),
-    frozen: () => readText(file).trim() === "FROZEN",
+    shown: { file, line: "FROZEN" },
   };
 }
 
@@ -88,7 +103,7 @@ function freezerV2(directory: string): Freezer {
   return {
     directory,
     write: (freeze) => writeFile(`${directory}/cgroup.freeze`, freeze ? "1" : "0"),
-    frozen: () => /^frozen 1$/m.test(readText(`${directory}/cgroup.events`)),
+    shown: { file: `${directory}/cgroup.events`, line: "frozen 1" },
   };
 }
 
@@ -104,7 +119,7 @@ function freezerOf({ v1, v2, path }: CgroupLocation): Freezer {
 
 async function reached(freezer: Freezer, wanted: boolean): Promise<boolean> {
   const end = performance.now() + DEADLINE;
-  for (let wait = 0; freezer.frozen() !== wanted; wait = Math.min(2 * wait + 1, 50)) {
+  for (let wait = 0; shows(freezer.shown) !== wanted; wait = Math.min(2 * wait + 1, 50)) {
     if (performance.now() > end) return false;
     // A process that forks while v1 freezes may slip through; asking again catches it.
     freezer.write(wanted);

@@ -31,12 +31,13 @@ import { openPidfdSocket } from "./pidfd_socket.ts";
 import { openListener } from "./seccomp_listener.ts";
 import { listenAt } from "./sockets.ts";
 import { launch, type Launched, type Stdio } from "./start.ts";
-import { prepareRoot, statePaths } from "./state.ts";
+import { type ContainerRecord, prepareRoot, statePaths } from "./state.ts";
 import { formatTime } from "./time.ts";
 import { enterUnit } from "./unit.ts";
 import { connectConsole, requireConsole, writePidFile } from "./engine_files.ts";
 import { withGroup } from "./group.ts";
 import { storeFilter } from "./stored_filter.ts";
+import { prepareVerbs } from "./verbs.ts";
 
 /** What an engine makes a container from. */
 export interface CreateOptions extends Grouping {
@@ -93,7 +94,7 @@ export async function createContainer(options: CreateOptions): Promise<void> {
   });
   const { cgroup, resctrl, unit } = prepared;
   prepareRoot(root);
-  using lock = claim(root, {
+  const record: Omit<ContainerRecord, "version"> = {
     id,
     created: formatTime(Date.now()),
     bundle,
@@ -104,13 +105,15 @@ export async function createContainer(options: CreateOptions): Promise<void> {
     detached: false,
     engine: true,
     remove: false,
-  });
-  await make(options, prepared, lock);
+  };
+  using lock = claim(root, record);
+  await make(options, prepared, record, lock);
 }
 
 async function make(
   options: CreateOptions,
   { program, cgroup, resctrl, unit, seccomp }: Omit<Prepared, "options">,
+  record: Omit<ContainerRecord, "version">,
   lock: Lock,
 ): Promise<void> {
   const { id, root, spec, bundle, pidFile, consoleSocket, preserveFds = 0 } = options;
@@ -151,10 +154,13 @@ async function make(
     equip(spec, init);
     if (resctrl !== undefined) (await loadResctrl()).joinResctrl(resctrl, init.pid);
     devices = await takeNetDevices(spec, init.pid);
+    // The init is at its mounts meanwhile.
+    const offerVerbs = prepareVerbs(root, record, init);
     const atStage = early({ id, spec, bundle, directory }, init);
     await launched.go(async (stage, next) => {
       if (stage !== STAGE_CREATED) return await atStage(stage, next);
       recordProcess(lock, root, id, { init, startSteps: startSteps(program) });
+      offerVerbs();
       if (pidFile !== undefined) writePidFile(pidFile, init.pid);
       pidfd.send(init);
     });

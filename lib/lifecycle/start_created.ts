@@ -19,6 +19,7 @@ import { isPaused } from "./pause.ts";
 import { RECORD_SIZE } from "./program/mod.ts";
 import { connectTo } from "./sockets.ts";
 import { type ContainerState, type ProcessRecord, readState, statePaths } from "./state.ts";
+import { takeStartFailure } from "./start_failure.ts";
 
 /** What a socket answers whose init has been killed meanwhile. */
 const GONE: readonly number[] = [ECONNREFUSED, ECONNRESET, ENOENT, EPIPE];
@@ -45,6 +46,8 @@ export async function startCreated(
     throw new CrateError("NOT_FOUND", `container "${id}" does not exist: crate list shows them`);
   }
   const { process } = state;
+  const failure = takeStartFailure(directory);
+  if (failure !== undefined) throw failed(failure, process);
   if (state.status !== "created" || process === undefined) throw notCreated(state);
   // It would not answer.
   if (isPaused(state)) {
@@ -109,7 +112,7 @@ function notCreated({ record: { id }, status }: ContainerState): CrateError {
 }
 
 /** Sends the byte that the init waits for, and waits until it has executed the user's program. */
-function letGo(start: string, { startSteps = {} }: ProcessRecord): void {
+function letGo(start: string, process: ProcessRecord): void {
   const connection = connectTo(start, "packets");
   try {
     const sent = trySyscall("sendto", connection, new Uint8Array([1]), 1, MSG_NOSIGNAL, null, 0);
@@ -118,11 +121,15 @@ function letGo(start: string, { startSteps = {} }: ProcessRecord): void {
     let count: number;
     do count = trySyscall("read", connection, record, RECORD_SIZE); while (count === -EINTR);
     if (count < 0) throw new SyscallError("read", -count, start);
-    if (count < RECORD_SIZE) return;
-    const view = new DataView(record.buffer);
-    const label = startSteps[String(view.getBigUint64(0, true))];
-    throw startError(label ?? "an unknown step", -Number(view.getBigInt64(8, true)));
+    if (count === RECORD_SIZE) throw failed(record, process);
   } finally {
     close(connection);
   }
+}
+
+/** What the init has told: the address of the step that failed, and its result. */
+function failed(record: Uint8Array<ArrayBuffer>, process: ProcessRecord | undefined): CrateError {
+  const view = new DataView(record.buffer);
+  const label = process?.startSteps?.[String(view.getBigUint64(0, true))];
+  return startError(label ?? "an unknown step", -Number(view.getBigInt64(8, true)));
 }

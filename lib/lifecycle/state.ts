@@ -31,6 +31,8 @@ import { isAwaited } from "./sockets.ts";
 //   start            the socket on which a created container waits for its start;
 //   log              the output of a detached container;
 //   filter           its seccomp filter, compiled; see stored_filter.ts;
+//   verbs            a created container's start, state, kill and delete as a program; see verbs.ts;
+//   start-failed     what failed in a start by that program, for the crate that tells it;
 //   notify/          the socket on which a container tells that it is ready; see notify.ts.
 // Each file is written once and whole, and the directory gets its name when container.json is in it;
 // see claim.ts. State lives where a reboot clears it, so it is not fsynced.
@@ -280,9 +282,12 @@ export const STATE_FILES = [
   "container.json",
 ] as const;
 
+/** … and that of a container that was made by `create`. */
+export const ENGINE_FILES = ["verbs", "start-failed", ...STATE_FILES] as const;
+
 /** Removes a container's directory with all its files. @throws {SyscallError} */
 export function removeDirectory(directory: string): void {
-  for (const name of STATE_FILES) trySyscall("unlinkat", AT_FDCWD, `${directory}/${name}`, 0);
+  for (const name of ENGINE_FILES) trySyscall("unlinkat", AT_FDCWD, `${directory}/${name}`, 0);
   // A dying monitor may still write its last file, and others may remove what we do.
   for (let attempt = 0;; attempt++) {
     const result = trySyscall("unlinkat", AT_FDCWD, directory, AT_REMOVEDIR);

@@ -16,6 +16,7 @@ import {
   valueOf,
 } from "../../../ffi/mod.ts";
 import { descriptorMessage } from "./console.ts";
+import { findLine } from "./lines.ts";
 import { SETUP_FAILED } from "./protocol.ts";
 import { Scope } from "./scope.ts";
 
@@ -31,7 +32,6 @@ export const NOTIFY_TO = 5;
 const MESSAGE_SIZE = 4096;
 const READY = "READY=1";
 const BARRIER = "BARRIER=1";
-const NEWLINE = 10;
 /** How long the service manager may take to have read it all, seconds. */
 const BARRIER_PATIENCE = 30;
 
@@ -69,8 +69,6 @@ export class Readiness {
     const message = p.variable("message", MESSAGE_SIZE);
     const length = s.descriptor("message's length");
     const byte = p.variable("byte of a message", 4);
-    const line = s.label("line");
-    const skip = s.label("skip the line");
     const found = s.label("ready");
     const read = (end: Label) =>
       p.call("read", [valueOf(this.#pipe), byte, 1], { negative: end, zero: end });
@@ -80,21 +78,7 @@ export class Readiness {
       zero: next,
     });
     p.call("write", [valueOf(this.#pipe, 4), message, valueOf(length)], { negative: next });
-    p.place(line);
-    for (const letter of READY) {
-      const matches = s.label(letter);
-      read(next);
-      p.jumpIfEqual(valueOf(byte), letter.charCodeAt(0), matches);
-      p.jumpIfEqual(valueOf(byte), NEWLINE, line);
-      p.jump(skip);
-      p.place(matches);
-    }
-    read(found);
-    p.jumpIfEqual(valueOf(byte), NEWLINE, found);
-    p.place(skip);
-    read(next);
-    p.jumpIfEqual(valueOf(byte), NEWLINE, line);
-    p.jump(skip);
+    findLine(s, READY, { read, byte, found, absent: next });
     p.place(found);
     p.jumpIfEqual(valueOf(this.#told), 1, next);
     p.set(this.#told, 1);

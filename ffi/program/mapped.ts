@@ -1,0 +1,91 @@
+import {
+  AT_EMPTY_PATH,
+  MAP_FIXED_NOREPLACE,
+  MAP_PRIVATE,
+  PROT_READ,
+  PROT_WRITE,
+  STATX_BASIC_STATS,
+} from "../constants.ts";
+import { statx_layout } from "../structs.ts";
+import type { Arch } from "../syscalls.ts";
+import { encodeText } from "../text.ts";
+import { type Program, ProgramBuilder, valueOf } from "./builder.ts";
+import { align, fill, STEP_SIZE } from "./encode.ts";
+
+// A program as a file that is mapped and not executed: what one process has prepared, another does later, where a
+// file that was written meanwhile must not be executed (/run is mounted noexec by Debian). The file has steps,
+// constants and variables, in this order. The process that walks it is a loader's, an ELF file of a few steps that
+// maps the file and goes on in it; a step that fails without a way of its own goes on in the loader, which ends.
+
+/** What every such file begins with; another one when the shape of files or steps changes. */
+const MAGIC = encodeText("crm1");
+/** The steps come after the magic bytes. */
+const HEADER = 8;
+/** Where a loader maps the file: nothing of its own process is near. */
+const ADDRESS = 0x20000000;
+const SIZE = 1 << 16;
+/** The loader's descriptor of the file. */
+const FILE = 3;
+
+/** The exit code of a loader whose file is not as it must be, or one of whose steps has failed. */
+export const LOADER_FAILED = 113;
+
+/**
+ * A program as a file for loaders.
+ *
+ * @param program begins with as many steps as there are places where it can be entered, each a jump; has no handler.
+ * @returns undefined when it is too large.
+ */
+export function encodeMapped(program: Program, arch: Arch): Uint8Array<ArrayBuffer> | undefined {
+  if (program.handler !== undefined) {
+    throw new Error("a mapped program's failures are its loader's");
+  }
+  const { steps, sizes } = program;
+  const constants = HEADER + steps.length * STEP_SIZE;
+  const variables = align(constants + sizes.constants, 8);
+  const size = align(variables + sizes.variables + sizes.buffers, 8);
+  if (size > SIZE) return undefined;
+  const bytes = new Uint8Array(size);
+  fill(program, arch, bytes, {
+    steps: ADDRESS + HEADER,
+    constants: ADDRESS + constants,
+    variables: ADDRESS + variables,
+  }, { steps: HEADER, constants, variables });
+  bytes.set(MAGIC);
+  return bytes;
+}
+
+/**
+ * The program of a loader: it maps the file that is its descriptor 3 and goes on at one of the file's first steps.
+ * A file that somebody else can write is not for it.
+ */
+export function compileLoader(entry: number): Program {
+  const p = new ProgramBuilder();
+  const refused = p.label("refused");
+  p.handler(refused);
+  // All that the kernel knows of a file, statx(2).
+  const status = p.variable("status", 256);
+  const user = p.variable("user", 4);
+  const magic = p.variable("magic", 4);
+  const own = p.label("own");
+  const known = p.label("known");
+  p.call("statx", [FILE, p.string(""), AT_EMPTY_PATH, STATX_BASIC_STATS, status]);
+  p.call("geteuid", [], { result: user });
+  p.jumpIfEqual(valueOf(status, statx_layout.offset("stx_uid")), valueOf(user), own);
+  p.jump(refused);
+  p.place(own);
+  p.compute(valueOf(status, statx_layout.offset("stx_mode")), 0, 0o022, { positive: refused });
+  // Beyond its end is no memory.
+  p.call("pread64", [FILE, magic, MAGIC.length, 0], { zero: refused });
+  p.jumpIfEqual(valueOf(magic), new DataView(MAGIC.buffer).getInt32(0, true), known);
+  p.jump(refused);
+  p.place(known);
+  const [access, flags] = [PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE];
+  p.call("mmap", [ADDRESS, SIZE, access, flags, FILE, 0]);
+  p.call("close", [FILE]);
+  const address = ADDRESS + HEADER + entry * STEP_SIZE;
+  p.jump({ name: `entry ${entry}`, index: NaN, address });
+  p.place(refused);
+  p.call("exit_group", [LOADER_FAILED]);
+  return p.build();
+}

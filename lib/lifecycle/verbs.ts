@@ -1,0 +1,92 @@
+import {
+  arch,
+  AT_FDCWD,
+  createFile,
+  encodeMapped,
+  encodeText,
+  exists,
+  SyscallError,
+  trySyscall,
+  withAddress,
+} from "../../ffi/mod.ts";
+import { type CgroupLocation, detectLayout, frozenLine, locateCgroup } from "../cgroup/mod.ts";
+import { CrateError } from "../errors.ts";
+import { IMAGE_ANNOTATION } from "./annotations.ts";
+import { notifyDirectory } from "./notify.ts";
+import { stateDocument } from "./oci_state.ts";
+import type { ProcessId } from "./process_id.ts";
+import { compileVerbs, type VerbsInput } from "./program/mod.ts";
+import { startFailurePath } from "./start_failure.ts";
+import { type ContainerRecord, ENGINE_FILES, retiredPath, statePaths } from "./state.ts";
+
+// A created container's verbs, ready to be walked without Deno: the launcher (scripts/verbs.sh) does it. They are
+// the same as crate's own, and leave to it whatever is not the usual case; see program/verbs.ts.
+
+/** Room for a path in struct sockaddr_un, with its NUL: a longer one has another address in each process. */
+const PATH_SIZE = 108;
+
+/**
+ * Prepares the verbs of a container that is being created, beside their place.
+ *
+ * @returns what puts them there, whole, when it is; nothing where they would not fit or the directory is full: crate
+ *   does without.
+ */
+export function prepareVerbs(
+  root: string,
+  record: Omit<ContainerRecord, "version">,
+  init: ProcessId,
+): () => void {
+  const { id, spec, cgroupsPath } = record;
+  const { directory, start } = statePaths(root, id);
+  if (!directory.startsWith("/") || encodeText(start).length >= PATH_SIZE) {
+    return () => {};
+  }
+  const location = cgroupsPath === undefined
+    ? undefined
+    : locateCgroup(detectLayout(), cgroupsPath);
+  const { hooks = {} } = spec;
+  const hasMore = hooks.poststop?.length || record.systemd || record.resctrl ||
+    IMAGE_ANNOTATION in (spec.annotations ?? {}) || exists(notifyDirectory(directory));
+  const states = (["created", "running", "paused", "stopped"] as const).map((status) => {
+    const pid = status === "stopped" ? undefined : init.pid;
+    return [status, `${JSON.stringify(stateDocument(record, status, pid), null, 2)}\n`];
+  });
+  const program = compileVerbs({
+    init,
+    directory,
+    files: ENGINE_FILES,
+    socket: start,
+    address: withAddress(start, (address) => address),
+    failure: startFailurePath(directory),
+    paused: location && pausedLine(location),
+    states: Object.fromEntries(states) as VerbsInput["states"],
+    start: !hooks.startContainer?.length && !hooks.poststart?.length,
+    delete: hasMore
+      ? undefined
+      : { groups: location?.directories ?? [], retired: retiredPath(root, id) },
+  });
+  const verbs = encodeMapped(program, arch);
+  const [file, prepared] = [`${directory}/verbs`, `${directory}/verbs.new`];
+  if (verbs === undefined || !writes(prepared, verbs)) return () => {};
+  return () => trySyscall("renameat2", AT_FDCWD, prepared, AT_FDCWD, file, 0);
+}
+
+function writes(file: string, bytes: Uint8Array): boolean {
+  try {
+    createFile(file, bytes, 0o600);
+    return true;
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    trySyscall("unlinkat", AT_FDCWD, file, 0);
+    return false;
+  }
+}
+
+function pausedLine(location: CgroupLocation): VerbsInput["paused"] {
+  try {
+    return frozenLine(location);
+  } catch (error) {
+    if (error instanceof CrateError && error.code === "UNSUPPORTED") return undefined;
+    throw error;
+  }
+}
