@@ -20,7 +20,7 @@ import {
 import { EINVAL, SyscallError } from "./errno.ts";
 import { close, writeAll } from "./files.ts";
 import { arch, runProgram, syscall, trySyscall } from "./libc.ts";
-import { type Cell, type Program, ProgramBuilder, valueOf } from "./program/builder.ts";
+import { type Cell, NEXT, type Program, ProgramBuilder, valueOf } from "./program/builder.ts";
 import { encodeElf } from "./program/encode.ts";
 import { clone_args } from "./structs.ts";
 
@@ -39,6 +39,11 @@ export interface ProcessOptions {
   descriptors: readonly number[];
   /** Where an unlinked file may stand if the host forbids executable memfds. */
   directory?: string;
+  /**
+   * For `become`: the program ignores the end of its children, of which this process's memory, given back by another
+   * process while the program runs, is one.
+   */
+  ignoresChildren?: boolean;
 }
 
 /** A sealed executable in memory, as a descriptor. @throws {SyscallError} */
@@ -179,6 +184,34 @@ export function spawn(program: Program, options: ProcessOptions): number {
 }
 
 /**
+ * The steps that leave this process's memory to another one, which gives it back to the kernel when this process has
+ * let go of it: that takes longer than ending or executing a file does, and nobody has to wait for it.
+ *
+ * The other one has nothing else of this process, and no stack: no step of a program needs one.
+ *
+ * @param all every signal: a handler would run in both.
+ * @returns the pipe whose end tells that this process has let go, by execve(2) or by its end.
+ */
+function leaveMemory(p: ProgramBuilder, all: Cell): Cell {
+  const ends = p.variable("ends", 8, new Uint8Array(8).fill(0xff));
+  const byte = p.variable("byte", 4);
+  const keeper = p.label("keeper of the memory");
+  const alone = p.label("alone");
+  p.call("rt_sigprocmask", [SIG_SETMASK, all, 0, 8], { negative: NEXT });
+  p.call("pipe2", [ends, O_CLOEXEC], { negative: alone });
+  const args = p.struct(clone_args, { flags: CLONE_VM, exit_signal: SIGCHLD });
+  p.call("clone3", [args, clone_args.size], { zero: keeper, negative: alone, positive: alone });
+  p.place(keeper);
+  p.call("dup3", [valueOf(ends), 0, 0], { negative: NEXT });
+  p.call("close_range", [1, 0xffffffff, 0], { negative: NEXT });
+  p.call("chdir", [p.string("/")], { negative: NEXT });
+  p.call("read", [0, byte, 1], { negative: NEXT });
+  p.call("exit_group", [0], { negative: NEXT });
+  p.place(alone);
+  return ends;
+}
+
+/**
  * Turns this process into one that walks a program: same pid, same children, none of the runtime's
  * memory. Must be called on the main thread. Returns only by throwing.
  *
@@ -193,10 +226,27 @@ export function become(program: Program, options: ProcessOptions): never {
   const broken = p.label("broken");
   p.handler(broken);
   const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
+  const ends = options.ignoresChildren ? leaveMemory(p, all) : undefined;
   resetDispositions(p);
   enter(p, fd, options, all);
   p.place(broken);
+  if (ends !== undefined) {
+    for (const end of [0, 4]) p.call("close", [valueOf(ends, end)], { negative: NEXT });
+  }
   p.return();
   const steps = p.build();
   throw failure(steps, runProgram(steps)) ?? new Error("the process did not become the program");
+}
+
+/**
+ * Ends this process at once, as `_exit(2)` does: nothing of the runtime's is asked or told. Its memory is given back
+ * by another process, which is its parent's subreaper's then: for those who have one that reaps, as engines do.
+ */
+export function end(code: number): never {
+  const p = new ProgramBuilder();
+  leaveMemory(p, p.bytes(new Uint8Array(8).fill(0xff), "all"));
+  p.call("exit_group", [code], { negative: NEXT });
+  p.return();
+  runProgram(p.build());
+  throw new Error("the process did not end");
 }

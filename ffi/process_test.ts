@@ -318,3 +318,65 @@ Deno.test("a program starts where few descriptors may be open", async () => {
   );
   assert.equal(text, "7\n");
 });
+
+/** Becomes a shell that says which children it has, again and again. */
+const BECOMES = `
+  const p = new ffi.ProgramBuilder();
+  const failed = p.label("failed");
+  p.handler(failed);
+  const ignore = p.bytes(new Uint8Array(32).fill(1, 0, 1));
+  p.call("rt_sigaction", [17, ignore, 0, 8]);
+  const command = "for i in 1 2 3 4 5 6 7 8 9; do cat /proc/$$/task/$$/children; echo; sleep 0.1; done";
+  const argv = p.pointers(["sh", "-c", command].map((word) => p.string(word)), "argv");
+  p.call("execve", [p.string("/bin/sh"), argv, p.pointers([p.string("PATH=/usr/bin:/bin")], "")]);
+  p.place(failed);
+  p.call("exit_group", [1]);
+`;
+
+Deno.test("the memory of before is given back by a child, which ends, and of which nothing is left", async () => {
+  const text = await script(`${BECOMES}
+    ffi.become(p.build(), { name: "became", descriptors: [0, 1, 2], ignoresChildren: true });
+  `);
+  // The last time it is cat alone.
+  const children = text.trim().split("\n").at(-1)!.trim();
+  assert.match(children, /^\d+$/);
+});
+
+Deno.test("a process that cannot become a program has its memory back, and nobody holds it besides", async () => {
+  const text = await script(`
+    const p = new ffi.ProgramBuilder();
+    p.call("exit_group", [1]);
+    try {
+      const descriptors = [0, 1, 2, 999];
+      ffi.become(p.build(), { name: "x", descriptors, ignoresChildren: true });
+    } catch (error) {
+      console.log(error.name, error.message);
+    }
+    const info = new Uint8Array(128);
+    ffi.syscall("waitid", 0, 0, info, ffi.WEXITED, null);
+    console.log(ffi.siginfo.get(info, "si_status"), await Deno.readTextFile("/dev/null"));
+  `);
+  assert.equal(text, "SyscallError copy descriptor 999: EBADF\n0 \n");
+});
+
+Deno.test("a process ends at once with its code, and who keeps its memory ends after it, with nothing of it", async () => {
+  const text = await script(`
+    const file = import.meta.url;
+    if (Deno.args.length > 0) {
+      globalThis.addEventListener("unload", () => console.log("unload"));
+      console.log("said");
+      ffi.end(7);
+    }
+    // Whatever is left of it is this process's.
+    ffi.syscall("prctl", ffi.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    const args = ["run", "--quiet", "--no-config", "--no-check", "-A", file, "end"];
+    // Its output ends with it: nobody else has it open.
+    const { code, stdout } = new Deno.Command(Deno.execPath(), { args }).outputSync();
+    console.log(code, new TextDecoder().decode(stdout).trim());
+    const info = new Uint8Array(128);
+    ffi.syscall("waitid", ffi.P_ALL, 0, info, ffi.WEXITED, null);
+    console.log(ffi.siginfo.get(info, "si_status"));
+    console.log(ffi.trySyscall("waitid", ffi.P_ALL, 0, info, ffi.WEXITED, null) === -ffi.ECHILD);
+  `);
+  assert.equal(text, "7 said\n0\ntrue\n");
+});

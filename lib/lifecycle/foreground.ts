@@ -129,7 +129,11 @@ export function runInForeground(
   { tty, relay }: Foreground,
   ready?: ReadyEnds,
 ): never {
-  return become(relay, { name: "crate-run", descriptors: relayDescriptors(launched, tty, ready) });
+  return become(relay, {
+    name: "crate-run",
+    descriptors: relayDescriptors(launched, tty, ready),
+    ignoresChildren: true,
+  });
 }
 
 function relayDescriptors(launched: Launched, tty: boolean, ready?: ReadyEnds): number[] {

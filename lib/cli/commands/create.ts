@@ -1,3 +1,4 @@
+import { end } from "../../../ffi/mod.ts";
 import { validateId } from "../../spec/mod.ts";
 import { readBundle } from "../bundle.ts";
 import { createForEngine } from "../engine.ts";
@@ -11,5 +12,5 @@ export default async function create(call: CreateCall): Promise<number> {
   const id = validateId(positionals[0]!);
   const bundle = readBundle(options.bundle ?? ".", options.config);
   await createForEngine({ id, root, bundle, options, globals });
-  return 0;
+  return end(0);
 }

@@ -1,6 +1,7 @@
 import {
   blockSignals,
   close,
+  end,
   O_DIRECTORY,
   O_PATH,
   open,
@@ -224,7 +225,7 @@ export default async function exec(call: ExecCall): Promise<number> {
       consoleSocket,
       beforeStart: tellPid,
     });
-    return 0;
+    return end(0);
   }
   if (consoleSocket !== undefined) {
     throw new CrateError("USAGE", "crate exec: --console-socket is for --detach");
