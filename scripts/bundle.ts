@@ -188,10 +188,10 @@ async function bundle(): Promise<{ name: string; flags: string }> {
 async function writeLoaders(folder: string): Promise<void> {
   if (!isThere("lib/lifecycle/program/verbs.ts")) return;
   const { arch, compileLoader, encodeElf } = await import("../ffi/mod.ts");
-  const { VERBS } = await import("../lib/lifecycle/program/mod.ts");
+  const { VERBS, VERBS_KIND } = await import("../lib/lifecycle/program/mod.ts");
   Deno.mkdirSync(folder);
   VERBS.forEach((verb, entry) => {
-    const { bytes } = encodeElf(compileLoader(entry), arch);
+    const { bytes } = encodeElf(compileLoader(entry, VERBS_KIND), arch);
     Deno.writeFileSync(`${folder}/${verb}`, bytes, { mode: 0o755 });
   });
 }

@@ -12,7 +12,7 @@ import {
   open,
   syscall,
 } from "../ffi/mod.ts";
-import { VERBS } from "../lib/lifecycle/program/mod.ts";
+import { VERBS, VERBS_KIND } from "../lib/lifecycle/program/mod.ts";
 import { create, launchBundle, makeBundle } from "./support/bundle.ts";
 import { reapOrphans, type Result, Running, type Sandbox, test, until } from "./support/mod.ts";
 
@@ -31,7 +31,7 @@ type Walk = (words: readonly string[], env?: Record<string, string>) => Promise<
 function walker(box: Sandbox): Walk {
   const loaders = box.mkdir("loaders");
   VERBS.forEach((verb, entry) => {
-    const { bytes } = encodeElf(compileLoader(entry), arch);
+    const { bytes } = encodeElf(compileLoader(entry, VERBS_KIND), arch);
     Deno.writeFileSync(`${loaders}/${verb}`, bytes, { mode: 0o755 });
   });
   const script = `. ${SCRIPT}; verbs ${loaders} "$@"; exit ${CRATE_IS_ASKED}`;

@@ -17,9 +17,7 @@ import { align, fill, STEP_SIZE } from "./encode.ts";
 // constants and variables, in this order. The process that walks it is a loader's, an ELF file of a few steps that
 // maps the file and goes on in it; a step that fails without a way of its own goes on in the loader, which ends.
 
-/** What every such file begins with; another one when the shape of files or steps changes. */
-const MAGIC = encodeText("crm1");
-/** The steps come after the magic bytes. */
+/** The steps come after the file's kind. */
 const HEADER = 8;
 /** Where a loader maps the file: nothing of its own process is near. */
 const ADDRESS = 0x20000000;
@@ -34,9 +32,15 @@ export const LOADER_FAILED = 113;
  * A program as a file for loaders.
  *
  * @param program begins with as many steps as there are places where it can be entered, each a jump; has no handler.
+ * @param kind four ASCII letters with which the file begins: another kind when its entries, or the shape of files or
+ *   steps, are no longer the same.
  * @returns undefined when it is too large.
  */
-export function encodeMapped(program: Program, arch: Arch): Uint8Array<ArrayBuffer> | undefined {
+export function encodeMapped(
+  program: Program,
+  arch: Arch,
+  kind: string,
+): Uint8Array<ArrayBuffer> | undefined {
   if (program.handler !== undefined) {
     throw new Error("a mapped program's failures are its loader's");
   }
@@ -51,22 +55,22 @@ export function encodeMapped(program: Program, arch: Arch): Uint8Array<ArrayBuff
     constants: ADDRESS + constants,
     variables: ADDRESS + variables,
   }, { steps: HEADER, constants, variables });
-  bytes.set(MAGIC);
+  bytes.set(encodeText(kind));
   return bytes;
 }
 
 /**
  * The program of a loader: it maps the file that is its descriptor 3 and goes on at one of the file's first steps.
- * A file that somebody else can write is not for it.
+ * A file of another kind, or that somebody else can write, is not for it.
  */
-export function compileLoader(entry: number): Program {
+export function compileLoader(entry: number, kind: string): Program {
   const p = new ProgramBuilder();
   const refused = p.label("refused");
   p.handler(refused);
   // All that the kernel knows of a file, statx(2).
   const status = p.variable("status", 256);
   const user = p.variable("user", 4);
-  const magic = p.variable("magic", 4);
+  const found = p.variable("kind", 4);
   const own = p.label("own");
   const known = p.label("known");
   p.call("statx", [FILE, p.string(""), AT_EMPTY_PATH, STATX_BASIC_STATS, status]);
@@ -76,8 +80,8 @@ export function compileLoader(entry: number): Program {
   p.place(own);
   p.compute(valueOf(status, statx_layout.offset("stx_mode")), 0, 0o022, { positive: refused });
   // Beyond its end is no memory.
-  p.call("pread64", [FILE, magic, MAGIC.length, 0], { zero: refused });
-  p.jumpIfEqual(valueOf(magic), new DataView(MAGIC.buffer).getInt32(0, true), known);
+  p.call("pread64", [FILE, found, 4, 0], { zero: refused });
+  p.jumpIfEqual(valueOf(found), new DataView(encodeText(kind).buffer).getInt32(0, true), known);
   p.jump(refused);
   p.place(known);
   const [access, flags] = [PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE];

@@ -6,6 +6,8 @@ import type { Arch } from "../syscalls.ts";
 import { encodeElf } from "./encode.ts";
 import { compileLoader, encodeMapped, LOADER_FAILED } from "./mapped.ts";
 
+const KIND = "tst1";
+
 /** A program that says at which entry it began, has a variable and a buffer, and fails at the last one. */
 function talker() {
   const p = new ProgramBuilder();
@@ -39,10 +41,10 @@ function loaded(
   const folder = Deno.makeTempDirSync();
   const file = `${folder}/file`;
   try {
-    Deno.writeFileSync(file, encodeMapped(talker(), of)!, { mode: 0o600 });
+    Deno.writeFileSync(file, encodeMapped(talker(), of, KIND)!, { mode: 0o600 });
     const start = (entry: number) => {
       const loader = `${folder}/loader-${entry}`;
-      const { bytes } = encodeElf(compileLoader(entry), of);
+      const { bytes } = encodeElf(compileLoader(entry, KIND), of);
       Deno.writeFileSync(loader, bytes, { mode: 0o755 });
       const words = ["-c", `${through} "$1" 3<"$2"`, "sh", loader, file];
       const { code, stdout } = new Deno.Command("/bin/sh", { args: words }).outputSync();
@@ -90,7 +92,7 @@ Deno.test("a file that is no such program, or that others can write, is not for 
     Deno.chmodSync(file, 0o600);
     assert.equal(start(0).code, 7);
     const bytes = Deno.readFileSync(file);
-    for (const other of [[], [..."crm"], [..."crm0", ...bytes.subarray(4)]]) {
+    for (const other of [[], [..."tst"], [..."tst0", ...bytes.subarray(4)]]) {
       const changed = Uint8Array.from(other, (v) => typeof v === "string" ? v.charCodeAt(0) : v);
       Deno.writeFileSync(file, changed);
       assert.deepEqual(start(0), FAILED, `${changed.length} bytes`);
@@ -113,8 +115,8 @@ Deno.test("a program that fails by itself, or is too large, is no such file", ()
   const handler = p.label("handler");
   p.handler(handler);
   p.place(handler);
-  assert.throws(() => encodeMapped(p.build(), arch), /loader's/);
+  assert.throws(() => encodeMapped(p.build(), arch, KIND), /loader's/);
   const large = new ProgramBuilder();
   large.bytes(new Uint8Array(1 << 16));
-  assert.equal(encodeMapped(large.build(), arch), undefined);
+  assert.equal(encodeMapped(large.build(), arch, KIND), undefined);
 });

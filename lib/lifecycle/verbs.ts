@@ -15,7 +15,7 @@ import { IMAGE_ANNOTATION } from "./annotations.ts";
 import { notifyDirectory } from "./notify.ts";
 import { stateDocument } from "./oci_state.ts";
 import type { ProcessId } from "./process_id.ts";
-import { compileVerbs, type VerbsInput } from "./program/mod.ts";
+import { compileVerbs, VERBS_KIND, type VerbsInput } from "./program/mod.ts";
 import { startFailurePath } from "./start_failure.ts";
 import { type ContainerRecord, ENGINE_FILES, retiredPath, statePaths } from "./state.ts";
 
@@ -65,7 +65,7 @@ export function prepareVerbs(
       ? undefined
       : { groups: location?.directories ?? [], retired: retiredPath(root, id) },
   });
-  const verbs = encodeMapped(program, arch);
+  const verbs = encodeMapped(program, arch, VERBS_KIND);
   const [file, prepared] = [`${directory}/verbs`, `${directory}/verbs.new`];
   if (verbs === undefined || !writes(prepared, verbs)) return () => {};
   return () => trySyscall("renameat2", AT_FDCWD, prepared, AT_FDCWD, file, 0);

@@ -32,7 +32,7 @@ import {
   updateContainer,
   waitForExit,
 } from "../../lib/lifecycle/mod.ts";
-import { VERBS } from "../../lib/lifecycle/program/mod.ts";
+import { VERBS, VERBS_KIND } from "../../lib/lifecycle/program/mod.ts";
 import type { Spec } from "../../lib/spec/mod.ts";
 
 /** What a worker is asked to do; one line of JSON on its standard input. */
@@ -167,7 +167,7 @@ function walk({ root, id }: ModelTask, operation: Operation, none: number): bool
   if (verb === undefined) return false;
   const file = trySyscall("openat", AT_FDCWD, `${root}/${id}/verbs`, O_RDONLY, 0);
   if (file < 0) return false;
-  const loader = compileLoader(VERBS.indexOf(verb));
+  const loader = compileLoader(VERBS.indexOf(verb), VERBS_KIND);
   const pid = spawn(loader, { name: verb, descriptors: [none, none, none, file] });
   close(file);
   const info = new Uint8Array(128);

@@ -30,5 +30,5 @@ export type {
   Preserved,
 } from "./input.ts";
 export * from "./protocol.ts";
-export { compileVerbs, VERBS, type VerbsInput } from "./verbs.ts";
+export { compileVerbs, VERBS, VERBS_KIND, type VerbsInput } from "./verbs.ts";
 export { compileEnter, compileUserNamespace } from "./user_namespace.ts";

@@ -37,6 +37,9 @@ import { Scope } from "./scope.ts";
 // walks it in a millisecond, where starting Deno takes twelve. What is not the usual case, and every failure, is left
 // to whom the program's process tells so by its exit code: to crate itself.
 
+/** The kind of the program's file: another one when what follows, or how programs are encoded, changes. */
+export const VERBS_KIND = "crv1";
+
 /** Where the program can be entered, in this order. */
 export const VERBS = ["start", "state", "delete", "kill-TERM", "kill-KILL"] as const;
 
