@@ -93,7 +93,7 @@ async function bundleInto(folder: string, file: string, flags: readonly string[]
 
 /** What starts fastest: the sources that each command loads beside the program, as soon as it is called or later. */
 export const COMMANDS: readonly (readonly string[])[] = [
-  ...["state", "start", "kill", "delete", "create", "exec", "run", "pull"].map((name) => [
+  ...["create", "exec", "run", "pull"].map((name) => [
     `lib/cli/commands/${name}.ts`,
   ]),
   ["lib/cli/commands/exec.ts", "lib/spec/read_process.ts"],
