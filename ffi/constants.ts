@@ -106,6 +106,7 @@ export const TMPFS_MAGIC = 0x01021994;
 export const CGROUP2_SUPER_MAGIC = 0x63677270;
 
 // sched.h, clone(2)
+export const CLONE_PARENT_SETTID = 0x100000;
 export const CLONE_VM = 0x100;
 export const CLONE_PIDFD = 0x1000;
 export const CLONE_VFORK = 0x4000;

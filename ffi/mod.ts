@@ -48,7 +48,7 @@ export {
   valueOf,
 } from "./program/builder.ts";
 export { type Encoded, encodeElf, STEP_SIZE, stepAddress } from "./program/encode.ts";
-export { compileLoader, encodeMapped, LOADER_FAILED } from "./program/mapped.ts";
+export { compileLoader, encodeMapped, LOADER_FAILED, MAPPED_FILE } from "./program/mapped.ts";
 export { CallBatch, FixedCells } from "./batch.ts";
 export { canHash, Sha256 } from "./sha256/sha256.ts";
 export { canInflate, InflateError, Inflater, type InflateStop } from "./inflate/inflater.ts";

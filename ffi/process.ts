@@ -1,6 +1,7 @@
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
+  CLONE_PARENT_SETTID,
   CLONE_VFORK,
   CLONE_VM,
   CLOSE_RANGE_CLOEXEC,
@@ -14,13 +15,22 @@ import {
   O_DIRECTORY,
   O_RDONLY,
   O_RDWR,
+  P_PID,
   SIG_SETMASK,
   SIGCHLD,
+  WEXITED,
 } from "./constants.ts";
 import { EINVAL, SyscallError } from "./errno.ts";
 import { close, writeAll } from "./files.ts";
 import { arch, runProgram, syscall, trySyscall } from "./libc.ts";
-import { type Cell, NEXT, type Program, ProgramBuilder, valueOf } from "./program/builder.ts";
+import {
+  type Cell,
+  NEXT,
+  placeIn,
+  type Program,
+  ProgramBuilder,
+  valueOf,
+} from "./program/builder.ts";
 import { encodeElf } from "./program/encode.ts";
 import { clone_args } from "./structs.ts";
 
@@ -40,8 +50,8 @@ export interface ProcessOptions {
   /** Where an unlinked file may stand if the host forbids executable memfds. */
   directory?: string;
   /**
-   * For `become`: the program ignores the end of its children, of which this process's memory, given back by another
-   * process while the program runs, is one.
+   * For `become`: the program begins with SIGCHLD ignored, so that nobody has to wait for its children. One of them
+   * gives this process's memory back to the kernel while the program runs.
    */
   ignoresChildren?: boolean;
 }
@@ -85,6 +95,13 @@ function resetDispositions(p: ProgramBuilder): void {
   p.call("rt_sigaction", [valueOf(signal), action, 0, 8], { negative: skip }); // not KILL, not STOP
   p.place(skip);
   p.compute(valueOf(signal), 1, -1, { result: signal, positive: again });
+}
+
+/** The steps that ignore a signal, or no longer do. */
+function setDisposition(p: ProgramBuilder, handler: "SIG_DFL" | "SIG_IGN", signal: number): void {
+  // struct sigaction of the kernel: the handler is its first field.
+  const action = p.bytes(new Uint8Array(32).fill(Number(handler === "SIG_IGN"), 0, 1), handler);
+  p.call("rt_sigaction", [signal, action, 0, 8], { negative: NEXT });
 }
 
 /**
@@ -189,17 +206,23 @@ export function spawn(program: Program, options: ProcessOptions): number {
  *
  * The other one has nothing else of this process, and no stack: no step of a program needs one.
  *
- * @param all every signal: a handler would run in both.
- * @returns the pipe whose end tells that this process has let go, by execve(2) or by its end.
+ * Every signal is blocked: a handler would run in both.
+ *
+ * @returns the pipe whose end tells that this process has let go, by execve(2) or by its end; the other one's pid.
  */
-function leaveMemory(p: ProgramBuilder, all: Cell): Cell {
+function leaveMemory(p: ProgramBuilder): { ends: Cell; keeper: Cell } {
   const ends = p.variable("ends", 8, new Uint8Array(8).fill(0xff));
   const byte = p.variable("byte", 4);
+  // A step's result would be written by both.
+  const pid = p.variable("keeper's pid", 4);
   const keeper = p.label("keeper of the memory");
   const alone = p.label("alone");
-  p.call("rt_sigprocmask", [SIG_SETMASK, all, 0, 8], { negative: NEXT });
   p.call("pipe2", [ends, O_CLOEXEC], { negative: alone });
-  const args = p.struct(clone_args, { flags: CLONE_VM, exit_signal: SIGCHLD });
+  const args = p.variableStruct("clone_args", clone_args, {
+    flags: CLONE_VM | CLONE_PARENT_SETTID,
+    exit_signal: SIGCHLD,
+  });
+  p.pointer(placeIn(args, clone_args.offset("parent_tid")), pid);
   p.call("clone3", [args, clone_args.size], { zero: keeper, negative: alone, positive: alone });
   p.place(keeper);
   p.call("dup3", [valueOf(ends), 0, 0], { negative: NEXT });
@@ -208,7 +231,7 @@ function leaveMemory(p: ProgramBuilder, all: Cell): Cell {
   p.call("read", [0, byte, 1], { negative: NEXT });
   p.call("exit_group", [0], { negative: NEXT });
   p.place(alone);
-  return ends;
+  return { ends, keeper: pid };
 }
 
 /**
@@ -226,13 +249,22 @@ export function become(program: Program, options: ProcessOptions): never {
   const broken = p.label("broken");
   p.handler(broken);
   const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
-  const ends = options.ignoresChildren ? leaveMemory(p, all) : undefined;
+  const old = p.variable("old mask", 8);
+  p.call("rt_sigprocmask", [SIG_SETMASK, all, old, 8]);
+  const kept = options.ignoresChildren ? leaveMemory(p) : undefined;
   resetDispositions(p);
+  // The kernel reaps it then, however soon it ends.
+  if (kept !== undefined) setDisposition(p, "SIG_IGN", SIGCHLD);
   enter(p, fd, options, all);
   p.place(broken);
-  if (ends !== undefined) {
+  if (kept !== undefined) {
+    const { ends, keeper } = kept;
     for (const end of [0, 4]) p.call("close", [valueOf(ends, end)], { negative: NEXT });
+    // It walks this program: until it has ended, no other one may stand in its place.
+    p.call("waitid", [P_PID, valueOf(keeper), 0, WEXITED, 0], { negative: NEXT });
+    setDisposition(p, "SIG_DFL", SIGCHLD);
   }
+  p.call("rt_sigprocmask", [SIG_SETMASK, old, 0, 8], { negative: NEXT });
   p.return();
   const steps = p.build();
   throw failure(steps, runProgram(steps)) ?? new Error("the process did not become the program");
@@ -244,7 +276,9 @@ export function become(program: Program, options: ProcessOptions): never {
  */
 export function end(code: number): never {
   const p = new ProgramBuilder();
-  leaveMemory(p, p.bytes(new Uint8Array(8).fill(0xff), "all"));
+  const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
+  p.call("rt_sigprocmask", [SIG_SETMASK, all, 0, 8], { negative: NEXT });
+  leaveMemory(p);
   p.call("exit_group", [code], { negative: NEXT });
   p.return();
   runProgram(p.build());

@@ -2,25 +2,26 @@
 #
 # verbs FOLDER [ARGUMENT...]: does what a created container has ready as a program, which takes a millisecond and no
 # Deno; see lib/lifecycle/verbs.ts. FOLDER has a loader for each. Exits when it is done; returns when it is
-# anything else, or when the program says that it is: then crate itself does it, or says what is wrong.
+# anything else, or when the program says that it is: then crate itself does it, or says what is wrong. Its variables
+# have names of their own, as one that the caller has exported would go on to the container with another value.
 verbs() {
-  loaders=$1
+  _crate_loaders=$1
   shift
   # The configuration may be wrong, or name another directory.
   [ -z "$CRATE_ROOT$CRATE_LOG_FILE$CRATE_LOG_FORMAT$CRATE_LOG_LEVEL" ] || return
-  case $XDG_CONFIG_HOME in /*) own=$XDG_CONFIG_HOME ;; *) own=$HOME/.config ;; esac
-  if [ -e /etc/crate/config.toml ] || [ -e "$own/crate/config.toml" ]; then return; fi
-  state=
+  case $XDG_CONFIG_HOME in /*) _crate_own=$XDG_CONFIG_HOME ;; *) _crate_own=$HOME/.config ;; esac
+  if [ -e /etc/crate/config.toml ] || [ -e "$_crate_own/crate/config.toml" ]; then return; fi
+  _crate_state=
   while :; do
     case $1 in
-    --root=/*) state=${1#*=} ;;
+    --root=/*) _crate_state=${1#*=} ;;
     --log-format=text | --log-format=json | --systemd-cgroup) ;;
     --log=*:*) return ;;
     --log=?*) ;;
     --root | --log | --log-format)
       [ $# -gt 1 ] || return
       case $1$2 in
-      --root/*) state=$2 ;;
+      --root/*) _crate_state=$2 ;;
       --log*:*) return ;;
       --log-formattext | --log-formatjson | --log[!-]*) ;;
       *) return ;;
@@ -42,21 +43,28 @@ verbs() {
     ;;
   *) return ;;
   esac
-  verb=$1 id=$2
-  if [ "$verb" = kill ]; then
+  _crate_verb=$1 _crate_id=$2
+  if [ "$_crate_verb" = kill ]; then
     case ${3-KILL} in
-    9 | KILL | SIGKILL) verb=kill-KILL ;;
-    15 | TERM | SIGTERM) verb=kill-TERM ;;
+    9 | KILL | SIGKILL) _crate_verb=kill-KILL ;;
+    15 | TERM | SIGTERM) _crate_verb=kill-TERM ;;
     *) return ;;
     esac
   fi
-  case $id in '' | [!0-9A-Za-z]* | */*) return ;; esac
-  if [ -z "$state" ]; then
+  case $_crate_id in '' | [!0-9A-Za-z]* | */*) return ;; esac
+  if [ -z "$_crate_state" ]; then
     # The default, and that for the root of a user namespace.
-    read -r _ _ size </proc/self/uid_map
-    state=/run/crate
-    if [ "$size" != 4294967295 ] && [ -n "$XDG_RUNTIME_DIR" ]; then state=$XDG_RUNTIME_DIR/crate; fi
+    read -r _ _ _crate_size </proc/self/uid_map
+    _crate_state=/run/crate
+    if [ "$_crate_size" != 4294967295 ] && [ -n "$XDG_RUNTIME_DIR" ]; then _crate_state=$XDG_RUNTIME_DIR/crate; fi
   fi
-  # Without one of a descriptor: it has the caller's.
-  [ -f "$state/$id/verbs" ] && "$loaders/$verb" 2>/dev/null 3<"$state/$id/verbs" && exit 0
+  [ -f "$_crate_state/$_crate_id/verbs" ] || return
+  "$_crate_loaders/$_crate_verb" 2>/dev/null 3<"$_crate_state/$_crate_id/verbs"
+  case $? in
+  0) exit 0 ;;
+  125)
+    echo "crate: standard output does not take all of the state" >&2
+    exit 125
+    ;;
+  esac
 }

@@ -1,58 +1,12 @@
 // Not in the virtual machine: its engines call the same verbs by the launcher
 import assert from "node:assert/strict";
-import {
-  arch,
-  compileLoader,
-  encodeElf,
-  exists,
-  identify,
-  LOCK_EX,
-  O_DIRECTORY,
-  O_RDONLY,
-  open,
-  syscall,
-} from "../ffi/mod.ts";
-import { VERBS, VERBS_KIND } from "../lib/lifecycle/program/mod.ts";
+import { exists, LOCK_EX, O_DIRECTORY, O_RDONLY, open, syscall } from "../ffi/mod.ts";
 import { create, launchBundle, makeBundle } from "./support/bundle.ts";
-import { reapOrphans, type Result, Running, type Sandbox, test, until } from "./support/mod.ts";
+import { type Result, type Sandbox, test, until } from "./support/mod.ts";
+import { ASKED, at, DONE, ended, itself, walker } from "./support/verbs.ts";
 
 // What a created container has ready, as the launcher walks it: the same as crate's own verbs, and left to
 // crate wherever it is not the usual case.
-
-const SCRIPT = new URL("../scripts/verbs.sh", import.meta.url).pathname;
-/** The launcher goes on to crate. */
-const CRATE_IS_ASKED = 42;
-const ASKED = { code: CRATE_IS_ASKED, stdout: "", stderr: "" };
-const DONE = { code: 0, stdout: "", stderr: "" };
-
-type Walk = (words: readonly string[], env?: Record<string, string>) => Promise<Result>;
-
-/** The launcher with loaders of its own, without crate behind it. */
-function walker(box: Sandbox): Walk {
-  const loaders = box.mkdir("loaders");
-  VERBS.forEach((verb, entry) => {
-    const { bytes } = encodeElf(compileLoader(entry, VERBS_KIND), arch);
-    Deno.writeFileSync(`${loaders}/${verb}`, bytes, { mode: 0o755 });
-  });
-  const script = `. ${SCRIPT}; verbs ${loaders} "$@"; exit ${CRATE_IS_ASKED}`;
-  return async (words, env = {}) =>
-    await new Running(["/bin/sh", "-c", script, "sh", ...words], {
-      env: { XDG_CONFIG_HOME: box.path("none"), ...env },
-    }).ended;
-}
-
-const at = (box: Sandbox, ...words: string[]) => ["--root", box.root, ...words];
-
-/** A word of which the launcher knows nothing: crate itself. */
-const itself = (box: Sandbox, words: readonly string[]) =>
-  box.crate(["--log-level", "warn", ...words]);
-
-async function ended(box: Sandbox, id: string): Promise<void> {
-  await until(`${id} ends`, async () => {
-    reapOrphans();
-    return (await box.state(id)).status === "stopped";
-  });
-}
 
 test("a container's verbs do and say what crate's own do", async (box) => {
   const walk = walker(box);
@@ -72,7 +26,6 @@ test("a container's verbs do and say what crate's own do", async (box) => {
   await same("running");
   await box.ok(["pause", "v"]);
   await same("paused");
-  assert.deepEqual(await walk(at(box, "kill", "v", "KILL")), ASKED, "it would not end");
   await box.ok(["resume", "v"]);
   assert.deepEqual(await walk(at(box, "delete", "v")), ASKED);
   await same("running");
@@ -87,6 +40,17 @@ test("a container's verbs do and say what crate's own do", async (box) => {
   assert(!exists(`${box.root}/v`));
   assert.deepEqual(await walk(at(box, "delete", "v")), ASKED);
   assert.deepEqual([...Deno.readDirSync(box.root)].map(({ name }) => name), [".mount"]);
+});
+
+test("a paused container is killed, and goes on so that it can end", async (box) => {
+  const walk = walker(box);
+  await launchBundle(box, "f", "exec sleep 100");
+  await box.ok(["pause", "f"]);
+  assert.deepEqual(await walk(at(box, "kill", "f", "TERM")), DONE);
+  assert.equal((await box.state("f")).status, "paused");
+  assert.deepEqual(await walk(at(box, "kill", "f", "KILL")), DONE);
+  await ended(box, "f");
+  assert.deepEqual(await walk(at(box, "delete", "f")), DONE);
 });
 
 test("a signal is that of the words", async (box) => {
@@ -185,12 +149,6 @@ test("what is more than the usual is left to crate, and changes nothing", async 
   for (const id of ["a", "b", "d"]) await box.ok(["delete", "--force", id]);
 });
 
-/** The directories of a container's groups. */
-function groupsOf(box: Sandbox, id: string): string[] {
-  const mounts = Deno.readTextFileSync("/proc/mounts").matchAll(/^\S+ (\S+) cgroup2? /gm);
-  return [...mounts].map(([, mount]) => `${mount}${box.cgroupParent}/${id}`).filter(exists);
-}
-
 test("words, variables and files that may mean more are crate's", async (box) => {
   const walk = walker(box);
   await create(box, "w", makeBundle(box, "w", "exec sleep 100"));
@@ -251,36 +209,6 @@ test("words, variables and files that may mean more are crate's", async (box) =>
   await box.ok(["delete", "--force", "w"]);
 });
 
-test("another process with the pid of a container's first is not it", async (box) => {
-  const walk = walker(box);
-  await launchBundle(box, "p", "true");
-  await ended(box, "p");
-  const { pid } = JSON.parse(Deno.readTextFileSync(`${box.root}/p/process.json`)).init;
-  assert.equal(identify(pid), undefined);
-  // The kernel gives the pid after this one.
-  const other = new Running([
-    "python3",
-    "-c",
-    `import os,sys
-open("/proc/sys/kernel/ns_last_pid", "w").write(str(int(sys.argv[1]) - 1))
-if os.fork() == 0:
-    print(os.getpid(), flush=True)
-    sys.stdin.read()
-else: os.wait()`,
-    `${pid}`,
-  ], { input: { open: true } });
-  await until("the pid", () => other.stdout !== "" || other.stderr !== "");
-  assert.deepEqual([other.stdout, other.stderr], [`${pid}\n`, ""]);
-  const { stdout } = await walk(at(box, "state", "p"));
-  assert.equal(JSON.parse(stdout).status, "stopped");
-  assert.deepEqual(await walk(at(box, "kill", "p")), ASKED);
-  assert(identify(pid) !== undefined);
-  assert.deepEqual(await walk(at(box, "delete", "p")), DONE);
-  assert(identify(pid) !== undefined);
-  await other.closeInput();
-  assert.equal((await other.ended).code, 0);
-});
-
 test("where a socket's path is too long for an address, crate does without", async (box) => {
   const root = box.mkdir("x".repeat(100));
   const words = ["--root", root];
@@ -299,3 +227,9 @@ test("where a socket's path is too long for an address, crate does without", asy
   assert.equal(JSON.parse(await box.ok([...words, "state", "l"])).status, "running");
   await box.ok([...words, "delete", "--force", "l"]);
 });
+
+/** The directories of a container's groups. */
+function groupsOf(box: Sandbox, id: string): string[] {
+  const mounts = Deno.readTextFileSync("/proc/mounts").matchAll(/^\S+ (\S+) cgroup2? /gm);
+  return [...mounts].map(([, mount]) => `${mount}${box.cgroupParent}/${id}`).filter(exists);
+}

@@ -2,8 +2,10 @@ import {
   AT_EMPTY_PATH,
   MAP_FIXED_NOREPLACE,
   MAP_PRIVATE,
+  PR_SET_PDEATHSIG,
   PROT_READ,
   PROT_WRITE,
+  SIGKILL,
   STATX_BASIC_STATS,
 } from "../constants.ts";
 import { statx_layout } from "../structs.ts";
@@ -22,8 +24,8 @@ const HEADER = 8;
 /** Where a loader maps the file: nothing of its own process is near. */
 const ADDRESS = 0x20000000;
 const SIZE = 1 << 16;
-/** The loader's descriptor of the file. */
-const FILE = 3;
+/** A loader's descriptor of the file, which stays open. */
+export const MAPPED_FILE = 3;
 
 /** The exit code of a loader whose file is not as it must be, or one of whose steps has failed. */
 export const LOADER_FAILED = 113;
@@ -73,20 +75,21 @@ export function compileLoader(entry: number, kind: string): Program {
   const found = p.variable("kind", 4);
   const own = p.label("own");
   const known = p.label("known");
-  p.call("statx", [FILE, p.string(""), AT_EMPTY_PATH, STATX_BASIC_STATS, status]);
+  // Who kills the one that called it means this process.
+  p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+  p.call("statx", [MAPPED_FILE, p.string(""), AT_EMPTY_PATH, STATX_BASIC_STATS, status]);
   p.call("geteuid", [], { result: user });
   p.jumpIfEqual(valueOf(status, statx_layout.offset("stx_uid")), valueOf(user), own);
   p.jump(refused);
   p.place(own);
   p.compute(valueOf(status, statx_layout.offset("stx_mode")), 0, 0o022, { positive: refused });
   // Beyond its end is no memory.
-  p.call("pread64", [FILE, found, 4, 0], { zero: refused });
+  p.call("pread64", [MAPPED_FILE, found, 4, 0], { zero: refused });
   p.jumpIfEqual(valueOf(found), new DataView(encodeText(kind).buffer).getInt32(0, true), known);
   p.jump(refused);
   p.place(known);
   const [access, flags] = [PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE];
-  p.call("mmap", [ADDRESS, SIZE, access, flags, FILE, 0]);
-  p.call("close", [FILE]);
+  p.call("mmap", [ADDRESS, SIZE, access, flags, MAPPED_FILE, 0]);
   const address = ADDRESS + HEADER + entry * STEP_SIZE;
   p.jump({ name: `entry ${entry}`, index: NaN, address });
   p.place(refused);

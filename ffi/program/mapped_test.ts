@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { has } from "../_tools.ts";
-import { AT_FDCWD, NEXT, ProgramBuilder, valueOf } from "../mod.ts";
+import { AT_FDCWD, ProgramBuilder, valueOf } from "../mod.ts";
 import { arch } from "../libc.ts";
 import type { Arch } from "../syscalls.ts";
 import { encodeElf } from "./encode.ts";
-import { compileLoader, encodeMapped, LOADER_FAILED } from "./mapped.ts";
+import { compileLoader, encodeMapped, LOADER_FAILED, MAPPED_FILE } from "./mapped.ts";
 
 const KIND = "tst1";
 
@@ -25,8 +25,7 @@ function talker() {
     p.call("write", [1, text, text.size - 1]);
     p.subtract(number, valueOf(number), -i);
     p.set(buffer, valueOf(number));
-    // The file was the loader's.
-    p.call("close", [3], { negative: NEXT });
+    p.call("close", [MAPPED_FILE]);
     p.call("exit_group", [valueOf(buffer)]);
   }
   return p.build();

@@ -62,15 +62,15 @@ export function release(location: CgroupLocation): void {
 
 /** Whether a container is frozen, wholly. @throws as {@linkcode thaw}. */
 export function isFrozen(location: CgroupLocation): boolean {
-  return shows(frozenLine(location));
+  return isShown(freezerFiles(location));
 }
 
-/** How to see that a container is frozen. @throws {CrateError} `UNSUPPORTED` without a freezer. */
-export function frozenLine(location: CgroupLocation): FrozenLine {
-  return freezerOf(location).shown;
+/** The files of a container's freezer. @throws {CrateError} `UNSUPPORTED` without one. */
+export function freezerFiles(location: CgroupLocation): FreezerFiles {
+  return freezerOf(location).files;
 }
 
-function shows({ file, line }: FrozenLine): boolean {
+function isShown({ frozen: { file, line } }: FreezerFiles): boolean {
   return readText(file).split("\n").includes(line);
 }
 
@@ -78,14 +78,15 @@ function shows({ file, line }: FrozenLine): boolean {
 interface Freezer {
   readonly directory: string;
   write(freeze: boolean): void;
-  /** What tells that all processes stand still. */
-  readonly shown: FrozenLine;
+  readonly files: FreezerFiles;
 }
 
-/** A line of a file that is there while a container is frozen, wholly. */
-export interface FrozenLine {
-  readonly file: string;
-  readonly line: string;
+/** How a container's freezer is spoken to. */
+export interface FreezerFiles {
+  /** A line of a file that is there while all processes stand still. */
+  readonly frozen: { readonly file: string; readonly line: string };
+  /** What written into which file lets them go on. */
+  readonly thaw: { readonly file: string; readonly text: string };
 }
 
 /** v1's, from `THAWED` over `FREEZING` to `FROZEN`. */
@@ -94,16 +95,20 @@ function freezerV1(directory: string): Freezer {
   return {
     directory,
     write: (freeze) => writeFile(file, freeze ? "FROZEN" : "THAWED"),
-    shown: { file, line: "FROZEN" },
+    files: { frozen: { file, line: "FROZEN" }, thaw: { file, text: "THAWED" } },
   };
 }
 
 /** v2's: asked for in one file, reported in another. */
 function freezerV2(directory: string): Freezer {
+  const file = `${directory}/cgroup.freeze`;
   return {
     directory,
-    write: (freeze) => writeFile(`${directory}/cgroup.freeze`, freeze ? "1" : "0"),
-    shown: { file: `${directory}/cgroup.events`, line: "frozen 1" },
+    write: (freeze) => writeFile(file, freeze ? "1" : "0"),
+    files: {
+      frozen: { file: `${directory}/cgroup.events`, line: "frozen 1" },
+      thaw: { file, text: "0" },
+    },
   };
 }
 
@@ -119,7 +124,7 @@ function freezerOf({ v1, v2, path }: CgroupLocation): Freezer {
 
 async function reached(freezer: Freezer, wanted: boolean): Promise<boolean> {
   const end = performance.now() + DEADLINE;
-  for (let wait = 0; shows(freezer.shown) !== wanted; wait = Math.min(2 * wait + 1, 50)) {
+  for (let wait = 0; isShown(freezer.files) !== wanted; wait = Math.min(2 * wait + 1, 50)) {
     if (performance.now() > end) return false;
     // A process that forks while v1 freezes may slip through; asking again catches it.
     freezer.write(wanted);

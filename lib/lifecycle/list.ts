@@ -29,7 +29,8 @@ export async function collectGarbage(root: string): Promise<void> {
     if (monitor !== undefined && isAlive(monitor)) continue;
     await attempt(async () => {
       const record = readRetired(directory);
-      if (record !== undefined) await removeGroups(record);
+      // An engine's has none any more, and by now there may be another container with groups of the same names.
+      if (record !== undefined && !record.engine) await removeGroups(record);
       removeDirectory(directory);
     });
   }

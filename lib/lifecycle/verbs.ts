@@ -9,7 +9,7 @@ import {
   trySyscall,
   withAddress,
 } from "../../ffi/mod.ts";
-import { type CgroupLocation, detectLayout, frozenLine, locateCgroup } from "../cgroup/mod.ts";
+import { type CgroupLocation, detectLayout, freezerFiles, locateCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { IMAGE_ANNOTATION } from "./annotations.ts";
 import { notifyDirectory } from "./notify.ts";
@@ -38,6 +38,7 @@ export function prepareVerbs(
 ): () => void {
   const { id, spec, cgroupsPath } = record;
   const { directory, start } = statePaths(root, id);
+  const verbsFile = `${directory}/verbs`;
   if (!directory.startsWith("/") || encodeText(start).length >= PATH_SIZE) {
     return () => {};
   }
@@ -54,11 +55,13 @@ export function prepareVerbs(
   const program = compileVerbs({
     init,
     directory,
-    files: ENGINE_FILES,
+    // The record first: without it nobody who finds the directory takes it for more than it is.
+    files: ENGINE_FILES.toReversed(),
     socket: start,
     address: withAddress(start, (address) => address),
     failure: startFailurePath(directory),
-    paused: location && pausedLine(location),
+    file: verbsFile,
+    freezer: location && freezerOf(location),
     states: Object.fromEntries(states) as VerbsInput["states"],
     start: !hooks.startContainer?.length && !hooks.poststart?.length,
     delete: hasMore
@@ -66,9 +69,9 @@ export function prepareVerbs(
       : { groups: location?.directories ?? [], retired: retiredPath(root, id) },
   });
   const verbs = encodeMapped(program, arch, VERBS_KIND);
-  const [file, prepared] = [`${directory}/verbs`, `${directory}/verbs.new`];
+  const prepared = `${verbsFile}.new`;
   if (verbs === undefined || !writes(prepared, verbs)) return () => {};
-  return () => trySyscall("renameat2", AT_FDCWD, prepared, AT_FDCWD, file, 0);
+  return () => trySyscall("renameat2", AT_FDCWD, prepared, AT_FDCWD, verbsFile, 0);
 }
 
 function writes(file: string, bytes: Uint8Array): boolean {
@@ -82,9 +85,9 @@ function writes(file: string, bytes: Uint8Array): boolean {
   }
 }
 
-function pausedLine(location: CgroupLocation): VerbsInput["paused"] {
+function freezerOf(location: CgroupLocation): VerbsInput["freezer"] {
   try {
-    return frozenLine(location);
+    return freezerFiles(location);
   } catch (error) {
     if (error instanceof CrateError && error.code === "UNSUPPORTED") return undefined;
     throw error;

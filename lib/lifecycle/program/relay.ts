@@ -29,7 +29,7 @@ import {
 import { exitAs } from "./monitor.ts";
 import { type Notification, Readiness } from "./notify.ts";
 import { CONTROL, SETUP_FAILED, SIGINFO_SIZE } from "./protocol.ts";
-import { ignoreChildren, Scope } from "./scope.ts";
+import { Scope } from "./scope.ts";
 
 // What a foreground command becomes once its container runs: a program that forwards signals, copies
 // a terminal if there is one, and exits as the container does. The runtime's memory is gone by then.
@@ -80,7 +80,6 @@ export function compileRelay(
   const broken = p.label("failed");
   p.handler(broken);
   p.call("prctl", [PR_SET_NAME, p.string("crate-run"), 0, 0, 0]);
-  ignoreChildren(s);
   const set = new Uint8Array(8).fill(0xff);
   for (const signal of KEPT) set[(signal - 1) >> 3]! &= ~(1 << ((signal - 1) & 7));
   const mask = p.bytes(set, "forwarded signals");

@@ -18,7 +18,6 @@ import {
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
-  SIGCHLD,
   valueOf,
 } from "../../../ffi/mod.ts";
 import { REPORT } from "./protocol.ts";
@@ -58,13 +57,6 @@ export class Scope {
   fail(label: string, result: Cell): void {
     this.p.compute(valueOf(result), 0, -1, { label });
   }
-}
-
-/** Nobody is left as a zombie to whom has other things to do: the monitor, whoever keeps the memory of before. */
-export function ignoreChildren({ p }: Scope): void {
-  // struct sigaction of the kernel: the handler is its first field.
-  const ignore = p.bytes(new Uint8Array(32).fill(1, 0, 1), "SIG_IGN");
-  p.call("rt_sigaction", [SIGCHLD, ignore, 0, 8], { label: "ignore children" });
 }
 
 /** A path below the container's root, without the leading slash; the root itself is `"."`. */

@@ -3,12 +3,16 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_REMOVEDIR,
+  type Cell,
   EAGAIN,
   encodeText,
   ENOENT,
+  F_GETFD,
+  iovec,
   type Label,
   LOCK_EX,
   LOCK_NB,
+  MAPPED_FILE,
   MSG_NOSIGNAL,
   NEXT,
   O_CLOEXEC,
@@ -17,6 +21,7 @@ import {
   O_EXCL,
   O_RDONLY,
   O_WRONLY,
+  placeIn,
   type Program,
   SIGKILL,
   SIGTERM,
@@ -40,6 +45,9 @@ import { Scope } from "./scope.ts";
 /** The kind of the program's file: another one when what follows, or how programs are encoded, changes. */
 export const VERBS_KIND = "crv1";
 
+/** The exit code when a part of what a verb prints is out, and the rest cannot be written. */
+const VERB_FAILED = 125;
+
 /** Where the program can be entered, in this order. */
 export const VERBS = ["start", "state", "delete", "kill-TERM", "kill-KILL"] as const;
 
@@ -54,8 +62,13 @@ export interface VerbsInput {
   readonly address: Uint8Array;
   /** Where the record of a failed start is put. */
   readonly failure: string;
-  /** How to see that it is paused; absent: it cannot be. */
-  readonly paused?: { readonly file: string; readonly line: string };
+  /** The file of this program. */
+  readonly file: string;
+  /** How to see that it is paused, and to let it go on; absent: it cannot be. */
+  readonly freezer?: {
+    readonly frozen: { readonly file: string; readonly line: string };
+    readonly thaw: { readonly file: string; readonly text: string };
+  };
   /** What `state` prints. */
   readonly states: Readonly<Record<"created" | "running" | "paused" | "stopped", string>>;
   /** Whether its start is nothing but that its init goes on. */
@@ -87,15 +100,9 @@ export function compileVerbs(input: VerbsInput): Program {
   p.set(signal, SIGTERM);
   p.jump(send);
   p.place(kill);
-  // What is frozen does not end of it.
-  unlessPaused(s, input, ask);
   p.set(signal, SIGKILL);
   p.place(send);
-  const pidfd = s.descriptor("pidfd");
-  p.call("pidfd_open", [input.init.pid, 0], { result: pidfd, negative: ask });
-  unlessEnded(s, input.init, ask);
-  p.call("pidfd_send_signal", [valueOf(pidfd), valueOf(signal), 0, 0], { negative: ask });
-  p.call("exit_group", [0]);
+  sendSignal(s, input, signal, ask);
 
   p.place(ask);
   // A step that fails: the loader knows what that means.
@@ -105,19 +112,16 @@ export function compileVerbs(input: VerbsInput): Program {
 }
 
 /** As `startCreated`. */
-function startInit(
-  s: Scope,
-  { directory, socket, address, failure, paused }: VerbsInput,
-  ask: Label,
-): void {
+function startInit(s: Scope, input: VerbsInput, ask: Label): void {
   const { p } = s;
+  const { socket, address, failure } = input;
   const connection = s.descriptor("connection");
   const record = p.variable("record", RECORD_SIZE);
   const file = s.descriptor("failure");
   const started = s.label("started");
-  lock(s, directory, ask);
+  lock(s, input, ask);
   // It would not answer.
-  unlessPaused(s, { paused }, ask);
+  unlessPaused(s, input, ask);
   p.call("socket", [AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0], { result: connection });
   p.call("connect", [valueOf(connection), p.bytes(address, socket), address.length]);
   const go = p.bytes(new Uint8Array([1]), "go on");
@@ -132,18 +136,44 @@ function startInit(
   p.call("exit_group", [0]);
 }
 
-/** As `ociState`, of what `readState` tells. */
-function printState(
-  s: Scope,
-  { init, socket, address, paused, states }: VerbsInput,
-  ask: Label,
-): void {
+/** As `killContainer`: the signal is in a cell. */
+function sendSignal(s: Scope, { init, freezer }: VerbsInput, signal: Cell, ask: Label): void {
   const { p } = s;
-  const print = (text: string) => {
-    const bytes = encodeText(text);
-    p.call("write", [1, p.bytes(bytes, text), bytes.length], { negative: ask });
-    p.call("exit_group", [0]);
+  const pidfd = s.descriptor("pidfd");
+  const done = s.label("sent");
+  p.call("pidfd_open", [init.pid, 0], { result: pidfd, negative: ask });
+  unlessEnded(s, init, ask);
+  p.call("pidfd_send_signal", [valueOf(pidfd), valueOf(signal), 0, 0], { negative: ask });
+  if (freezer !== undefined) {
+    const { file, text } = freezer.thaw;
+    const fd = s.descriptor("freezer");
+    p.jumpIfEqual(valueOf(signal), SIGTERM, done);
+    // What is frozen does not end of it.
+    p.call("openat", [AT_FDCWD, p.string(file), O_WRONLY | O_CLOEXEC, 0], {
+      result: fd,
+      negative: done,
+    });
+    p.call("write", [valueOf(fd), p.string(text), text.length], { negative: NEXT });
+  }
+  p.place(done);
+  p.call("exit_group", [0]);
+}
+
+/** As `ociState`, of what `readState` tells. */
+function printState(s: Scope, input: VerbsInput, ask: Label): void {
+  const { p } = s;
+  const { init, socket, address, states } = input;
+  const text = p.variable("text", iovec.size);
+  const [base, left] = [placeIn(text, iovec.offset("iov_base")), iovec.offset("iov_len")];
+  const write = s.label("write");
+  const print = (content: string) => {
+    const bytes = encodeText(content);
+    p.set(base, p.bytes(bytes, content));
+    p.set(placeIn(text, left), bytes.length);
+    p.jump(write);
   };
+  // Else the next descriptor would be the output.
+  p.call("fcntl", [1, F_GETFD, 0], { negative: ask });
   const stopped = s.label("stopped");
   const still = s.label("paused");
   const running = s.label("running");
@@ -151,7 +181,7 @@ function printState(
   const connection = s.descriptor("connection");
   const answer = s.descriptor("answer");
   unlessEnded(s, init, stopped);
-  unlessPaused(s, { paused }, still);
+  unlessPaused(s, input, still);
   p.call("faccessat", [AT_FDCWD, p.string(socket), 0], { negative: running });
   const kind = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
   p.call("socket", [AF_UNIX, kind, 0], { result: connection });
@@ -170,18 +200,37 @@ function printState(
   print(states.paused);
   p.place(stopped);
   print(states.stopped);
+
+  const written = s.descriptor("written");
+  const minus = s.descriptor("minus");
+  const more = s.label("more");
+  const all = s.label("all");
+  const lost = s.label("lost");
+  p.place(write);
+  p.call("writev", [1, text, 1], { result: written, negative: ask });
+  p.place(more);
+  p.subtract(minus, 0, valueOf(written));
+  p.subtract(base, { value: base }, valueOf(minus));
+  p.subtract(placeIn(text, left), valueOf(text, left), valueOf(written));
+  p.jumpIfEqual(valueOf(text, left), 0, all);
+  p.call("writev", [1, text, 1], { result: written, positive: more, zero: lost, negative: lost });
+  p.place(lost);
+  p.call("exit_group", [VERB_FAILED]);
+  p.place(all);
+  p.call("exit_group", [0]);
 }
 
 /** As `deleteContainer`, of one that has ended and left nothing in its groups. */
 function removeContainer(
   s: Scope,
-  { init, directory, files }: VerbsInput,
+  input: VerbsInput,
   { groups, retired }: NonNullable<VerbsInput["delete"]>,
   ask: Label,
 ): void {
   const { p } = s;
+  const { init, directory, files } = input;
   const ended = s.label("ended");
-  lock(s, directory, ask);
+  lock(s, input, ask);
   unlessEnded(s, init, ended);
   p.jump(ask);
   p.place(ended);
@@ -207,25 +256,29 @@ function removeContainer(
   p.call("exit_group", [0]);
 }
 
-function unlessPaused(s: Scope, { paused }: Pick<VerbsInput, "paused">, found: Label): void {
-  if (paused === undefined) return;
+/** As `isPaused`. */
+function unlessPaused(s: Scope, { freezer }: VerbsInput, found: Label): void {
+  if (freezer === undefined) return;
+  const { file, line } = freezer.frozen;
   const absent = s.label("not paused");
-  findLine(s, paused.line, { ...readBytes(s, paused.file, absent), found, absent });
+  findLine(s, line, { ...readBytes(s, file, absent), found, absent });
   s.p.place(absent);
 }
 
-/** The container's lock, as `lockContainer`, and that the directory is still the locked one, as `isOwn`. */
-function lock(s: Scope, directory: string, ask: Label): void {
+/**
+ * The container's lock, as `lockContainer`, and that it is this program's container: it may have been deleted, and its
+ * name be another one's. Nobody's file has the inode of the one that is open.
+ */
+function lock(s: Scope, { directory, file }: VerbsInput, ask: Label): void {
   const { p } = s;
   const fd = s.descriptor("lock");
-  const path = p.string(directory);
-  const [mine, named] = [p.variable("locked directory", 256), p.variable("named directory", 256)];
+  const [mine, named] = [p.variable("own file", 256), p.variable("named file", 256)];
   const flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  p.call("openat", [AT_FDCWD, path, flags, 0], { result: fd, negative: ask });
+  p.call("openat", [AT_FDCWD, p.string(directory), flags, 0], { result: fd, negative: ask });
   p.call("flock", [valueOf(fd), LOCK_EX | LOCK_NB], { negative: ask });
-  const empty = p.string("");
-  p.call("statx", [valueOf(fd), empty, AT_EMPTY_PATH, STATX_BASIC_STATS, mine], { negative: ask });
-  p.call("statx", [AT_FDCWD, path, 0, STATX_BASIC_STATS, named], { negative: ask });
+  const [own, empty] = [MAPPED_FILE, p.string("")];
+  p.call("statx", [own, empty, AT_EMPTY_PATH, STATX_BASIC_STATS, mine], { negative: ask });
+  p.call("statx", [AT_FDCWD, p.string(file), 0, STATX_BASIC_STATS, named], { negative: ask });
   const inode = statx_layout.offset("stx_ino");
   for (const half of [inode, inode + 4]) {
     const same = s.label("same inode");

@@ -1,0 +1,42 @@
+import { arch, compileLoader, encodeElf } from "../../ffi/mod.ts";
+import { VERBS, VERBS_KIND } from "../../lib/lifecycle/program/mod.ts";
+import { reapOrphans } from "./leftovers.ts";
+import { type Result, Running } from "./running.ts";
+import { type Sandbox, until } from "./sandbox.ts";
+
+// What tests of a created container's verbs share: the launcher, without crate behind it.
+
+export const SCRIPT = new URL("../../scripts/verbs.sh", import.meta.url).pathname;
+/** The launcher goes on to crate. */
+export const CRATE_IS_ASKED = 42;
+export const ASKED = { code: CRATE_IS_ASKED, stdout: "", stderr: "" };
+export const DONE = { code: 0, stdout: "", stderr: "" };
+
+export type Walk = (words: readonly string[], env?: Record<string, string>) => Promise<Result>;
+
+/** The launcher with loaders of its own, without crate behind it. */
+export function walker(box: Sandbox): Walk {
+  const loaders = box.mkdir("loaders");
+  VERBS.forEach((verb, entry) => {
+    const { bytes } = encodeElf(compileLoader(entry, VERBS_KIND), arch);
+    Deno.writeFileSync(`${loaders}/${verb}`, bytes, { mode: 0o755 });
+  });
+  const script = `. ${SCRIPT}; verbs ${loaders} "$@"; exit ${CRATE_IS_ASKED}`;
+  return async (words, env = {}) =>
+    await new Running(["/bin/sh", "-c", script, "sh", ...words], {
+      env: { XDG_CONFIG_HOME: box.path("none"), ...env },
+    }).ended;
+}
+
+export const at = (box: Sandbox, ...words: string[]) => ["--root", box.root, ...words];
+
+/** A word of which the launcher knows nothing: crate itself. */
+export const itself = (box: Sandbox, words: readonly string[]) =>
+  box.crate(["--log-level", "warn", ...words]);
+
+export async function ended(box: Sandbox, id: string): Promise<void> {
+  await until(`${id} ends`, async () => {
+    reapOrphans();
+    return (await box.state(id)).status === "stopped";
+  });
+}
