@@ -4,8 +4,8 @@
 let encoder: TextEncoder | undefined;
 let decoder: TextDecoder | undefined;
 
-/** What is longer the decoder reads faster, in spite of its beginning. */
-const SHORT = 4096;
+/** What is longer the decoder reads faster, in spite of its beginning; so many arguments a call can have anyhow. */
+const SHORT = 16384;
 
 /** A text as UTF-8. */
 export function encodeText(text: string): Uint8Array<ArrayBuffer> {
@@ -34,6 +34,16 @@ export function decodeText(bytes: Uint8Array): string {
 }
 
 function isAscii(bytes: Uint8Array): boolean {
-  for (let i = 0; i < bytes.length; i++) if (bytes[i]! > 127) return false;
+  const { buffer, byteOffset, length } = bytes;
+  let i = 0;
+  // Four at a time, as this runs in V8's interpreter.
+  if (byteOffset % 4 === 0) {
+    const words = new Int32Array(buffer, byteOffset, length >> 2);
+    let all = 0;
+    for (let at = 0; at < words.length; at++) all |= words[at]!;
+    if ((all & 0x80808080) !== 0) return false;
+    i = words.length * 4;
+  }
+  for (; i < length; i++) if (bytes[i]! > 127) return false;
   return true;
 }

@@ -21,4 +21,12 @@ Deno.test("text and bytes are what the runtime's own coders make of them", () =>
   fc.assert(fc.property(fc.uint8Array(), (bytes) => {
     assert.equal(decodeText(bytes), new TextDecoder().decode(bytes));
   }));
+  // Around the length from which on the decoder is asked, from anywhere in a buffer, with one letter that is none of
+  // ASCII's, or without.
+  const lengths = fc.oneof(fc.nat(20), fc.integer({ min: 16_380, max: 16_390 }));
+  fc.assert(fc.property(lengths, fc.nat(3), fc.nat(20_000), (length, from, at) => {
+    const bytes = new Uint8Array(length + from).fill(65).subarray(from);
+    if (at < length) bytes.set(encodeText("é").subarray(0, length - at), at);
+    assert.equal(decodeText(bytes), new TextDecoder().decode(bytes));
+  }));
 });
