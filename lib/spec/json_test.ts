@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { CrateError } from "../errors.ts";
-import { formatSpec } from "./json.ts";
+import { formatSpec, parseJson } from "./json.ts";
 import { parseSpec } from "./read.ts";
 import { findJsonError } from "./json_position.ts";
 import { FULL_SPEC, LEAST_SPEC } from "./testing.ts";
@@ -48,6 +48,24 @@ Deno.test("unlimited rlimits and 64-bit seccomp masks keep every bit, there and 
   assert.equal(limit?.soft, 9007199254740991);
   assert.equal(spec.linux?.seccomp?.syscalls?.[0]?.args?.[0]?.value, 2n ** 64n - 1n);
   assert.equal(formatSpec(spec), text);
+});
+
+Deno.test("a long number is exact wherever it stands in a text, and however long it is", () => {
+  const digits = fc.string({
+    unit: fc.constantFrom(..."0123456789"),
+    minLength: 1,
+    maxLength: 20,
+  });
+  const before = fc.string({ unit: fc.constantFrom(" ", "\n"), maxLength: 40 });
+  fc.assert(
+    fc.property(before, digits, before, (space, digits, after) => {
+      const number = BigInt(digits);
+      const text = `${space}{"soft":${number}}${after}`;
+      const exact = number > BigInt(Number.MAX_SAFE_INTEGER) ? number : Number(number);
+      assert.deepEqual(parseJson(text, "x"), { soft: exact });
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 Deno.test("a field that is null counts as left out, a list's item does not", () => {
