@@ -164,12 +164,12 @@ async function bundle(): Promise<{ name: string; flags: string }> {
       Deno.renameSync(`${pieces}/${file}`, `${part}/${file}`);
     }
     leadToSources(part);
-    await writeLoaders(`${part}/verbs`);
+    const verbs = await writeLoaders(`${part}/verbs`);
     rmSync(pieces, { recursive: true });
     rmSync(sources, { recursive: true });
 
     const scripts = readScripts(part);
-    const all = `${Deno.version.deno}\n${V8_FLAGS}\n${[...scripts].join("\n")}`;
+    const all = [Deno.version.deno, V8_FLAGS, ...verbs, ...scripts].join("\n");
     const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(all));
     const name = new Uint8Array(digest).subarray(0, 8).toHex();
     const folder = `${home}/${name}`;
@@ -184,16 +184,20 @@ async function bundle(): Promise<{ name: string; flags: string }> {
   }
 }
 
-/** A program for each verb that a created container has ready: scripts/verbs.sh starts them. */
-async function writeLoaders(folder: string): Promise<void> {
-  if (!isThere("lib/lifecycle/program/verbs.ts")) return;
+/** A program for each verb that a created container has ready, and scripts/verbs.sh, which starts them. @returns what they are. */
+async function writeLoaders(folder: string): Promise<string[]> {
+  if (!isThere("lib/lifecycle/program/verbs.ts")) return [];
   const { arch, compileLoader, encodeElf } = await import("../ffi/mod.ts");
   const { VERBS, VERBS_KIND } = await import("../lib/lifecycle/program/mod.ts");
   Deno.mkdirSync(folder);
-  VERBS.forEach((verb, entry) => {
+  const script = Deno.readTextFileSync(`${root}/scripts/verbs.sh`);
+  Deno.writeTextFileSync(`${folder}/verbs.sh`, script);
+  const loaders = VERBS.map((verb, entry) => {
     const { bytes } = encodeElf(compileLoader(entry, VERBS_KIND), arch);
     Deno.writeFileSync(`${folder}/${verb}`, bytes, { mode: 0o755 });
+    return bytes.toHex();
   });
+  return [script, ...loaders];
 }
 
 /** Makes the source maps lead to the sources themselves, whose lines the narrowed ones have. */

@@ -1,4 +1,4 @@
-# Of scripts/crate and of the launcher that scripts/install writes.
+# For scripts/crate and the launcher that scripts/install writes, which read it when a word may be one of these verbs.
 #
 # verbs FOLDER [ARGUMENT...]: does what a created container has ready as a program, which takes a millisecond and no
 # Deno; see lib/lifecycle/verbs.ts. FOLDER has a loader for each. Exits when it is done; returns when it is

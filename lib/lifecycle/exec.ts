@@ -52,6 +52,8 @@ export interface ExecOptions {
   readonly stdio: Stdio;
   /** Called right before the program may start. */
   readonly beforeStart?: (launched: Launched) => void;
+  /** Called when the program is about to be executed. */
+  readonly whileStarting?: () => void;
   /** Without the container's seccomp filter. */
   readonly unfiltered?: boolean;
   /** Its parent is whoever called crate, which stays no longer than until the program runs. */
@@ -181,7 +183,7 @@ async function execInState(
       if (stage !== STAGE_LISTENER) return Promise.resolve(undefined);
       const { init } = launched;
       return Promise.resolve(listenerState(state.record, init.pid, { pid, status: "running" }));
-    });
+    }, options.whileStarting);
   } catch (error) {
     await launched.abandon();
     throw error;

@@ -56,9 +56,10 @@ export interface Launched {
    *
    * @param atStage called when the init waits in the middle, with the stage, and what reads the numbers
    *   that follow it.
+   * @param meanwhile called when the init goes on: what takes some time, and need not be done before.
    * @throws {CrateError} naming the step that failed.
    */
-  go(atStage?: AtStage): Promise<void>;
+  go(atStage?: AtStage, meanwhile?: () => void): Promise<void>;
   /** The last stage that the init has told. */
   state(): number | undefined;
   /** Gives it up: without a starter the container ends. Returns when it has been cleared away. */
@@ -146,8 +147,9 @@ export function launch(program: Program, options: LaunchOptions): Launched {
       if (number === END) throw monitorKilled();
       return number;
     };
-    const go = async (atStage?: AtStage) => {
+    const go = async (atStage?: AtStage, meanwhile?: () => void) => {
       send();
+      meanwhile?.();
       for (let stage = next(); stage !== END; stage = next()) {
         reached = stage;
         send(await atStage?.(stage, numbers));

@@ -241,15 +241,20 @@ export default async function exec(call: ExecCall): Promise<number> {
   }
   const none = detach || tty || !input ? nullStdio() : 0;
   let foreground = undefined as Foreground | undefined;
+  const stay = () => {
+    foreground = prepareForeground({ tty, input });
+    // From here on they are the container's.
+    blockSignals();
+  };
   const launched = await execInContainer({
     ...common,
     beforeStart: (launched) => {
       tellPid(launched);
-      if (detach) return;
-      foreground = prepareForeground({ tty, input });
-      // From here on they are the container's.
-      blockSignals();
+      // Nothing of the user's terminal is for this process any more when the program has its own.
+      if (tty && !detach) stay();
     },
+    // Without one it is soon enough: no program can tell a signal that comes now from one that came before it.
+    whileStarting: tty || detach ? undefined : stay,
     detached: detach,
     stdio: detach || tty ? [none, none, none] : [none, 1, 2],
   });
