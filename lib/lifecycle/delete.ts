@@ -10,7 +10,7 @@ import { CrateError } from "../errors.ts";
 import { isOwn, lockWithin } from "./claim.ts";
 import { existing, send } from "./kill.ts";
 import { reclaimNetworks } from "./network.ts";
-import { letEnd } from "./pause.ts";
+import { letEnd } from "./paused.ts";
 import { openProcess } from "./process_id.ts";
 import {
   type ContainerRecord,

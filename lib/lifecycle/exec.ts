@@ -25,7 +25,7 @@ import { handedOn } from "./handed_on.ts";
 import { waitForExit } from "./ended.ts";
 import { equipProcess } from "./equip.ts";
 import { notRunning, openInit } from "./kill.ts";
-import { isPaused } from "./pause.ts";
+import { isPaused } from "./paused.ts";
 import { openPidfdSocket } from "./pidfd_socket.ts";
 import { isAlive, openProcess } from "./process_id.ts";
 import {

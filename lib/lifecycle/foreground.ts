@@ -25,6 +25,7 @@ import {
   compileRelay,
   receiveDescriptor,
   RELAY_CONSOLE,
+  type RelayParts,
   type RelayTerminal,
   Scope,
 } from "./program/mod.ts";
@@ -105,8 +106,11 @@ export interface Foreground {
   readonly relay: Program;
 }
 
-/** Compiles what {@linkcode runInForeground} becomes. */
-export function prepareForeground({ tty, input, notifies }: ForegroundOptions): Foreground {
+/** Compiles what {@linkcode runInForeground} becomes. @param parts loaded for the same options. */
+export function prepareForeground(
+  parts: RelayParts,
+  { tty, input, notifies }: ForegroundOptions,
+): Foreground {
   let terminal: RelayTerminal | undefined;
   if (tty) {
     const before = input ? terminalSettings(0) : undefined;
@@ -114,7 +118,7 @@ export function prepareForeground({ tty, input, notifies }: ForegroundOptions): 
   }
   const first = tty ? RELAY_CONSOLE + 1 : RELAY_CONSOLE;
   const notification = notifies && { from: first, to: first + 1, pid: notifies.pid };
-  return { tty, relay: compileRelay(terminal, notification) };
+  return { tty, relay: compileRelay(parts, terminal, notification) };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { close, ESRCH, SIGKILL, SyscallError, trySyscall } from "../../ffi/mod.ts";
 import { detectLayout, killAll, locateCgroup } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
-import { letEnd } from "./pause.ts";
+import { letEnd } from "./paused.ts";
 import { openProcess } from "./process_id.ts";
 import { type ContainerState, isLive, readState } from "./state.ts";
 

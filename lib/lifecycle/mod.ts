@@ -34,8 +34,9 @@ export { killAllOf, killContainer } from "./kill.ts";
 export { collectGarbage, listContainers } from "./list.ts";
 export { ociState } from "./oci_state.ts";
 export { stopContainer, type StopOptions, waitForContainer } from "./stop.ts";
-export { INIT_ANNOTATION } from "./program/mod.ts";
-export { isPaused, pauseContainer, resumeContainer, shownStatus, whilePaused } from "./pause.ts";
+export { INIT_ANNOTATION, loadRelayParts } from "./program/mod.ts";
+export { pauseContainer, resumeContainer, whilePaused } from "./pause.ts";
+export { isPaused, shownStatus } from "./paused.ts";
 export {
   foreignOf,
   openNetworkOf,

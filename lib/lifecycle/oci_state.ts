@@ -1,4 +1,4 @@
-import { shownStatus } from "./pause.ts";
+import { shownStatus } from "./paused.ts";
 import { type ContainerRecord, type ContainerState, isLive } from "./state.ts";
 
 /** A container's state, as the runtime-spec has it, and `paused`, as runc. runtime.md, "State" */

@@ -1,21 +1,8 @@
-import { SyscallError } from "../../ffi/mod.ts";
-import {
-  type CgroupLocation,
-  detectLayout,
-  freeze,
-  isFrozen,
-  locateCgroup,
-  release,
-  thaw,
-} from "../cgroup/mod.ts";
+import { freeze, thaw } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { lockContainer } from "./claim.ts";
-import { type ContainerRecord, type ContainerState, readState, type Status } from "./state.ts";
-
-function locationOf({ id, cgroupsPath }: ContainerRecord): CgroupLocation {
-  if (cgroupsPath !== undefined) return locateCgroup(detectLayout(), cgroupsPath);
-  throw new CrateError("UNSUPPORTED", `container "${id}" has no cgroup of its own to stop it by`);
-}
+import { isPaused, locationOf } from "./paused.ts";
+import { type ContainerState, readState } from "./state.ts";
 
 function running(root: string, id: string): ContainerState {
   const state = readState(root, id);
@@ -24,25 +11,6 @@ function running(root: string, id: string): ContainerState {
   }
   if (state.status === "running" || state.status === "created") return state;
   throw new CrateError("STATE", `container not running: "${id}" is ${state.status}`);
-}
-
-/** Whether all of a container's processes stand still. */
-export function isPaused({ record, status }: ContainerState): boolean {
-  if (status !== "running" && status !== "created" || record.cgroupsPath === undefined) {
-    return false;
-  }
-  try {
-    return isFrozen(locationOf(record));
-  } catch (error) {
-    // Its groups are gone with it, or this host has no freezer.
-    if (error instanceof SyscallError || error instanceof CrateError) return false;
-    throw error;
-  }
-}
-
-/** A container's status as people and engines are told it: one that is paused still runs. */
-export function shownStatus(state: ContainerState): Status | "paused" {
-  return isPaused(state) ? "paused" : state.status;
 }
 
 /**
@@ -67,11 +35,6 @@ export async function resumeContainer(root: string, id: string): Promise<void> {
   const state = running(root, id);
   if (!isPaused(state)) throw new CrateError("STATE", `container "${id}" is not paused`);
   await thaw(locationOf(state.record));
-}
-
-/** Lets a container that was paused take its signals, without a wait: what is frozen cannot end. */
-export function letEnd({ cgroupsPath }: ContainerRecord): void {
-  if (cgroupsPath !== undefined) release(locateCgroup(detectLayout(), cgroupsPath));
 }
 
 /**

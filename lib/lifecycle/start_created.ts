@@ -15,7 +15,7 @@ import { lockContainer } from "./claim.ts";
 import { startError } from "./errors.ts";
 import { hookState } from "./hook_state.ts";
 import { closeEnds, listenForReady, type Starting } from "./notify.ts";
-import { isPaused } from "./pause.ts";
+import { isPaused } from "./paused.ts";
 import { RECORD_SIZE } from "./program/mod.ts";
 import { connectTo } from "./sockets.ts";
 import { type ContainerState, type ProcessRecord, readState, statePaths } from "./state.ts";

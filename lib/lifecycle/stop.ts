@@ -1,7 +1,7 @@
 import { close, SIGKILL } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { existing, send } from "./kill.ts";
-import { letEnd } from "./pause.ts";
+import { letEnd } from "./paused.ts";
 import { openProcess, type ProcessId } from "./process_id.ts";
 import { parseSignal } from "./signals.ts";
 import { isLive, readState } from "./state.ts";

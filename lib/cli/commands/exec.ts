@@ -15,6 +15,7 @@ import {
   findId,
   type Foreground,
   type Launched,
+  loadRelayParts,
   nullStdio,
   prepareForeground,
   readState,
@@ -26,16 +27,13 @@ import {
 import { availableCapabilities } from "../../security/mod.ts";
 import {
   type LinuxCapabilities,
-  parseCapability,
   parseInteger,
-  parseUserWord,
   type Process,
   type Spec,
   type User,
 } from "../../spec/mod.ts";
 import { readConfig } from "../globals.ts";
 import type { ExecCall } from "../words/mod.ts";
-import { environment } from "./environment.ts";
 
 const MAX_USER_FILE = 1 << 20;
 const MAX_PROCESS_FILE = 1 << 20;
@@ -46,6 +44,7 @@ async function userOf(
   { path }: ContainerRoot,
 ): Promise<User | undefined> {
   if (word === undefined) return spec.process?.user;
+  const { parseUserWord } = await import("../../spec/mod.ts");
   const { resolveUser } = await import("../../security/mod.ts");
   const { readInRoot } = await import("../../security/mod.ts");
   // The init's root, in which the kernel resolves the two files.
@@ -100,24 +99,32 @@ async function processOf(
   return {
     ...own,
     args: positionals.slice(1),
-    env: mergeEnv(mergeEnv(own.env ?? [], terminal), environment(options)),
+    env: mergeEnv(mergeEnv(own.env ?? [], terminal), await environmentOf(options)),
     cwd: options.workdir ?? options.cwd ?? own.cwd,
     terminal: tty,
     consoleSize: tty && !options.detach ? windowSize() : undefined,
     user,
-    capabilities: withCapabilities(capabilities, options.cap),
+    capabilities: await withCapabilities(capabilities, options.cap),
     noNewPrivileges: options.noNewPrivs || (privileged ? false : own.noNewPrivileges),
     apparmorProfile: options.apparmor ?? own.apparmorProfile,
     selinuxLabel: options.processLabel ?? own.selinuxLabel,
   };
 }
 
+/** The variables that the words add. */
+async function environmentOf({ env, envFile }: ExecCall["options"]): Promise<string[]> {
+  if (env.length === 0 && envFile.length === 0) return [];
+  const { environment } = await import("./environment.ts");
+  return environment({ env, envFile });
+}
+
 /** As runc: an added one goes into every set. */
-function withCapabilities(
+async function withCapabilities(
   sets: LinuxCapabilities | undefined,
   words: readonly string[],
-): LinuxCapabilities | undefined {
+): Promise<LinuxCapabilities | undefined> {
   if (words.length === 0) return sets;
+  const { parseCapability } = await import("../../spec/mod.ts");
   const names = words.map((word) => parseCapability(word, "--cap"));
   const add = (set: readonly string[] = []) => [...new Set([...set, ...names])];
   return {
@@ -241,8 +248,9 @@ export default async function exec(call: ExecCall): Promise<number> {
   }
   const none = detach || tty || !input ? nullStdio() : 0;
   let foreground = undefined as Foreground | undefined;
+  const parts = await loadRelayParts({ tty, notifies: false });
   const stay = () => {
-    foreground = prepareForeground({ tty, input });
+    foreground = prepareForeground(parts, { tty, input });
     // From here on they are the container's.
     blockSignals();
   };

@@ -12,6 +12,7 @@ import {
   type ClaimedNetwork,
   deleteContainer,
   type Foreground,
+  loadRelayParts,
   nullStdio,
   prepareContainer,
   prepareForeground,
@@ -196,6 +197,7 @@ export default async function run(given: RunCall): Promise<number> {
       write("--cidfile", cidfile, () => createFile(cidfile, id));
       written.push(cidfile);
     }
+    const parts = await loadRelayParts({ tty, notifies: !!prepared.options.notifySocket });
     ({ launched, ready } = await startContainer(prepared, ({ init }) => {
       if (pidFile !== undefined) {
         write("--pid-file", pidFile, () => replaceFile(pidFile, String(init.pid)));
@@ -203,7 +205,7 @@ export default async function run(given: RunCall): Promise<number> {
       }
       if (detach) return;
       const notifies = prepared.options.notifySocket ? init : undefined;
-      foreground = prepareForeground({ tty, input, notifies });
+      foreground = prepareForeground(parts, { tty, input, notifies });
       // From here on they are the container's.
       blockSignals();
     }));

@@ -17,7 +17,8 @@ export { hasUserNamespace } from "./identity.ts";
 export { FRAME_SIZE } from "./log.ts";
 export { isNew, namespace, namespaceFlag } from "./namespaces.ts";
 export { compileNotifier, type Notification } from "./notify.ts";
-export { compileRelay, RELAY_CONSOLE, type RelayTerminal } from "./relay.ts";
+export { compileRelay, loadRelayParts, RELAY_CONSOLE, type RelayParts } from "./relay.ts";
+export type { RelayTerminal } from "./relay_console.ts";
 export type {
   CgroupHierarchy,
   CgroupJoin,

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import * as ffi from "../../../ffi/mod.ts";
 import { decodeText, encodeText, type Program } from "../../../ffi/mod.ts";
 import { compileNotifier } from "./notify.ts";
-import { compileRelay } from "./relay.ts";
+import { compileRelay, loadRelayParts } from "./relay.ts";
+
+const PARTS = await loadRelayParts({ tty: true, notifies: true });
 
 // The programs as processes, between a container's socket and a service manager's, both the test's.
 
@@ -87,7 +89,7 @@ function between(kind: "notifier" | "relay", use: (between: Between) => void): v
   const [control, monitor] = sockets(ffi.SOCK_SEQPACKET);
   const programs: Record<typeof kind, [Program, number[]]> = {
     notifier: [compileNotifier(PID), [from, init.pidfd, to]],
-    relay: [compileRelay(undefined, { from: 5, to: 6, pid: PID }), [
+    relay: [compileRelay(PARTS, undefined, { from: 5, to: 6, pid: PID }), [
       control,
       init.pidfd,
       from,

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import * as ffi from "../../../ffi/mod.ts";
 import { rawSettings, terminalSettings } from "../foreground.ts";
-import { compileRelay, type RelayTerminal } from "./relay.ts";
+import { compileRelay, loadRelayParts } from "./relay.ts";
+import type { RelayTerminal } from "./relay_console.ts";
+
+const PARTS = await loadRelayParts({ tty: true, notifies: true });
 
 // The relay as a process, between a terminal of the test's and a console of the test's.
 
@@ -73,7 +76,7 @@ function relay(piped: boolean, use: (relayed: Relayed) => void): void {
     const [pidfd] = keep([syscall("pidfd_open", init, 0)]);
     const before = terminalSettings(terminal)!;
     const settings: RelayTerminal["settings"] = { before, raw: rawSettings(before) };
-    const pid = spawn(compileRelay({ input: true, settings }), {
+    const pid = spawn(compileRelay(PARTS, { input: true, settings }), {
       name: "crate-run",
       descriptors: [terminal, piped ? write : terminal, 2, control, pidfd!, console],
     });

@@ -5,7 +5,10 @@ import { encodeElf, printProgram, type Program } from "../../../ffi/mod.ts";
 import { reachable, successors } from "../../../ffi/testing.ts";
 import { type Made, Model } from "./_model.ts";
 import { SIGINFO_SIZE } from "./protocol.ts";
-import { compileRelay, RELAY_CONSOLE, RELAY_PIDFD, type RelayTerminal } from "./relay.ts";
+import { compileRelay, loadRelayParts, RELAY_CONSOLE, RELAY_PIDFD } from "./relay.ts";
+import type { RelayTerminal } from "./relay_console.ts";
+
+const PARTS = await loadRelayParts({ tty: true, notifies: true });
 
 const BEFORE = new Uint8Array(36).fill(1);
 const RAW = new Uint8Array(36).fill(2);
@@ -130,7 +133,7 @@ function walk({ terminal, happenings, end, room = [], fail }: Walk): Walked {
     return count;
   }
 
-  const model = new Model(compileRelay(terminal), {
+  const model = new Model(compileRelay(PARTS, terminal), {
     descriptors,
     answer(call, model) {
       const failed = fail?.(call, model);
@@ -293,7 +296,7 @@ Deno.test("the terminal is raw meanwhile and as before in the end, whatever happ
 });
 
 Deno.test("after raw mode no call fails without a way on that leads to the old settings", () => {
-  const program: Program = compileRelay({ input: true, settings: SETTINGS });
+  const program: Program = compileRelay(PARTS, { input: true, settings: SETTINGS });
   const raw = program.steps.findIndex(({ label }) => label.includes("raw mode"));
   const restored = (index: number) => program.steps[index]!.label === "restore the terminal";
   const seen = new Set<number>();
@@ -312,7 +315,7 @@ Deno.test("after raw mode no call fails without a way on that leads to the old s
 Deno.test("every step of the relay has a label, can be reached, encoded and printed", () => {
   fc.assert(
     fc.property(fc.option(terminals, { nil: undefined }), (terminal) => {
-      const program = compileRelay(terminal);
+      const program = compileRelay(PARTS, terminal);
       const reached = reachable(program);
       for (const [i, { label }] of program.steps.entries()) {
         assert(label !== "" && reached.has(i), `${i} ${label}`);
