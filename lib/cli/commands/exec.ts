@@ -249,20 +249,17 @@ export default async function exec(call: ExecCall): Promise<number> {
   const none = detach || tty || !input ? nullStdio() : 0;
   let foreground = undefined as Foreground | undefined;
   const parts = await loadRelayParts({ tty, notifies: false });
-  const stay = () => {
+  const prepare = () => {
     foreground = prepareForeground(parts, { tty, input });
-    // From here on they are the container's.
-    blockSignals();
   };
   const launched = await execInContainer({
     ...common,
     beforeStart: (launched) => {
       tellPid(launched);
-      // Nothing of the user's terminal is for this process any more when the program has its own.
-      if (tty && !detach) stay();
+      // From here on they are the container's.
+      if (!detach) blockSignals();
     },
-    // Without one it is soon enough: no program can tell a signal that comes now from one that came before it.
-    whileStarting: tty || detach ? undefined : stay,
+    whileStarting: detach ? undefined : prepare,
     detached: detach,
     stdio: detach || tty ? [none, none, none] : [none, 1, 2],
   });
