@@ -2,7 +2,7 @@ import { encodeText, SyscallError } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { log } from "./log.ts";
 import { needsNamespace } from "./rootless.ts";
-import { type CommandLine, explainWords, parseWords, verbLine } from "./words/mod.ts";
+import { type CommandLine, explainWords, parseVerb, parseWords, verbOf } from "./words/mod.ts";
 
 /** What crate exits with when it fails itself: docker's convention. */
 const OWN_FAILURE = 125;
@@ -13,22 +13,31 @@ const OWN_FAILURE = 125;
  * @returns the exit code; a command that becomes something else does not return.
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  let parsed = parseWords(verbLine, argv);
-  if (parsed === undefined) {
-    const { commandLine } = await import("./words/mod.ts");
-    parsed = parseWords(commandLine, argv);
-    if (parsed === undefined) return await help(commandLine, argv);
-  }
   try {
-    if (needsNamespace(parsed.command.name)) {
-      const { enterUserNamespace } = await import("../lifecycle/mod.ts");
-      await enterUserNamespace(Deno.env.toObject());
+    const verb = verbOf(argv);
+    // Whoever becomes crate once more reads its words then. Help is for those, too, who cannot.
+    if (verb !== undefined && !argv.some((word) => HELP.has(word))) await enterFor(verb);
+    let parsed = verb === undefined ? undefined : await parseVerb(verb, argv);
+    if (parsed === undefined) {
+      const { commandLine } = await import("./words/mod.ts");
+      parsed = parseWords(commandLine, argv);
+      if (parsed === undefined) return await help(commandLine, argv);
     }
+    await enterFor(parsed.command.name);
     const module = await parsed.command.load();
     return await module.default(parsed.call);
   } catch (error) {
     return explain(error);
   }
+}
+
+const HELP: ReadonlySet<string> = new Set(["-h", "--help"]);
+
+/** An ordinary user's crate becomes the root of a namespace for most commands. @throws {CrateError} */
+async function enterFor(command: string): Promise<void> {
+  if (!needsNamespace(command)) return;
+  const { enterUserNamespace } = await import("../lifecycle/mod.ts");
+  await enterUserNamespace(Deno.env.toObject());
 }
 
 /** What there is to say to words that cannot be run, and the exit code. */

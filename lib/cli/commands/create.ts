@@ -5,6 +5,8 @@ import { createForEngine } from "../engine.ts";
 import { readConfig } from "../globals.ts";
 import type { CreateCall } from "../words/mod.ts";
 
+export { createTable as table } from "../words/mod.ts";
+
 /** `crate create`. */
 export default async function create(call: CreateCall): Promise<number> {
   const { options, positionals, globals } = call;

@@ -5,6 +5,8 @@ import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { DeleteCall } from "../words/mod.ts";
 
+export { deleteTable as table } from "../words/mod.ts";
+
 /** With --force one that is not there is as good as deleted, as for runc and docker. */
 function isThere(root: string, word: string): boolean {
   try {

@@ -35,6 +35,8 @@ import {
 import { readConfig } from "../globals.ts";
 import type { ExecCall } from "../words/mod.ts";
 
+export { execTable as table } from "../words/mod.ts";
+
 const MAX_USER_FILE = 1 << 20;
 const MAX_PROCESS_FILE = 1 << 20;
 

@@ -5,6 +5,8 @@ import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { KillCall } from "../words/mod.ts";
 
+export { killTable as table } from "../words/mod.ts";
+
 /** `crate kill`. */
 export default async function kill({ options, positionals, globals }: KillCall): Promise<number> {
   const root = (await readConfig(globals)).root.value;

@@ -5,6 +5,8 @@ import { forEachImage, platformOf, pull, registryOptions, storeOf } from "../ima
 import { progressView } from "../progress.ts";
 import type { PullCall } from "../words/mod.ts";
 
+export { pullTable as table } from "../words/mod.ts";
+
 /** `crate pull`. */
 export default async function command({ options, positionals, globals }: PullCall) {
   const { quiet, insecureRegistry } = options;

@@ -32,6 +32,8 @@ import type { RunCall } from "../words/mod.ts";
 import { plainMode } from "./run_mode.ts";
 import { imageWord, makeKept, runSpec } from "./run_spec.ts";
 
+export { runTable as table } from "../words/mod.ts";
+
 /** Writes what an option names, or says which option it was. */
 function write(option: string, path: string, make: () => void): void {
   try {

@@ -5,6 +5,8 @@ import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { StartCall } from "../words/mod.ts";
 
+export { startTable as table } from "../words/mod.ts";
+
 /** `crate start`. */
 export default async function start({ positionals, globals }: StartCall): Promise<number> {
   const root = (await readConfig(globals)).root.value;

@@ -3,6 +3,8 @@ import { stateOf } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import type { StateCall } from "../words/mod.ts";
 
+export { stateTable as table } from "../words/mod.ts";
+
 /** `crate state`. */
 export default async function state({ positionals, globals }: StateCall): Promise<number> {
   const root = (await readConfig(globals)).root.value;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { commandLine } from "./commands.ts";
 import { parseWords } from "./parse.ts";
 import type { OptionTable } from "./table.ts";
-import { verbLine } from "./verb_line.ts";
+import { parseVerb, verbModules, verbOf } from "./verb_line.ts";
 
 const alone = commandLine.groups.flatMap(({ commands }) => commands.map(([, command]) => command))
   .filter((command) => !commandLine.commands.includes(command));
@@ -16,10 +16,39 @@ const lists: [string, readonly OptionTable[]][] = [
   ]),
 ];
 
-Deno.test("the part of the command line that loads alone is a part of the whole one", () => {
-  assert.equal(verbLine.options, commandLine.options);
-  for (const command of verbLine.commands) assert(commandLine.commands.includes(command));
-  assert.deepEqual(verbLine.groups, []);
+Deno.test("a command that loads alone is the same one as of the whole command line", async () => {
+  for (const [name, load] of Object.entries(verbModules)) {
+    const { table } = await load();
+    assert.equal(table.name, name);
+    assert(commandLine.commands.includes(table), name);
+    assert.equal(await table.load(), await load(), name);
+  }
+});
+
+Deno.test("words of such a command are read alike by both", async () => {
+  for (
+    const argv of [
+      ["run", "-d", "--name", "x", "/bin/sh", "-c", "true"],
+      ["--root", "/x", "--debug", "exec", "-it", "x", "sh"],
+      ["kill", "x", "TERM"],
+      ["--version"],
+      ["list"],
+      ["run"],
+      ["state", "--help"],
+      ["--nothing", "run", "/bin/true"],
+      ["--root"],
+      [],
+      ["constructor"],
+    ]
+  ) {
+    const verb = verbOf(argv);
+    const parsed = verb === undefined ? undefined : await parseVerb(verb, argv);
+    const whole = parseWords(commandLine, argv);
+    assert.deepEqual(parsed, verb === undefined ? undefined : whole, argv.join(" "));
+    if (whole !== undefined && Object.hasOwn(verbModules, whole.command.name)) {
+      assert.equal(verb, whole.command.name);
+    }
+  }
 });
 
 Deno.test("no name or letter of an option, and no name of a command, is used twice", () => {

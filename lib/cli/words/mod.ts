@@ -56,7 +56,7 @@ export type {
 } from "./tables/images.ts";
 export type { CheckpointCall, RestoreCall } from "./tables/checkpoint.ts";
 export type { EventsCall, FeaturesCall, MountsCall, PsCall, UpdateCall } from "./tables/engine.ts";
-export type { ExecCall } from "./tables/exec.ts";
+export { type ExecCall, execTable } from "./tables/exec.ts";
 export type {
   NetworkConnectCall,
   NetworkCreateCall,
@@ -67,9 +67,20 @@ export type {
   NetworkRemoveCall,
   PortCall,
 } from "./tables/networks.ts";
-export type { PullCall } from "./tables/pull.ts";
-export type { RunCall } from "./tables/run.ts";
-export type { CreateCall, DeleteCall, KillCall, StartCall, StateCall } from "./tables/verbs.ts";
+export { type PullCall, pullTable } from "./tables/pull.ts";
+export { type RunCall, runTable } from "./tables/run.ts";
+export {
+  type CreateCall,
+  createTable,
+  type DeleteCall,
+  deleteTable,
+  type KillCall,
+  killTable,
+  type StartCall,
+  startTable,
+  type StateCall,
+  stateTable,
+} from "./tables/verbs.ts";
 export type {
   VolumeCreateCall,
   VolumeInspectCall,
@@ -77,4 +88,4 @@ export type {
   VolumePruneCall,
   VolumeRemoveCall,
 } from "./tables/volumes.ts";
-export { verbLine } from "./verb_line.ts";
+export { parseVerb, verbOf } from "./verb_line.ts";

@@ -84,6 +84,15 @@ export async function explainWords(
   return explain(line, result);
 }
 
+/** The first word that is no option and no option's value; undefined where it cannot be told. */
+export function wordAfter(
+  options: readonly OptionTable[],
+  argv: readonly string[],
+): string | undefined {
+  const globals = scanOptions(options, argv, true);
+  return "kind" in globals ? undefined : globals.positionals[0];
+}
+
 /** Reads a whole command line: the values of its options, or what is unusual about it. */
 function scan(line: CommandLine, argv: readonly string[]): Parsed | Trouble {
   const globals = scanOptions(line.options, argv, true);

@@ -1,5 +1,5 @@
 /**
- * The commands that an engine calls for each container, but for `exec`: with it they load alone, by verb_line.ts.
+ * The commands that an engine calls for each container, but for `exec`; see verb_line.ts.
  *
  * @module
  */
