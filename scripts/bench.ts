@@ -9,7 +9,7 @@
 import { describeHost, hideUnified } from "./bench/host.ts";
 import { missing, Place } from "./bench/place.ts";
 import { measureResident } from "./bench/resident.ts";
-import { makeRows } from "./bench/rows.ts";
+import { makeRows, shuffled } from "./bench/rows.ts";
 import { background, crateRuntime, execute, peerRuntime } from "./bench/runtimes.ts";
 import { type Sample, summarize } from "./bench/statistics.ts";
 import { formatReport, type Report } from "./bench/table.ts";
@@ -88,9 +88,9 @@ async function measure({ rounds, warmups }: Options): Promise<Report> {
   const samples = new Map(rows.map((row): [typeof row, Sample[]] => [row, []]));
   for (let round = -warmups; round < rounds; round++) {
     say(round < 0 ? "warming up" : `round ${round + 1} of ${rounds}`);
-    for (const [row, taken] of samples) {
+    for (const row of shuffled(rows)) {
       const sample = await Promise.race([row.sample(), interrupted.promise]);
-      if (round >= 0) taken.push(sample);
+      if (round >= 0) samples.get(row)!.push(sample);
     }
   }
   say("");

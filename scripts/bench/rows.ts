@@ -15,7 +15,23 @@ export interface Row {
   readonly title: string;
   /** The row whose time it is compared to. */
   readonly comparedTo: string;
+  /** Its sample is taken right after that of the row before. */
+  readonly follows?: boolean;
   sample(): Sample | Promise<Sample>;
+}
+
+/** The rows in an order of chance: what a row leaves the kernel to do is not always for the same one after it. */
+export function shuffled(rows: readonly Row[]): Row[] {
+  const blocks: Row[][] = [];
+  for (const row of rows) {
+    if (row.follows) blocks.at(-1)!.push(row);
+    else blocks.push([row]);
+  }
+  for (let i = blocks.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [blocks[i], blocks[j]] = [blocks[j]!, blocks[i]!];
+  }
+  return blocks.flat();
 }
 
 /** What the rows are made of. */
@@ -91,6 +107,7 @@ function verbRows({ place, timer }: Parts, runtime: Runtime): Row[] {
     key: `${runtime.name} ${verb}`,
     title: `\`${runtime.name} ${verb}\``,
     comparedTo: `crun ${verb}`,
+    follows: verb !== VERBS[0],
     async sample() {
       if (taken.get(verb)!.length === 0) await cycle();
       return taken.get(verb)!.shift()!;
@@ -107,6 +124,7 @@ function verbRows({ place, timer }: Parts, runtime: Runtime): Row[] {
     key: all,
     title: `${all} together`,
     comparedTo: "crun create, start, delete",
+    follows: true,
     sample: () => ({
       time: parts.reduce((sum, verb) => sum + last[verb]!.time, 0),
       cpu: parts.reduce((sum, verb) => sum + (last[verb]!.cpu ?? 0), 0),

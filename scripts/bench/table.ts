@@ -31,7 +31,7 @@ export function formatReport({ host, rounds, rows, resident, skipped }: Report):
     `Linux ${host.kernel}, ${host.processors} × ${host.processor}, cgroups: ${host.cgroups}; ` +
     `${
       peers.join(", ")
-    }. ${rounds} rounds, interleaved; times in milliseconds. All run crate's own ` +
+    }. ${rounds} rounds, in an order of chance; times in milliseconds. All run crate's own ` +
     "config: default mounts, masks, cgroups, capabilities and seccomp filter, five namespaces and " +
     "one of cgroups (for crun and runc its ociVersion says 1.0.2).",
     "",
