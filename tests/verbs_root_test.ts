@@ -1,4 +1,3 @@
-// Not in the virtual machine: its engines call the same verbs by the launcher
 import assert from "node:assert/strict";
 import { exists, LOCK_EX, O_DIRECTORY, O_RDONLY, open, syscall } from "../ffi/mod.ts";
 import { create, launchBundle, makeBundle } from "./support/bundle.ts";
