@@ -56,7 +56,7 @@ export { randomHex } from "./random.ts";
 export { decodeText, encodeText } from "./text.ts";
 export { printProgram } from "./program/print.ts";
 export { blockSignals } from "./signals.ts";
-export { become, end, type ProcessOptions, spawn } from "./process.ts";
+export { become, type BecomeOptions, end, type ProcessOptions, spawn } from "./process.ts";
 export { isInitialUserNamespace } from "./user_namespace.ts";
 export { identify, isAlive, openProcess, type ProcessId } from "./process_id.ts";
 export { withAddress } from "./unix.ts";

@@ -49,8 +49,12 @@ export interface ProcessOptions {
   descriptors: readonly number[];
   /** Where an unlinked file may stand if the host forbids executable memfds. */
   directory?: string;
+}
+
+/** What a program starts with that this process becomes. */
+export interface BecomeOptions extends ProcessOptions {
   /**
-   * For `become`: the program begins with SIGCHLD ignored, so that nobody has to wait for its children. One of them
+   * The program begins with SIGCHLD ignored, so that nobody has to wait for its children. One of them
    * gives this process's memory back to the kernel while the program runs.
    */
   ignoresChildren?: boolean;
@@ -243,7 +247,7 @@ function leaveMemory(p: ProgramBuilder): { ends: Cell; keeper: Cell } {
  *
  * @throws {SyscallError}
  */
-export function become(program: Program, options: ProcessOptions): never {
+export function become(program: Program, options: BecomeOptions): never {
   const fd = executable(program, options.directory);
   const p = new ProgramBuilder();
   const broken = p.label("broken");

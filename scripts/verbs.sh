@@ -11,19 +11,20 @@ verbs() {
   [ -z "$CRATE_ROOT$CRATE_LOG_FILE$CRATE_LOG_FORMAT$CRATE_LOG_LEVEL" ] || return
   case $XDG_CONFIG_HOME in /*) _crate_own=$XDG_CONFIG_HOME ;; *) _crate_own=$HOME/.config ;; esac
   if [ -e /etc/crate/config.toml ] || [ -e "$_crate_own/crate/config.toml" ]; then return; fi
-  _crate_state=
+  _crate_state='' _crate_log=''
   while :; do
     case $1 in
     --root=/*) _crate_state=${1#*=} ;;
     --log-format=text | --log-format=json | --systemd-cgroup) ;;
     --log=*:*) return ;;
-    --log=?*) ;;
+    --log=?*) _crate_log=1 ;;
     --root | --log | --log-format)
       [ $# -gt 1 ] || return
       case $1$2 in
       --root/*) _crate_state=$2 ;;
       --log*:*) return ;;
-      --log-formattext | --log-formatjson | --log[!-]*) ;;
+      --log-formattext | --log-formatjson) ;;
+      --log[!-]*) _crate_log=1 ;;
       *) return ;;
       esac
       shift
@@ -34,7 +35,8 @@ verbs() {
   done
   case $#$1 in
   2start) [ -z "$NOTIFY_SOCKET" ] || return ;;
-  2state | 2delete | 2kill | 3kill) ;;
+  2state) [ -z "$_crate_log" ] || return ;; # it may fail in its middle, and that belongs into the log
+  2delete | 2kill | 3kill) ;;
   3delete)
     case $2 in
     -f | --force) set -- delete "$3" ;;

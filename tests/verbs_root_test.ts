@@ -188,11 +188,17 @@ test("words, variables and files that may mean more are crate's", async (box) =>
   for (
     const words of [
       [`--root=${box.root}`],
-      ["--log", box.path("log"), "--log-format", "json", "--root", box.root],
-      ["--log=/dev/null", "--log-format=text", "--systemd-cgroup", `--root=${box.root}`],
+      ["--log-format", "json", "--root", box.root],
+      ["--log-format=text", "--systemd-cgroup", `--root=${box.root}`],
     ]
   ) {
     assert.deepEqual(await walk([...words, "state", "w"]), state, words.join(" "));
+  }
+  // A state that cannot be written whole is told to the log; what the others cannot do, crate is asked for.
+  for (const log of [["--log", box.path("log")], ["--log=/dev/null"]]) {
+    const words = [...log, "--log-format", "json", "--root", box.root];
+    assert.deepEqual(await walk([...words, "state", "w"]), ASKED);
+    assert.deepEqual(await walk([...words, "kill", "w", "TERM"]), DONE);
   }
   for (const name of ["ROOT", "LOG_FILE", "LOG_FORMAT", "LOG_LEVEL"]) {
     assert.deepEqual(await walk(at(box, "state", "w"), { [`CRATE_${name}`]: "x" }), ASKED, name);

@@ -17,7 +17,7 @@ export { updateCgroup } from "./update.ts";
 export { removeCgroup, type RemoveOptions } from "./remove.ts";
 export { cgroupProcesses } from "./processes.ts";
 export { killAll } from "./kill.ts";
-export { freeze, freezerFiles, isFrozen, release, thaw } from "./freeze.ts";
+export { freeze, type FreezerFiles, freezerFiles, isFrozen, release, thaw } from "./freeze.ts";
 export { type CgroupStats, readStats } from "./stats.ts";
 export type { ResctrlGroup, ResctrlPlan } from "./resctrl.ts";
 export { loadResctrl } from "./load_resctrl.ts";

@@ -7,7 +7,7 @@ import {
   release,
 } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
-import { type ContainerRecord, type ContainerState, type Status } from "./state.ts";
+import type { ContainerRecord, ContainerState, Status } from "./state.ts";
 
 /** Where a container is stopped. @throws {CrateError} `UNSUPPORTED` for one without a cgroup of its own. */
 export function locationOf({ id, cgroupsPath }: ContainerRecord): CgroupLocation {

@@ -9,7 +9,13 @@ import {
   trySyscall,
   withAddress,
 } from "../../ffi/mod.ts";
-import { type CgroupLocation, detectLayout, freezerFiles, locateCgroup } from "../cgroup/mod.ts";
+import {
+  type CgroupLocation,
+  detectLayout,
+  type FreezerFiles,
+  freezerFiles,
+  locateCgroup,
+} from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { IMAGE_ANNOTATION } from "./annotations.ts";
 import { notifyDirectory } from "./notify.ts";
@@ -85,7 +91,7 @@ function writes(file: string, bytes: Uint8Array): boolean {
   }
 }
 
-function freezerOf(location: CgroupLocation): VerbsInput["freezer"] {
+function freezerOf(location: CgroupLocation): FreezerFiles | undefined {
   try {
     return freezerFiles(location);
   } catch (error) {

@@ -250,7 +250,7 @@ export default async function exec(call: ExecCall): Promise<number> {
   }
   const none = detach || tty || !input ? nullStdio() : 0;
   let foreground = undefined as Foreground | undefined;
-  const parts = await loadRelayParts({ tty, notifies: false });
+  const parts = await loadRelayParts({ tty: tty && !detach, notifies: false });
   const prepare = () => {
     foreground = prepareForeground(parts, { tty, input });
   };

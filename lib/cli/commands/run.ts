@@ -199,7 +199,10 @@ export default async function run(given: RunCall): Promise<number> {
       write("--cidfile", cidfile, () => createFile(cidfile, id));
       written.push(cidfile);
     }
-    const parts = await loadRelayParts({ tty, notifies: !!prepared.options.notifySocket });
+    const parts = await loadRelayParts({
+      tty: tty && !detach,
+      notifies: !detach && !!prepared.options.notifySocket,
+    });
     ({ launched, ready } = await startContainer(prepared, ({ init }) => {
       if (pidFile !== undefined) {
         write("--pid-file", pidFile, () => replaceFile(pidFile, String(init.pid)));

@@ -32,6 +32,7 @@ import {
   statx_layout,
   valueOf,
 } from "../../../ffi/mod.ts";
+import type { FreezerFiles } from "../../cgroup/mod.ts";
 import type { ProcessId } from "../process_id.ts";
 import { findLine, readBytes, unlessEnded } from "./lines.ts";
 import { RECORD_SIZE } from "./protocol.ts";
@@ -65,10 +66,7 @@ export interface VerbsInput {
   /** The file of this program. */
   readonly file: string;
   /** How to see that it is paused, and to let it go on; absent: it cannot be. */
-  readonly freezer?: {
-    readonly frozen: { readonly file: string; readonly line: string };
-    readonly thaw: { readonly file: string; readonly text: string };
-  };
+  readonly freezer?: FreezerFiles;
   /** What `state` prints. */
   readonly states: Readonly<Record<"created" | "running" | "paused" | "stopped", string>>;
   /** Whether its start is nothing but that its init goes on. */
