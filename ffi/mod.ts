@@ -39,6 +39,7 @@ export {
   type Cell,
   type Label,
   NEXT,
+  type OwnVector,
   type Place,
   placeIn,
   type Program,
@@ -48,7 +49,13 @@ export {
   valueOf,
 } from "./program/builder.ts";
 export { type Encoded, encodeElf, STEP_SIZE, stepAddress } from "./program/encode.ts";
-export { compileLoader, encodeMapped, LOADER_FAILED, MAPPED_FILE } from "./program/mapped.ts";
+export {
+  compileLoader,
+  encodeMapped,
+  LOADER_FAILED,
+  type LoaderOptions,
+  MAPPED_FILE,
+} from "./program/mapped.ts";
 export { CallBatch, FixedCells } from "./batch.ts";
 export { canHash, Sha256 } from "./sha256/sha256.ts";
 export { canInflate, InflateError, Inflater, type InflateStop } from "./inflate/inflater.ts";
@@ -56,7 +63,17 @@ export { randomHex } from "./random.ts";
 export { decodeText, encodeText } from "./text.ts";
 export { printProgram } from "./program/print.ts";
 export { blockSignals } from "./signals.ts";
-export { become, type BecomeOptions, end, type ProcessOptions, spawn } from "./process.ts";
+export {
+  become,
+  type BecomeOptions,
+  end,
+  enter,
+  type Entrance,
+  type ProcessOptions,
+  resetDispositions,
+  setDisposition,
+  spawn,
+} from "./process.ts";
 export { isInitialUserNamespace } from "./user_namespace.ts";
 export { identify, isAlive, openProcess, type ProcessId } from "./process_id.ts";
 export { withAddress } from "./unix.ts";

@@ -12,9 +12,9 @@ import {
   MFD_CLOEXEC,
   MFD_EXEC,
   O_CLOEXEC,
-  O_DIRECTORY,
   O_RDONLY,
   O_RDWR,
+  O_TMPFILE,
   P_PID,
   SIG_SETMASK,
   SIGCHLD,
@@ -24,7 +24,9 @@ import { EINVAL, SyscallError } from "./errno.ts";
 import { close, writeAll } from "./files.ts";
 import { arch, runProgram, syscall, trySyscall } from "./libc.ts";
 import {
+  type Argument,
   type Cell,
+  type Label,
   NEXT,
   placeIn,
   type Program,
@@ -36,8 +38,6 @@ import { clone_args } from "./structs.ts";
 
 // Processes from programs: `spawn` starts one, `become` turns this process into one.
 
-/** O_TMPFILE without O_DIRECTORY's bit, open(2). */
-const __O_TMPFILE = 0o20000000;
 /** All but the last two: 63 is `blockSignals`' own, and may be on its way to another thread. */
 const SIGNALS = 62;
 
@@ -70,7 +70,7 @@ function executable(program: Program, directory = "/tmp"): number {
   const sealed = fd >= 0;
   // vm.memfd_noexec=2 forbids it: an unlinked file, reopened so that nobody has it open to write.
   if (!sealed) {
-    const open = O_RDWR | O_DIRECTORY | __O_TMPFILE | O_CLOEXEC;
+    const open = O_RDWR | O_TMPFILE | O_CLOEXEC;
     fd = syscall("openat", AT_FDCWD, directory, open, 0o500);
   }
   try {
@@ -88,8 +88,8 @@ function executable(program: Program, directory = "/tmp"): number {
   }
 }
 
-/** Every disposition back to its default: Deno ignores SIGPIPE, and a parent may ignore more. */
-function resetDispositions(p: ProgramBuilder): void {
+/** Steps that set every disposition back to its default: Deno ignores SIGPIPE, and a parent may ignore more. */
+export function resetDispositions(p: ProgramBuilder): void {
   const signal = p.variable("signal", 4);
   const action = p.bytes(new Uint8Array(32), "SIG_DFL");
   const again = p.label("next signal");
@@ -102,44 +102,65 @@ function resetDispositions(p: ProgramBuilder): void {
 }
 
 /** The steps that ignore a signal, or no longer do. */
-function setDisposition(p: ProgramBuilder, handler: "SIG_DFL" | "SIG_IGN", signal: number): void {
+export function setDisposition(
+  p: ProgramBuilder,
+  handler: "SIG_DFL" | "SIG_IGN",
+  signal: number,
+): void {
   // struct sigaction of the kernel: the handler is its first field.
   const action = p.bytes(new Uint8Array(32).fill(Number(handler === "SIG_IGN"), 0, 1), handler);
   p.call("rt_sigaction", [signal, action, 0, 8], { negative: NEXT });
 }
 
-/**
- * The steps that make this process ready and execute the file; a failure goes to the handler.
- *
- * @param mask the signals that are blocked when the program begins.
- */
-function enter(
+/** A program's file, and what its process is given. */
+export interface Entrance {
+  readonly file: Argument;
+  /** What is its 0, 1, 2, … ; every other one is closed. */
+  readonly descriptors: readonly Argument[];
+  readonly argv: Argument;
+  /** The signals that are blocked when the program begins. */
+  readonly mask: Cell;
+  /** Where a failing step goes on; absent: at the program's handler. */
+  readonly failed?: Label;
+}
+
+/** The steps that make this process ready and execute a program's file. */
+export function enter(
   p: ProgramBuilder,
-  fd: number,
-  { name, descriptors }: ProcessOptions,
-  mask: Cell,
+  { file, descriptors, argv, mask, failed: negative }: Entrance,
 ): void {
   // First a copy of each that is neither a place nor a source, then the copies to their places.
   const above = descriptors.length;
-  const copy = (from: number, label: string): Cell => {
+  const copy = (from: Argument, label: string): Cell => {
     const to = p.variable(label, 4);
-    p.call("fcntl", [from, F_DUPFD_CLOEXEC, above], { label, result: to });
+    p.call("fcntl", [from, F_DUPFD_CLOEXEC, above], { label, result: to, negative });
     return to;
   };
-  const copies = descriptors.map((from) => copy(from, `copy descriptor ${from}`));
-  const file = copy(fd, "copy the program");
+  const copies = descriptors.map((from, i) => copy(from, `copy descriptor ${i}`));
+  const program = copy(file, "copy the program");
   copies.forEach((from, i) => {
-    p.call("dup3", [valueOf(from), i, 0], { label: `place descriptor ${i}` });
+    p.call("dup3", [valueOf(from), i, 0], { label: `place descriptor ${i}`, negative });
   });
   p.call("close_range", [above, 0xffffffff, CLOSE_RANGE_CLOEXEC], {
     label: "close other descriptors",
+    negative,
   });
-  p.call("rt_sigprocmask", [SIG_SETMASK, mask, 0, 8], { label: "set the signal mask" });
-  const argv = p.pointers([p.string(name)], `[${name}]`);
+  p.call("rt_sigprocmask", [SIG_SETMASK, mask, 0, 8], { label: "set the signal mask", negative });
   const envp = p.pointers([], "[]");
-  p.call("execveat", [valueOf(file), p.string(""), argv, envp, AT_EMPTY_PATH], {
+  p.call("execveat", [valueOf(program), p.string(""), argv, envp, AT_EMPTY_PATH], {
     label: "start the program",
+    negative,
   });
+}
+
+/** What a process made from a program is executed with. */
+function entrance(
+  p: ProgramBuilder,
+  file: number,
+  { name, descriptors }: ProcessOptions,
+  mask: Cell,
+): Entrance {
+  return { file, descriptors, argv: p.pointers([p.string(name)], `[${name}]`), mask };
 }
 
 function failure(program: Program, run: { bytes(cell: Cell): Uint8Array<ArrayBuffer> }) {
@@ -186,7 +207,7 @@ export function spawn(program: Program, options: ProcessOptions): number {
     p.return();
     p.place(child);
     resetDispositions(p);
-    enter(p, fd, options, p.bytes(new Uint8Array(8), "{}"));
+    enter(p, entrance(p, fd, options, p.bytes(new Uint8Array(8), "{}")));
     p.place(broken);
     p.call("exit_group", [127]);
     const starter = p.build();
@@ -259,7 +280,7 @@ export function become(program: Program, options: BecomeOptions): never {
   resetDispositions(p);
   // The kernel reaps it then, however soon it ends.
   if (kept !== undefined) setDisposition(p, "SIG_IGN", SIGCHLD);
-  enter(p, fd, options, all);
+  enter(p, entrance(p, fd, options, all));
   p.place(broken);
   if (kept !== undefined) {
     const { ends, keeper } = kept;

@@ -97,6 +97,7 @@ export const COMMANDS: readonly (readonly string[])[] = [
     `lib/cli/commands/${name}.ts`,
   ]),
   ["lib/cli/commands/exec.ts", "lib/spec/read_process.ts"],
+  ["lib/cli/commands/exec.ts", "lib/lifecycle/exec_verb.ts"],
   ["lib/cli/commands/pull.ts", "lib/image/unpack/unpack.ts"],
   ["lib/cli/commands/run.ts", "lib/cli/commands/run_network.ts", "lib/network/mod.ts"],
   ...["list", "logs", "stop"].map((name) => [
@@ -184,17 +185,23 @@ async function bundle(): Promise<{ name: string; flags: string }> {
   }
 }
 
-/** A program for each verb that a created container has ready, and scripts/verbs.sh, which starts them. @returns what they are. */
+/** A program for each verb that a container has ready, and scripts/verbs.sh, which starts them. @returns what they are. */
 async function writeLoaders(folder: string): Promise<string[]> {
   if (!isThere("lib/lifecycle/program/verbs.ts")) return [];
   const { arch, compileLoader, encodeElf } = await import("../ffi/mod.ts");
   const { VERBS, VERBS_KIND } = await import("../lib/lifecycle/program/mod.ts");
-  Deno.mkdirSync(folder);
+  const { EXEC_VERB_KIND } = await import("../lib/lifecycle/mod.ts");
+  // Its name is what it gives its words to: /bin/sh may be one of a file that has many.
+  Deno.mkdirSync(`${folder}/exec`, { recursive: true });
   const script = Deno.readTextFileSync(`${root}/scripts/verbs.sh`);
   Deno.writeTextFileSync(`${folder}/verbs.sh`, script);
-  const loaders = VERBS.map((verb, entry) => {
-    const { bytes } = encodeElf(compileLoader(entry, VERBS_KIND), arch);
-    Deno.writeFileSync(`${folder}/${verb}`, bytes, { mode: 0o755 });
+  const programs = [
+    ...VERBS.map((verb, entry) => ({ name: verb, program: compileLoader(entry, VERBS_KIND) })),
+    { name: "exec/sh", program: compileLoader(0, EXEC_VERB_KIND, { inPlace: true }) },
+  ];
+  const loaders = programs.map(({ name, program }) => {
+    const { bytes } = encodeElf(program, arch);
+    Deno.writeFileSync(`${folder}/${name}`, bytes, { mode: 0o755 });
     return bytes.toHex();
   });
   return [script, ...loaders];

@@ -1,7 +1,7 @@
 # The interpreter of programs, arm64. Steps and header: see x86_64.s.
 #
-# The kernel preserves every register but x0, so the step's address lives in x9 and the header's in
-# x10, which a C caller does not expect back; the stack is not touched.
+# The kernel preserves every register but x0, so the step's address lives in x9, the header's in x10,
+# argv in x12 and envp in x13, which a C caller does not expect back; the stack is not touched.
 
         .text
         .globl  elf_entry, patch_steps, patch_header, call_entry, interpreter_end
@@ -10,6 +10,10 @@
 elf_entry:                              // where execve arrives; the encoder fills in two addresses
         ldr     w0, .Lsteps             // by local names: a global one would wait for a linker
         ldr     w1, .Lheader
+        ldr     x11, [sp]               // argc, then argv and its null, then envp
+        add     x12, sp, #8
+        add     x13, x12, x11, lsl #3
+        add     x13, x13, #8
 
 call_entry:                             // int (*)(const step *first, header *), the C convention
         mov     x9, x0
@@ -32,21 +36,27 @@ step:
         ldrsw   x4, [x4]
 5:      tbz     w11, #5, 6f
         ldrsw   x5, [x5]
-6:      ldrsw   x8, [x9]
+6:      tbz     w11, #6, 7f
+        add     x1, x1, x12
+7:      tbz     w11, #7, 8f
+        add     x2, x2, x12
+8:      tbz     w11, #8, 9f
+        add     x2, x2, x13
+9:      ldrsw   x8, [x9]
         tbnz    w8, #31, inner
         svc     #0
 
 store:
         str     x0, [x10, #24]
         ldr     x11, [x9, #8]
-        cbz     x11, 7f
+        cbz     x11, 1f
         str     w0, [x11]
-7:      cmp     x0, #0
+1:      cmp     x0, #0
         b.lt    negative
-        b.eq    8f
+        b.eq    2f
         ldrsw   x11, [x9, #24]
         b       go
-8:      ldrsw   x11, [x9, #20]
+2:      ldrsw   x11, [x9, #20]
         b       go
 negative:
         ldrsw   x11, [x9, #16]

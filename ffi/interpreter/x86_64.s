@@ -3,7 +3,9 @@
 # It walks a list of steps of 80 bytes each (see ../program/encode.ts):
 #
 #    0  i32 nr          system call number; -1: compute; -2: return to the caller
-#    4  u32 mask        bit i: argument i is the 32-bit value *at* the given address
+#    4  u32 mask        bit i: argument i is the 32-bit value *at* the given address;
+#                       bit 6: argument 1, bit 7: argument 2 counts from the process's own argv,
+#                       bit 8: argument 2 counts from its own envp, in an ELF file of its own
 #    8  u64 result      where the low 32 bits of the result go; 0: nowhere
 #   16  i32 on[3]       how far on when the result is negative, zero, positive;
 #                       a distance of 1 for negative: the step has failed
@@ -17,9 +19,9 @@
 #   16  u64 handler     the step to go on with after a failure
 #   24  i64 last        the latest result, in full
 #
-# The kernel preserves every register but rax, rcx and r11, so the step's address lives in rbx and
-# the header's in rbp. Nothing is pushed once the walk has begun: a child made by clone(CLONE_VM)
-# may share the stack.
+# The kernel preserves every register but rax, rcx and r11, so the step's address lives in rbx, the
+# header's in rbp, argv in r12 and envp in r13. Nothing is pushed once the walk has begun: a child
+# made by clone(CLONE_VM) may share the stack.
 
         .intel_syntax noprefix
         .text
@@ -33,6 +35,9 @@ patch_steps:
         .byte   0xbe                    # mov esi, imm32
 patch_header:
         .long   0
+        mov     rax, [rsp]              # argc, then argv and its null, then envp
+        lea     r12, [rsp + 8]
+        lea     r13, [r12 + rax * 8 + 8]
 
 call_entry:                             # int (*)(const step *first, header *), the C convention
         push    rbx
@@ -66,7 +71,18 @@ step:
         shr     ecx, 1
         jnc     6f
         movsxd  r9, dword ptr [r9]
-6:      movsxd  rax, dword ptr [rbx]
+6:      test    ecx, ecx
+        jz      9f
+        shr     ecx, 1
+        jnc     7f
+        add     rsi, r12
+7:      shr     ecx, 1
+        jnc     8f
+        add     rdx, r12
+8:      shr     ecx, 1
+        jnc     9f
+        add     rdx, r13
+9:      movsxd  rax, dword ptr [rbx]
         test    eax, eax
         js      inner
         syscall
@@ -75,14 +91,14 @@ store:
         mov     [rbp + 24], rax
         mov     rcx, [rbx + 8]
         test    rcx, rcx
-        jz      7f
+        jz      1f
         mov     [rcx], eax
-7:      test    rax, rax
+1:      test    rax, rax
         js      negative
-        jz      8f
+        jz      2f
         movsxd  rcx, dword ptr [rbx + 24]
         jmp     go
-8:      movsxd  rcx, dword ptr [rbx + 20]
+2:      movsxd  rcx, dword ptr [rbx + 20]
         jmp     go
 negative:
         movsxd  rcx, dword ptr [rbx + 16]

@@ -47,13 +47,23 @@ export interface Label {
 /** The step that follows, for a result whose sign does not matter. */
 export const NEXT: Label = { name: "next", index: NaN };
 
-/** An argument: a constant, the address of a cell, the value *at* a place. */
+/** An argument: a constant, the address of a cell, the value *at* a place, an address in what the process was given. */
 export type Argument =
   | number
   | bigint
   | Cell
   | { readonly address: Place }
-  | { readonly value: Place };
+  | { readonly value: Place }
+  | OwnVector;
+
+/**
+ * The address of a pointer in the vectors that the process was executed with, from `from` on: as `argv` or `envp` of
+ * an execve(2), of a program in an ELF file of its own.
+ */
+export interface OwnVector {
+  readonly own: "argv" | "envp";
+  readonly from: number;
+}
 
 /** One system call or computation of a program, and where to go on. */
 export interface Step {

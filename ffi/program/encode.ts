@@ -7,6 +7,7 @@ import {
   type Content,
   type Label,
   NEXT,
+  type OwnVector,
   type Program,
   type Step,
 } from "./builder.ts";
@@ -105,6 +106,9 @@ export function fill(
       else if ("value" in argument) {
         mask |= 1 << j;
         value = addressOf(argument.value.cell) + argument.value.offset;
+      } else if ("own" in argument) {
+        mask |= ownVectorBit(argument.own, j);
+        value = 8 * argument.from;
       } else value = addressOf(argument.address.cell) + argument.address.offset;
       if (value !== 0) {
         words[word + 8 + 2 * j] = value;
@@ -136,6 +140,15 @@ export function fill(
   if (program.handler !== undefined) {
     setAddress(offsets.variables + 16, at.steps + program.handler.index * STEP_SIZE);
   }
+}
+
+/** As the interpreter has it: for the places of argv and envp in execve(2) and execveat(2). */
+function ownVectorBit(own: OwnVector["own"], argument: number): number {
+  const bit = own === "argv" && argument === 1 ? 6 : own === "argv" && argument === 2 ? 7 : 8;
+  if (bit === 8 && (own !== "envp" || argument !== 2)) {
+    throw new Error(`the process's own ${own} cannot be argument ${argument}`);
+  }
+  return 1 << bit;
 }
 
 function distance(to: Label, from: number, steps: number): number {

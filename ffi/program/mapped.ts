@@ -5,13 +5,14 @@ import {
   PR_SET_PDEATHSIG,
   PROT_READ,
   PROT_WRITE,
+  SIG_SETMASK,
   SIGKILL,
   STATX_BASIC_STATS,
 } from "../constants.ts";
 import { statx_layout } from "../structs.ts";
 import type { Arch } from "../syscalls.ts";
 import { encodeText } from "../text.ts";
-import { type Program, ProgramBuilder, valueOf } from "./builder.ts";
+import { NEXT, type Program, ProgramBuilder, valueOf } from "./builder.ts";
 import { align, fill, STEP_SIZE } from "./encode.ts";
 
 // A program as a file that is mapped and not executed: what one process has prepared, another does later, where a
@@ -23,7 +24,7 @@ import { align, fill, STEP_SIZE } from "./encode.ts";
 const HEADER = 8;
 /** Where a loader maps the file: nothing of its own process is near. */
 const ADDRESS = 0x20000000;
-const SIZE = 1 << 16;
+const SIZE = 1 << 18;
 /** A loader's descriptor of the file, which stays open. */
 export const MAPPED_FILE = 3;
 
@@ -61,22 +62,38 @@ export function encodeMapped(
   return bytes;
 }
 
+/** What a loader is beside what it loads. */
+export interface LoaderOptions {
+  /**
+   * It has taken its caller's place, with all signals blocked, and gives it back when it cannot go on: /bin/sh is
+   * executed with its own arguments and environment. Else it is a child, which ends.
+   */
+  readonly inPlace?: boolean;
+}
+
 /**
  * The program of a loader: it maps the file that is its descriptor 3 and goes on at one of the file's first steps.
  * A file of another kind, or that somebody else can write, is not for it.
  */
-export function compileLoader(entry: number, kind: string): Program {
+export function compileLoader(
+  entry: number,
+  kind: string,
+  { inPlace = false }: LoaderOptions = {},
+): Program {
   const p = new ProgramBuilder();
   const refused = p.label("refused");
   p.handler(refused);
+  const mask = p.variable("signal mask", 8);
   // All that the kernel knows of a file, statx(2).
   const status = p.variable("status", 256);
   const user = p.variable("user", 4);
   const found = p.variable("kind", 4);
   const own = p.label("own");
   const known = p.label("known");
+  const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
+  if (inPlace) p.call("rt_sigprocmask", [SIG_SETMASK, all, mask, 8]);
   // Who kills the one that called it means this process.
-  p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+  else p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
   p.call("statx", [MAPPED_FILE, p.string(""), AT_EMPTY_PATH, STATX_BASIC_STATS, status]);
   p.call("geteuid", [], { result: user });
   p.jumpIfEqual(valueOf(status, statx_layout.offset("stx_uid")), valueOf(user), own);
@@ -93,6 +110,12 @@ export function compileLoader(entry: number, kind: string): Program {
   const address = ADDRESS + HEADER + entry * STEP_SIZE;
   p.jump({ name: `entry ${entry}`, index: NaN, address });
   p.place(refused);
+  if (inPlace) {
+    p.call("rt_sigprocmask", [SIG_SETMASK, mask, 0, 8], { negative: NEXT });
+    p.call("close", [MAPPED_FILE], { negative: NEXT });
+    const [argv, envp] = [{ own: "argv", from: 0 }, { own: "envp", from: 0 }] as const;
+    p.call("execve", [p.string("/bin/sh"), argv, envp], { negative: NEXT });
+  }
   p.call("exit_group", [LOADER_FAILED]);
   return p.build();
 }

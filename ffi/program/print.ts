@@ -24,6 +24,9 @@ function showPlace({ cell, offset }: Place): string {
 function showArgument(argument: Argument, kind: string): string {
   if (typeof argument === "object") {
     if ("value" in argument) return showPlace(argument.value);
+    if ("own" in argument) {
+      return argument.from === 0 ? `own ${argument.own}` : `own ${argument.own}+${argument.from}`;
+    }
     if ("address" in argument) return `&${showPlace(argument.address)}`;
     return argument.kind === "constant" ? showCell(argument) : `&${showCell(argument)}`;
   }

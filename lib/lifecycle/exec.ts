@@ -103,7 +103,7 @@ export async function execInContainer(options: ExecOptions): Promise<Launched> {
 }
 
 /** The group that a process joins. @throws {CrateError} `INVALID` when it is not there. */
-function groupOf(
+export function groupOf(
   { record, process }: ContainerState,
   below: string | undefined,
 ): Omit<CgroupJoin, "join"> & { readonly join: readonly string[] } {
@@ -192,7 +192,7 @@ async function execInState(
 }
 
 /** The filter of a container's profile, from its start if that has left it. */
-async function filterFor(
+export async function filterFor(
   { id }: ContainerState["record"],
   root: string,
   profile: LinuxSeccomp,

@@ -30,6 +30,7 @@ import { isAwaited } from "./sockets.ts";
 //   exit             how it ended, written by the monitor;
 //   start            the socket on which a created container waits for its start;
 //   log              the output of a detached container;
+//   exec             an exec of its own process with other arguments, as a program; see exec_verb.ts;
 //   filter           its seccomp filter, compiled; see stored_filter.ts;
 //   verbs            a created container's start, state, kill and delete as a program; see verbs.ts;
 //   start-failed     what failed in a start by that program, for the crate that tells it;
@@ -278,6 +279,7 @@ export const STATE_FILES = [
   "log",
   "process.json",
   "process.json.new",
+  "exec",
   "filter",
   "container.json",
 ] as const;

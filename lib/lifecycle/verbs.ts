@@ -9,15 +9,9 @@ import {
   trySyscall,
   withAddress,
 } from "../../ffi/mod.ts";
-import {
-  type CgroupLocation,
-  detectLayout,
-  type FreezerFiles,
-  freezerFiles,
-  locateCgroup,
-} from "../cgroup/mod.ts";
-import { CrateError } from "../errors.ts";
+import { detectLayout, locateCgroup } from "../cgroup/mod.ts";
 import { IMAGE_ANNOTATION } from "./annotations.ts";
+import { freezerOf } from "./freezer.ts";
 import { notifyDirectory } from "./notify.ts";
 import { stateDocument } from "./oci_state.ts";
 import type { ProcessId } from "./process_id.ts";
@@ -88,14 +82,5 @@ function writes(file: string, bytes: Uint8Array): boolean {
     if (!(error instanceof SyscallError)) throw error;
     trySyscall("unlinkat", AT_FDCWD, file, 0);
     return false;
-  }
-}
-
-function freezerOf(location: CgroupLocation): FreezerFiles | undefined {
-  try {
-    return freezerFiles(location);
-  } catch (error) {
-    if (error instanceof CrateError && error.code === "UNSUPPORTED") return undefined;
-    throw error;
   }
 }

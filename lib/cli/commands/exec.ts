@@ -17,6 +17,7 @@ import {
   type Launched,
   loadRelayParts,
   nullStdio,
+  offerExec,
   prepareForeground,
   readState,
   runInForeground,
@@ -182,6 +183,14 @@ function refuseBeside(call: ExecCall): void {
   }
 }
 
+/** Whether nothing but a command is asked for: the next one may be executed by the launcher. */
+function isUsual({ options }: ExecCall): boolean {
+  const { additionalGids, cap, env, envFile, interactive, ...others } = options;
+  return interactive !== false &&
+    [additionalGids, cap, env, envFile].every(({ length }) => length === 0) &&
+    Object.values(others).every((value) => value === undefined || value === false);
+}
+
 /** `crate exec`. */
 export default async function exec(call: ExecCall): Promise<number> {
   const { options, positionals, globals } = call;
@@ -266,5 +275,6 @@ export default async function exec(call: ExecCall): Promise<number> {
     stdio: detach || tty ? [none, none, none] : [none, 1, 2],
   });
   if (foreground === undefined) return 0;
+  if (isUsual(call)) await offerExec(root, id);
   runInForeground(launched, foreground);
 }

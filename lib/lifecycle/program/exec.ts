@@ -13,7 +13,7 @@ import {
 } from "../../../ffi/mod.ts";
 import type { Process, Spec } from "../../spec/mod.ts";
 import { consolePair, openConsole, takeConsole } from "./console.ts";
-import { prepareExecution } from "./execute.ts";
+import { type Execution, prepareExecution, prepareOwnExecution } from "./execute.ts";
 import { becomeRoot, setRlimits } from "./identity.ts";
 import { finishProcess } from "./init.ts";
 import type { CgroupJoin, Preserved } from "./input.ts";
@@ -31,6 +31,8 @@ export const EXEC_PIDFD = 5;
 /** Everything that becomes the program of another process in a running container. */
 export interface ExecInput {
   readonly process: Process;
+  /** The arguments are those that the program is started with, and not `process.args`. */
+  readonly ownArguments?: boolean;
   /** The `CLONE_NEW…` flags of the namespaces to join. */
   readonly namespaces: number;
   readonly cgroup: CgroupJoin;
@@ -64,6 +66,7 @@ export function compileExec(input: ExecInput): Program {
   const { p } = s;
   const { process, detached, engine } = input;
   const groups: Cell[] = [];
+  let execution: Execution | undefined;
   const join = (flags: number) => {
     if (flags === 0) return;
     p.call("setns", [EXEC_PIDFD, flags], { label: "join the container's namespaces" });
@@ -71,6 +74,7 @@ export function compileExec(input: ExecInput): Program {
   const before = () => {
     const { initial } = process.execCPUAffinity ?? {};
     if (initial) setAffinity(s, initial);
+    if (input.ownArguments) execution = prepareOwnExecution(s, process.env ?? []);
     // Opened while the host's paths are there; written by the process itself.
     for (const file of input.cgroup.files) {
       const group = s.descriptor("tasks");
@@ -95,7 +99,7 @@ export function compileExec(input: ExecInput): Program {
     if (final) setAffinity(s, final);
     // Only now: from inside the namespace the kernel finds no way into its groups (nsdelegate).
     join(input.namespaces & CLONE_NEWCGROUP);
-    prepareProcess(s, input, console);
+    prepareProcess(s, input, console, execution ?? prepareExecution(s, process));
   };
   const name = "crate-exec";
   const cgroup = input.cgroup.descriptor;
@@ -132,7 +136,12 @@ function lastOf({ cgroup, preserved, listener = 0 }: ExecInput): number {
 }
 
 /** In the container's namespaces and groups: from there to execve. */
-function prepareProcess(s: Scope, input: ExecInput, console: Cell | undefined): void {
+function prepareProcess(
+  s: Scope,
+  input: ExecInput,
+  console: Cell | undefined,
+  execution: Execution,
+): void {
   const { p } = s;
   const { process, engine } = input;
   const inUser = (input.namespaces & CLONE_NEWUSER) !== 0;
@@ -162,7 +171,7 @@ function prepareProcess(s: Scope, input: ExecInput, console: Cell | undefined): 
   }
   finishProcess(s, {
     process,
-    execution: prepareExecution(s, process),
+    execution,
     cwd,
     seccomp: input.seccomp,
     lastCapability: input.lastCapability,

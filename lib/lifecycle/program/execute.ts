@@ -1,12 +1,17 @@
 import {
+  addressOf,
   type Argument,
   AT_EACCESS,
   AT_FDCWD,
   type Cell,
   EACCES,
+  encodeText,
   ENOENT,
   ENOTDIR,
   type Label,
+  O_CLOEXEC,
+  O_RDONLY,
+  placeIn,
   valueOf,
   X_OK,
 } from "../../../ffi/mod.ts";
@@ -19,18 +24,20 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 /** The files that a program's name may mean, in order; execvp(3). */
 export function candidates(name: string, env: readonly string[]): string[] {
-  if (name.includes("/")) return [name];
+  return name.includes("/") ? [name] : searched(env).map((directory) => `${directory}/${name}`);
+}
+
+/** The directories in which a program without a slash is looked for. */
+function searched(env: readonly string[]): string[] {
   const path = env.find((variable) => variable.startsWith("PATH="))?.slice(5) || DEFAULT_PATH;
-  return path.split(":").map((directory) =>
-    directory === "" ? `./${name}` : `${directory}/${name}`
-  );
+  return path.split(":").map((directory) => directory === "" ? "." : directory);
 }
 
 /** What execve(2) takes beside the file; made before anything is given up. */
 export interface Execution {
   readonly files: readonly Cell[];
-  readonly argv: Cell;
-  readonly envp: Cell;
+  readonly argv: Argument;
+  readonly envp: Argument;
   readonly label: string;
 }
 
@@ -44,6 +51,56 @@ export function prepareExecution(s: Scope, process: Process): Execution {
     argv: p.pointers(args.map((arg) => p.string(arg)), JSON.stringify(args)),
     envp: p.pointers(env.map((variable) => p.string(variable)), `(${env.length} variables)`),
     label: EXECUTE + args[0],
+  };
+}
+
+/** The longest name of a file, and the longest path with its NUL, linux/limits.h. */
+const NAME_MAX = 255;
+const PATH_MAX = 4096;
+const SLASH = "/".charCodeAt(0);
+
+/**
+ * As {@linkcode prepareExecution}, where the program's own process is executed with the arguments: they are known
+ * when it runs. To be written where /proc is the host's. A name that is too long is too long for execve(2), too.
+ */
+export function prepareOwnExecution(s: Scope, env: readonly string[]): Execution {
+  const { p } = s;
+  const words = s.descriptor("own arguments");
+  const byte = p.variable("byte", 4);
+  const path = p.variable("path", PATH_MAX + 1);
+  const found = searched(env).map((directory) => {
+    const prefix = `${directory}/`;
+    const size = encodeText(prefix).length;
+    return { file: p.variable(prefix, size + NAME_MAX + 2, prefix), size };
+  });
+  const label = `${EXECUTE}its arguments`;
+  p.call("openat", [AT_FDCWD, p.string("/proc/self/cmdline"), O_RDONLY | O_CLOEXEC, 0], {
+    label,
+    result: words,
+  });
+  const [next, isPath, isName, known] = ["next", "a path", "a name", "known"].map((name) =>
+    s.label(name)
+  ) as [Label, Label, Label, Label];
+  p.place(next);
+  p.call("read", [valueOf(words), byte, 1], { label, zero: isName });
+  p.jumpIfEqual(valueOf(byte), SLASH, isPath);
+  p.compute(valueOf(byte), 0, -1, { positive: next, zero: isName });
+  p.place(isName);
+  for (const { file, size } of found) {
+    p.call("pread64", [valueOf(words), addressOf(file, size), NAME_MAX + 1, 0], { label });
+  }
+  p.jump(known);
+  p.place(isPath);
+  p.call("pread64", [valueOf(words), path, PATH_MAX, 0], { label });
+  // Nothing is there under an empty name.
+  for (const { file } of found) p.set(placeIn(file, 0), 0);
+  p.place(known);
+  p.call("close", [valueOf(words)]);
+  return {
+    files: [path, ...found.map(({ file }) => file)],
+    argv: { own: "argv", from: 0 },
+    envp: p.pointers(env.map((variable) => p.string(variable)), `(${env.length} variables)`),
+    label,
   };
 }
 

@@ -1,4 +1,5 @@
 import { AT_FDCWD, type Cell, type Label, O_CLOEXEC, O_RDONLY, valueOf } from "../../../ffi/mod.ts";
+import type { FreezerFiles } from "../../cgroup/mod.ts";
 import type { ProcessId } from "../process_id.ts";
 import type { Scope } from "./scope.ts";
 
@@ -57,6 +58,19 @@ export function readBytes(s: Scope, file: string, missing: Label): Pick<Reading,
   });
   const read = (end: Label) => p.call("read", [valueOf(fd), byte, 1], { negative: end, zero: end });
   return { read, byte };
+}
+
+/** Goes on at the next step while the container's processes do not stand still. As `isPaused`. */
+export function unlessPaused(
+  s: Scope,
+  freezer: FreezerFiles | undefined,
+  found: Label,
+): void {
+  if (freezer === undefined) return;
+  const { file, line } = freezer.frozen;
+  const absent = s.label("not paused");
+  findLine(s, line, { ...readBytes(s, file, absent), found, absent });
+  s.p.place(absent);
 }
 
 /**

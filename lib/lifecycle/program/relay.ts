@@ -1,4 +1,6 @@
 import {
+  type Cell,
+  NEXT,
   O_CLOEXEC,
   placeIn,
   pollfd,
@@ -74,7 +76,16 @@ export function compileRelay(
   const { p } = s;
   const broken = p.label("failed");
   p.handler(broken);
-  p.call("prctl", [PR_SET_NAME, p.string("crate-run"), 0, 0, 0]);
+  relay(s, openSignals(s), parts, terminal, notification);
+  p.place(broken);
+  p.call("exit_group", [SETUP_FAILED]);
+  s.writeAsides();
+  return p.build();
+}
+
+/** Blocks the signals that a relay forwards, and reads them instead. @returns the register of their descriptor. */
+export function openSignals(s: Scope): Cell {
+  const { p } = s;
   const set = new Uint8Array(8).fill(0xff);
   for (const signal of KEPT) set[(signal - 1) >> 3]! &= ~(1 << ((signal - 1) & 7));
   const mask = p.bytes(set, "forwarded signals");
@@ -86,7 +97,22 @@ export function compileRelay(
     label: "block signals",
   });
   p.call("signalfd4", [-1, mask, 8, O_CLOEXEC], { label: "open signals", result: signals });
+  return signals;
+}
 
+/**
+ * What the relay does until the container has ended, and its end. Without a terminal and a notification no step of it
+ * can fail.
+ */
+export function relay(
+  s: Scope,
+  signals: Cell,
+  parts: RelayParts,
+  terminal?: RelayTerminal,
+  notification?: Notification,
+): void {
+  const { p } = s;
+  p.call("prctl", [PR_SET_NAME, p.string("crate-run"), 0, 0, 0], { negative: NEXT });
   const size = pollfd.size;
   const own = terminal === undefined ? 2 : 4;
   const count = notification === undefined ? own : own + 1;
@@ -160,8 +186,4 @@ export function compileRelay(
     console.end();
     p.call("exit_group", [128 + SIGPIPE]);
   }
-  p.place(broken);
-  p.call("exit_group", [SETUP_FAILED]);
-  s.writeAsides();
-  return p.build();
 }

@@ -34,7 +34,7 @@ import {
 } from "../../../ffi/mod.ts";
 import type { FreezerFiles } from "../../cgroup/mod.ts";
 import type { ProcessId } from "../process_id.ts";
-import { findLine, readBytes, unlessEnded } from "./lines.ts";
+import { unlessEnded, unlessPaused } from "./lines.ts";
 import { RECORD_SIZE } from "./protocol.ts";
 import { Scope } from "./scope.ts";
 
@@ -119,7 +119,7 @@ function startInit(s: Scope, input: VerbsInput, ask: Label): void {
   const started = s.label("started");
   lock(s, input, ask);
   // It would not answer.
-  unlessPaused(s, input, ask);
+  unlessPaused(s, input.freezer, ask);
   p.call("socket", [AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0], { result: connection });
   p.call("connect", [valueOf(connection), p.bytes(address, socket), address.length]);
   const go = p.bytes(new Uint8Array([1]), "go on");
@@ -179,7 +179,7 @@ function printState(s: Scope, input: VerbsInput, ask: Label): void {
   const connection = s.descriptor("connection");
   const answer = s.descriptor("answer");
   unlessEnded(s, init, stopped);
-  unlessPaused(s, input, still);
+  unlessPaused(s, input.freezer, still);
   p.call("faccessat", [AT_FDCWD, p.string(socket), 0], { negative: running });
   const kind = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
   p.call("socket", [AF_UNIX, kind, 0], { result: connection });
@@ -252,15 +252,6 @@ function removeContainer(
   }
   p.call("unlinkat", [AT_FDCWD, to, AT_REMOVEDIR], { negative: NEXT });
   p.call("exit_group", [0]);
-}
-
-/** As `isPaused`. */
-function unlessPaused(s: Scope, { freezer }: VerbsInput, found: Label): void {
-  if (freezer === undefined) return;
-  const { file, line } = freezer.frozen;
-  const absent = s.label("not paused");
-  findLine(s, line, { ...readBytes(s, file, absent), found, absent });
-  s.p.place(absent);
 }
 
 /**
