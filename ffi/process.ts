@@ -136,7 +136,9 @@ export function enter(
     p.call("fcntl", [from, F_DUPFD_CLOEXEC, above], { label, result: to, negative });
     return to;
   };
-  const copies = descriptors.map((from, i) => copy(from, `copy descriptor ${i}`));
+  const copies = descriptors.map((from, i) =>
+    copy(from, `copy descriptor ${typeof from === "number" ? from : i}`)
+  );
   const program = copy(file, "copy the program");
   copies.forEach((from, i) => {
     p.call("dup3", [valueOf(from), i, 0], { label: `place descriptor ${i}`, negative });
