@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { generate } from "../../scripts/assemble.ts";
 import { has } from "../_tools.ts";
-import { F_SETFL, O_NONBLOCK } from "../constants.ts";
+import { AT_FDCWD, F_SETFL, O_NONBLOCK } from "../constants.ts";
 import { EAGAIN, EBADF } from "../errno.ts";
 import { runProgram } from "../libc.ts";
 import {
@@ -237,6 +237,41 @@ for (const arch of ARCHES) {
       const { code, stdout } = await execute(p.build(), arch);
       assert.equal(new DataView(stdout.buffer).getInt32(0, true), 5050);
       assert.equal(code, Deno.statSync("/").mode! & 0xff);
+    },
+  });
+
+  Deno.test({
+    name: `a process hands on what it was executed with on ${arch}`,
+    ignore: runner(arch) === undefined,
+    fn: () => {
+      const run = (build: (p: ProgramBuilder) => void, ...words: string[]) => {
+        const p = new ProgramBuilder();
+        build(p);
+        const file = Deno.makeTempFileSync();
+        Deno.writeFileSync(file, encodeElf(p.build(), arch).bytes);
+        Deno.chmodSync(file, 0o755);
+        const [command, ...args] = [...runner(arch)!, file, ...words];
+        const script = 'echo "$0" "$1" "$VARIABLE"';
+        const { stdout } = new Deno.Command(command!, {
+          args: [...args, "-c", script, "zero", "one"],
+          env: { VARIABLE: "its value" },
+        }).outputSync();
+        Deno.removeSync(file);
+        return new TextDecoder().decode(stdout);
+      };
+      const all = (p: ProgramBuilder) => {
+        const [argv, envp] = [{ own: "argv", from: 1 }, { own: "envp", from: 0 }] as const;
+        p.call("execve", [p.string("/bin/sh"), argv, envp]);
+      };
+      assert.equal(run(all, "sh"), "zero one its value\n");
+      // The third argument, too: execveat(2) has it there, which not every emulator knows.
+      const over = (p: ProgramBuilder) => {
+        const argv = { own: "argv", from: 2 } as const;
+        p.call("readlinkat", [AT_FDCWD, p.string("/proc/self/ns/mnt"), argv, 5]);
+        p.call("write", [1, argv, 5]);
+        p.call("exit_group", [0]);
+      };
+      assert.equal(run(over), "mnt:[");
     },
   });
 

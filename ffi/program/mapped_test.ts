@@ -67,6 +67,47 @@ Deno.test("a loader goes on in the file, at its entry, and a step that fails is 
   });
 });
 
+/** Runs a loader in its caller's place: what it becomes is a script, with the loader's own words and variables. */
+function inPlace(of: Arch, through: readonly string[], kind: string): string {
+  const folder = Deno.makeTempDirSync();
+  try {
+    const [file, loader, script] = ["file", "sh", "script"].map((name) => `${folder}/${name}`) as [
+      string,
+      string,
+      string,
+    ];
+    Deno.writeFileSync(file, encodeMapped(talker(), of, kind)!, { mode: 0o600 });
+    const { bytes } = encodeElf(compileLoader(2, KIND, { inPlace: true }), of);
+    Deno.writeFileSync(loader, bytes, { mode: 0o755 });
+    Deno.writeTextFileSync(
+      script,
+      'echo "$1" "$2" "$VARIABLE"; readlink /proc/self/fd/3; grep SigBlk /proc/self/status',
+    );
+    const words = ["-c", 'exec 3<"$1"; shift; exec "$@"', "sh", file, ...through, loader];
+    const { stdout } = new Deno.Command("/bin/sh", {
+      args: [...words, script, "a word", ""],
+      env: { VARIABLE: "its value" },
+    }).outputSync();
+    return new TextDecoder().decode(stdout);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+// Without descriptor 3, and with no signal blocked: as it was.
+const GIVEN_BACK = "a word  its value\nSigBlk:\t0000000000000000\n";
+
+Deno.test("a loader in its caller's place gives it back where it cannot go on, as it was", () => {
+  assert.equal(inPlace(arch, [], KIND), GIVEN_BACK, "a step fails");
+  assert.equal(inPlace(arch, [], "othr"), GIVEN_BACK, "another kind of file");
+});
+
+Deno.test({
+  name: "a loader of arm64's in its caller's place gives it back, too",
+  ignore: !has("qemu-aarch64-static"),
+  fn: () => assert.equal(inPlace("aarch64", ["qemu-aarch64-static"], KIND), GIVEN_BACK),
+});
+
 Deno.test({
   name: "a loader of arm64's does the same",
   ignore: !has("qemu-aarch64-static"),

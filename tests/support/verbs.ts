@@ -1,4 +1,5 @@
 import { arch, compileLoader, encodeElf } from "../../ffi/mod.ts";
+import { EXEC_VERB_KIND } from "../../lib/lifecycle/mod.ts";
 import { VERBS, VERBS_KIND } from "../../lib/lifecycle/program/mod.ts";
 import { reapOrphans } from "./leftovers.ts";
 import { type Result, Running } from "./running.ts";
@@ -16,16 +17,26 @@ export type Walk = (words: readonly string[], env?: Record<string, string>) => P
 
 /** The launcher with loaders of its own, without crate behind it. */
 export function walker(box: Sandbox): Walk {
-  const loaders = box.mkdir("loaders");
-  VERBS.forEach((verb, entry) => {
-    const { bytes } = encodeElf(compileLoader(entry, VERBS_KIND), arch);
-    Deno.writeFileSync(`${loaders}/${verb}`, bytes, { mode: 0o755 });
-  });
-  const script = `. ${SCRIPT}; verbs ${loaders} "$@"; exit ${CRATE_IS_ASKED}`;
+  const launcher = makeLauncher(box);
   return async (words, env = {}) =>
-    await new Running(["/bin/sh", "-c", script, "sh", ...words], {
+    await new Running([launcher, ...words], {
       env: { XDG_CONFIG_HOME: box.path("none"), ...env },
     }).ended;
+}
+
+/** The launcher's file: it has loaders of its own, and ends where it would ask crate. */
+export function makeLauncher(box: Sandbox): string {
+  const loaders = box.mkdir("loaders");
+  box.mkdir("loaders/exec");
+  const programs = [
+    ...VERBS.map((verb, entry) => [verb, compileLoader(entry, VERBS_KIND)] as const),
+    ["exec/sh", compileLoader(0, EXEC_VERB_KIND, { inPlace: true })] as const,
+  ];
+  for (const [name, program] of programs) {
+    Deno.writeFileSync(`${loaders}/${name}`, encodeElf(program, arch).bytes, { mode: 0o755 });
+  }
+  const script = `. ${SCRIPT}; verbs ${loaders} "$@"; exit ${CRATE_IS_ASKED}`;
+  return box.file("launcher", `#!/bin/sh\n${script}\n`, 0o755);
 }
 
 export const at = (box: Sandbox, ...words: string[]) => ["--root", box.root, ...words];
