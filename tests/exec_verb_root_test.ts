@@ -227,8 +227,32 @@ test("many execs at once are as one, and the first ones, too", async (box) => {
   await box.ok(["delete", "--force", id]);
 });
 
+test("an init that goes into a group of its own takes the next exec with it", async (box) => {
+  const id = await ready(box);
+  const pid = Number((await box.state(id)).pid);
+  const [, own] = Deno.readTextFileSync(`/proc/${pid}/cgroup`).match(/^0::(.+)$/m)!;
+  const mount = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+    .find((path) => exists(`${path}${own}/cgroup.procs`))!;
+  Deno.mkdirSync(`${mount}${own}/below`);
+  Deno.writeTextFileSync(`${mount}${own}/below/cgroup.procs`, `${pid}`);
+  const walk = walker(box);
+  assert.deepEqual(await walk(at(box, "exec", id, "true")), ASKED);
+  assert(!exists(`${box.root}/${id}/exec`));
+  await first(box, id);
+  const { stdout } = await same(
+    box,
+    id,
+    "sh",
+    "-c",
+    "read -r _ </proc/1/cgroup; cat /proc/self/cgroup",
+  );
+  assert.match(stdout, /^0::.*\/below$/m);
+  await box.ok(["delete", "--force", id]);
+});
+
 test("the exec of a container in a user namespace is crate's", async (box) => {
   Deno.chmodSync(box.directory, 0o755);
+  for (const name of ["proc", "dev"]) Deno.mkdirSync(`${box.rootfs}/${name}`);
   const mapping = { containerID: 0, hostID: 100_000, size: 65536 };
   await launchBundle(box, "u", "exec sleep 1000", {
     linux: {
