@@ -18,6 +18,8 @@ export interface Runtime {
   readonly start: readonly string[];
   /** `/bin/true` in that one. */
   readonly exec: readonly string[];
+  /** What the first exec makes ready for the others; absent: each is like the first. */
+  readonly ready?: string;
   /** The end of a container that stays. */
   remove(id: string): readonly string[];
   /** What engines call, in this order, for a container that stays until it is killed. */
@@ -55,7 +57,8 @@ export const foreground = "foreground";
 
 /** crate itself, installed. */
 export function crateRuntime(place: Place, record: ContainerRecord): Runtime {
-  const root = ["--root", place.mkdir("state-crate")];
+  const state = place.mkdir("state-crate");
+  const root = ["--root", state];
   const rootfs = ["-r", place.rootfs];
   return {
     name: "crate",
@@ -64,6 +67,7 @@ export function crateRuntime(place: Place, record: ContainerRecord): Runtime {
     stay: [...root, "run", "--rm", "--name", foreground, ...rootfs, "/bin/sleep", LIFE],
     start: [...root, "run", "-d", "--name", background, ...rootfs, "/bin/sleep", LIFE],
     exec: [...root, "exec", background, "/bin/true"],
+    ready: `${state}/${background}/exec`,
     remove: (id) => [...root, "delete", "--force", id],
     verbs: verbs(
       root,
