@@ -216,6 +216,10 @@ export class Machine {
       if (step.operation === "compute" || step.operation === "return") {
         assert.equal(number, -1);
         result = BigInt.asIntN(64, (wide[0]! - wide[1]!) & wide[2]!);
+      } else if (step.operation === "compare") {
+        assert.equal(number, -3);
+        const [a, b] = [args[0]!, args[1]!].map((address) => this.bytes(address, args[2]!));
+        result = a!.every((byte, i) => byte === b![i]) ? 0n : 1n;
       } else {
         const name = step.operation;
         assert.equal(number, syscallNumber(name, this.arch));

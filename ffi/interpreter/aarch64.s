@@ -73,9 +73,21 @@ fail:
 
 inner:
         cmn     w8, #1
-        b.ne    return
+        b.ne    rare
         sub     x0, x0, x1              // compute: (argument 0 - argument 1) & argument 2
         and     x0, x0, x2
+        b       store
+
+rare:
+        cmn     w8, #2
+        b.eq    return
+1:      ldrb    w8, [x0], #1            // compare: are the bytes at arguments 0 and 1 the same, as many as
+        ldrb    w11, [x1], #1           // argument 2 says, and not none? 0, else 1
+        subs    w2, w2, #1
+        ccmp    w8, w11, #0, ne
+        b.eq    1b
+        cmp     w8, w11
+        cset    x0, ne
         b       store
 
 return:

@@ -241,6 +241,50 @@ for (const arch of ARCHES) {
   });
 
   Deno.test({
+    name: `bytes are compared on ${arch}`,
+    ignore: runner(arch) === undefined,
+    fn: async () => {
+      const texts = ["abcdefgh", "abcdefgh", "abcdefgx", "xbcdefgh", "abcdXfgh"];
+      const p = new ProgramBuilder();
+      const cells = texts.map((text) => p.variable(text, 9, text));
+      const size = p.variable("size", 4);
+      const expected: boolean[] = [];
+      for (const [i, a] of texts.entries()) {
+        for (const [j, b] of texts.entries()) {
+          for (let length = 1; length <= 8; length++) {
+            const [same, other, next] = ["same", "other", "next"].map((name) => p.label(name)) as [
+              Label,
+              Label,
+              Label,
+            ];
+            expected.push(a.slice(0, length) === b.slice(0, length));
+            p.set(size, length);
+            p.compare(cells[i]!, cells[j]!, valueOf(size), same, other);
+            p.place(same);
+            p.call("write", [1, p.string("="), 1]);
+            p.jump(next);
+            p.place(other);
+            p.call("write", [1, p.string("#"), 1]);
+            p.place(next);
+          }
+        }
+      }
+      p.call("exit_group", [0]);
+      const built = p.build();
+      const wanted = expected.map((same) => same ? "=" : "#").join("");
+      const { stdout } = await execute(built, arch);
+      assert.equal(new TextDecoder().decode(stdout), wanted);
+      let written = "";
+      new Machine(built, arch).run(({ name, args, machine }) => {
+        if (name === "exit_group") return "end";
+        written += machine.string(args[1]!);
+        return 1;
+      });
+      assert.equal(written, wanted);
+    },
+  });
+
+  Deno.test({
     name: `a process hands on what it was executed with on ${arch}`,
     ignore: runner(arch) === undefined,
     fn: () => {

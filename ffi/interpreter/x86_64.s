@@ -2,7 +2,7 @@
 #
 # It walks a list of steps of 80 bytes each (see ../program/encode.ts):
 #
-#    0  i32 nr          system call number; -1: compute; -2: return to the caller
+#    0  i32 nr          system call number; -1: compute; -2: return to the caller; -3: compare
 #    4  u32 mask        bit i: argument i is the 32-bit value *at* the given address;
 #                       bit 6: argument 1, bit 7: argument 2 counts from the process's own argv,
 #                       bit 8: argument 2 counts from its own envp, in an ELF file of its own
@@ -116,14 +116,22 @@ fail:
 
 inner:
         inc     eax
-        jnz     return
+        jnz     rare
         sub     rdi, rsi                # compute: (argument 0 - argument 1) & argument 2
         and     rdi, rdx
         mov     rax, rdi
         jmp     store
 
+rare:
+        inc     eax
+        jz      return
+        xor     eax, eax                # compare: are the bytes at arguments 0 and 1 the same, as many as
+        mov     ecx, edx                # argument 2 says, and not none? 0, else 1
+        repe cmpsb
+        setne   al
+        jmp     store
+
 return:
-        xor     eax, eax
         pop     rbp
         pop     rbx
         ret

@@ -67,8 +67,8 @@ export interface OwnVector {
 
 /** One system call or computation of a program, and where to go on. */
 export interface Step {
-  /** A system call, or: `(a - b) & c`, back to the caller of an in-process program. */
-  readonly operation: SyscallName | "compute" | "return";
+  /** A system call, or: `(a - b) & c`, whether bytes are the same, back to the caller of an in-process program. */
+  readonly operation: SyscallName | "compute" | "compare" | "return";
   readonly args: readonly Argument[];
   /** What a person calls this step; a failure is reported with it. */
   readonly label: string;
@@ -266,6 +266,11 @@ export class ProgramBuilder {
   /** Goes to `to` when `a` equals `b`, else to the next step. */
   jumpIfEqual(a: Argument, b: Argument, to: Label): void {
     this.#step("compute", [a, b, -1], { zero: to, negative: NEXT });
+  }
+
+  /** Goes on at `same` when as many bytes are the same at both addresses, else at `other`; at least one. */
+  compare(a: Argument, b: Argument, size: Argument, same: Label, other: Label): void {
+    this.#step("compare", [a, b, size], { zero: same, positive: other, negative: NEXT });
   }
 
   /** Ends a program that runs inside a process, and not as one. */

@@ -25,6 +25,7 @@ const PROGRAM_HEADER = 56;
 const HEADERS = ELF_HEADER + 3 * PROGRAM_HEADER;
 const COMPUTE = -1;
 const RETURN = -2;
+const COMPARE = -3;
 /** The distance that means: the step has failed. No other is odd; 0 is the step itself. */
 const FAIL = 1;
 
@@ -91,6 +92,8 @@ export function fill(
     const { operation, args, result, negative, zero, positive } = steps[i]!;
     words[word] = operation === "compute"
       ? COMPUTE
+      : operation === "compare"
+      ? COMPARE
       : operation === "return"
       ? RETURN
       : syscallNumber(operation, arch);
@@ -235,7 +238,7 @@ const PF_W = 2;
 const PF_R = 4;
 
 /** What is no system call. */
-const HARMLESS = new Set<string>(["compute", "return"] satisfies Step["operation"][]);
+const HARMLESS = new Set<string>(["compute", "compare", "return"] satisfies Step["operation"][]);
 
 /** How many bytes `encodeAt` needs for a program. */
 export function memorySize({ sizes, steps }: Program): number {

@@ -56,9 +56,13 @@ function showCompute(args: readonly Argument[]): string {
   return mask === "-1" ? difference! : `(${difference}) & ${mask}`;
 }
 
+/** What the arguments of a comparison are. */
+const COMPARED = ["address", "address", "dec"];
+
 function showStep(step: Step, index: number, marks: Map<number, string>): string {
   const { operation, args, label, result } = step;
-  const kinds = operation === "compute" || operation === "return" ? [] : argumentKinds(operation);
+  const isCall = operation !== "compute" && operation !== "compare" && operation !== "return";
+  const kinds = isCall ? argumentKinds(operation) : operation === "compare" ? COMPARED : [];
   const text = operation === "compute"
     ? showCompute(args)
     : `${operation}(${args.map((a, i) => showArgument(a, kinds[i] ?? "hex")).join(", ")})`;
@@ -69,7 +73,7 @@ function showStep(step: Step, index: number, marks: Map<number, string>): string
     if (to === undefined) continue;
     if (to !== NEXT && to.index !== index + 1) {
       ways.push(`${way}: ${to.address ? to.name : marks.get(to.index) ?? to.index}`);
-    } else if (way === "negative" && operation !== "compute") ways.push("errors ignored");
+    } else if (way === "negative" && isCall) ways.push("errors ignored");
   }
   const notes = [label === operation ? "" : label, ways.length ? `[${ways.join(", ")}]` : ""];
   const note = notes.filter(Boolean).join(" ");
