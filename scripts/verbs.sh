@@ -16,20 +16,21 @@ verbs() {
   [ -z "$CRATE_ROOT$CRATE_LOG_FILE$CRATE_LOG_FORMAT$CRATE_LOG_LEVEL" ] || return
   case $XDG_CONFIG_HOME in /*) _crate_own=$XDG_CONFIG_HOME ;; *) _crate_own=$HOME/.config ;; esac
   if [ -e /etc/crate/config.toml ] || [ -e "$_crate_own/crate/config.toml" ]; then return; fi
-  _crate_state='' _crate_log='' _crate_more=''
+  _crate_state='' _crate_log='' _crate_format='' _crate_driver=''
   while :; do
     case $1 in
     --root=/*) _crate_state=${1#*=} ;;
-    --log-format=text | --log-format=json | --systemd-cgroup) _crate_more=1 ;;
+    --log-format=text | --log-format=json) _crate_format=$1 ;;
+    --systemd-cgroup) _crate_driver=$1 ;;
     --log=*:*) return ;;
-    --log=?*) _crate_log=1 ;;
+    --log=?*) _crate_log=$1 ;;
     --root | --log | --log-format)
       [ $# -gt 1 ] || return
       case $1$2 in
       --root/*) _crate_state=$2 ;;
       --log*:*) return ;;
-      --log-formattext | --log-formatjson) _crate_more=1 ;;
-      --log[!-]*) _crate_log=1 ;;
+      --log-formattext | --log-formatjson) _crate_format=$1=$2 ;;
+      --log[!-]*) _crate_log=$1=$2 ;;
       *) return ;;
       esac
       shift
@@ -39,16 +40,11 @@ verbs() {
     shift
   done
   if [ "$1" = exec ]; then
-    if [ "$2" = -i ]; then # as it is without
-      shift 2
-      set -- exec "$@"
-    fi
-    # Deno takes more descriptors from its caller, where these say so.
-    [ -z "$_crate_log$_crate_more$LISTEN_FDS$NODE_CHANNEL_FD" ] && [ $# -gt 2 ] || return
-    case $3 in '' | -*) return ;; esac
+    shift
+    _crate_exec "$@"
+    return
   fi
   case $#$1 in
-  *[0-9]exec) ;;
   2start) [ -z "$NOTIFY_SOCKET" ] || return ;;
   2state) [ -z "$_crate_log" ] || return ;; # it may fail in its middle, and that belongs into the log
   2delete | 2kill | 3kill) ;;
@@ -68,19 +64,8 @@ verbs() {
     *) return ;;
     esac
   fi
-  case $_crate_id in '' | [!0-9A-Za-z]* | */*) return ;; esac
-  if [ -z "$_crate_state" ]; then
-    # The default, and that for the root of a user namespace.
-    read -r _ _ _crate_size </proc/self/uid_map
-    _crate_state=/run/crate
-    if [ "$_crate_size" != 4294967295 ] && [ -n "$XDG_RUNTIME_DIR" ]; then _crate_state=$XDG_RUNTIME_DIR/crate; fi
-  fi
-  if [ "$_crate_verb" = exec ]; then
-    [ -f "$_crate_state/$_crate_id/exec" ] && [ -x "$_crate_loaders/exec/sh" ] || return
-    export _crate_asked=1
-    # What it cannot do, it gives back: it becomes /bin/sh with these words. See program/exec_verb.ts, which counts them.
-    exec "$_crate_loaders/exec/sh" "$0" "--root=$_crate_state" "$@" 3<"$_crate_state/$_crate_id/exec"
-  fi
+  _crate_is_id "$_crate_id" || return
+  _crate_find_state
   [ -f "$_crate_state/$_crate_id/verbs" ] || return
   "$_crate_loaders/$_crate_verb" 2>/dev/null 3<"$_crate_state/$_crate_id/verbs"
   case $? in
@@ -90,4 +75,57 @@ verbs() {
     exit 125
     ;;
   esac
+}
+
+_crate_is_id() {
+  case $1 in '' | [!0-9A-Za-z]* | */*) return 1 ;; esac
+}
+
+# The default, and that for the root of a user namespace.
+_crate_find_state() {
+  [ -z "$_crate_state" ] || return 0
+  read -r _ _ _crate_size </proc/self/uid_map
+  _crate_state=/run/crate
+  if [ "$_crate_size" != 4294967295 ] && [ -n "$XDG_RUNTIME_DIR" ]; then _crate_state=$XDG_RUNTIME_DIR/crate; fi
+}
+
+# _crate_exec [ARGUMENT...]: an exec of people's, a container and a command, or of an engine's, which says in files what it
+# executes and where the pid belongs. Either becomes the loader; what the program cannot do it gives back: it becomes
+# /bin/sh with these very words, whose places program/exec_verb.ts and engine_exec_verb.ts know.
+_crate_exec() {
+  _crate_detach='' _crate_process='' _crate_pid=''
+  [ "$1" != -i ] || shift # as it is without
+  while :; do
+    case $1 in
+    -d | --detach) _crate_detach=1 ;;
+    --process=/*) _crate_process=${1#*=} ;;
+    --pid-file=/*) _crate_pid=${1#*=} ;;
+    -p | --process | --pid-file)
+      case $2 in /*) ;; *) return ;; esac
+      if [ "$1" = --pid-file ]; then _crate_pid=$2; else _crate_process=$2; fi
+      shift
+      ;;
+    *) break ;;
+    esac
+    shift
+  done
+  # Deno takes more descriptors from its caller, where these say so.
+  [ -z "$LISTEN_FDS$NODE_CHANNEL_FD" ] && _crate_is_id "$1" && [ -x "$_crate_loaders/exec/sh" ] || return
+  _crate_id=$1
+  _crate_find_state
+  _crate_file=$_crate_state/$_crate_id
+  if [ -n "$_crate_detach$_crate_process$_crate_pid" ]; then
+    [ -n "$_crate_detach" ] && [ -n "$_crate_process" ] && [ -n "$_crate_pid" ] && [ $# = 1 ] || return
+    [ -f "$_crate_file/engine-exec" ] && [ -f "$_crate_process" ] || return
+    { command exec 3<"$_crate_file/engine-exec" 4<"$_crate_process"; } 2>/dev/null || return
+    export _crate_asked=1
+    _crate_file=--root=$_crate_state # once more, in place of each word that is not there
+    exec "$_crate_loaders/exec/sh" "$0" "$_crate_file" "${_crate_log:-$_crate_file}" "${_crate_format:-$_crate_file}" \
+      "${_crate_driver:-$_crate_file}" exec --detach --process "$_crate_process" --pid-file "$_crate_pid" "$1" 3<&3 4<&4
+  fi
+  case $2 in '' | -*) return ;; esac
+  [ -z "$_crate_log$_crate_format$_crate_driver" ] && [ -f "$_crate_file/exec" ] || return
+  { command exec 3<"$_crate_file/exec"; } 2>/dev/null || return
+  export _crate_asked=1
+  exec "$_crate_loaders/exec/sh" "$0" "--root=$_crate_state" exec "$@" 3<&3
 }

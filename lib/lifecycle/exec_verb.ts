@@ -1,18 +1,10 @@
 import {
   arch,
-  AT_FDCWD,
-  AT_SYMLINK_FOLLOW,
-  close,
   encodeElf,
   encodeMapped,
   isInitialUserNamespace,
-  O_CLOEXEC,
-  O_TMPFILE,
-  O_WRONLY,
   type Program,
   readText,
-  trySyscall,
-  writeAll,
 } from "../../ffi/mod.ts";
 import { detectLayout, locateCgroup } from "../cgroup/mod.ts";
 import { lastCapability } from "../security/mod.ts";
@@ -21,12 +13,19 @@ import { filterFor, groupOf, namespacesOf } from "./exec.ts";
 import { freezerOf } from "./freezer.ts";
 import { EXEC_VERB_KIND } from "./offer_exec.ts";
 import { isAlive } from "./process_id.ts";
-import { compileExec, compileExecVerb, hasListener, hasUserNamespace } from "./program/mod.ts";
-import { openDirectory } from "./start.ts";
-import { type ContainerState, readState, statePaths } from "./state.ts";
+import {
+  compileEngineExecVerb,
+  compileExec,
+  compileExecVerb,
+  type ExecInput,
+  hasListener,
+  hasUserNamespace,
+  type WalkedExec,
+} from "./program/mod.ts";
+import { readState } from "./state.ts";
 
-// What the launcher (scripts/verbs.sh) walks when something is to be executed in a container as its own process was,
-// made ready by the first that is; see program/exec_verb.ts.
+// What the launcher (scripts/verbs.sh) walks when something is to be executed in a container, made ready by those who
+// have executed something before; see program/exec_verb.ts and engine_exec_verb.ts.
 
 /** From 5 on an exec's program has the init's pidfd, and then the v2 group. */
 const GROUP = 6;
@@ -36,29 +35,51 @@ export function ownProcess({ process }: Spec): Process {
   return { ...process!, args: [], terminal: false, consoleSize: undefined };
 }
 
-/** Makes a running container's exec ready in its directory. @throws {SyscallError} */
-export async function putExecVerb(root: string, id: string, file: string): Promise<void> {
-  const folder = openDirectory(statePaths(root, id).directory);
-  try {
-    // While its init lives, the directory is that container's.
-    const state = readState(root, id);
-    if (state?.process === undefined || !isAlive(state.process.init)) return;
-    const program = await compile(state, root, file);
-    const bytes = program && encodeMapped(program, arch, EXEC_VERB_KIND);
-    if (bytes !== undefined) put(folder, bytes);
-  } finally {
-    close(folder);
-  }
+/** A running container's exec of its own process with other arguments. @throws {SyscallError} {CrateError} */
+export function execVerb(
+  root: string,
+  id: string,
+  file: string,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const own = { process: ownProcess, detached: false, ownArguments: true };
+  return encode(root, id, file, own, compileExecVerb);
 }
 
-async function compile(
-  state: ContainerState,
+/** A running container's exec of an engine's process. @throws {SyscallError} {CrateError} */
+export function engineExecVerb(
   root: string,
+  id: string,
   file: string,
-): Promise<Program | undefined> {
-  const { record, process } = state;
+  text: Uint8Array<ArrayBuffer>,
+  process: (spec: Spec) => Process,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const engines = { process, detached: true, engine: {} };
+  return encode(
+    root,
+    id,
+    file,
+    engines,
+    (exec) => compileEngineExecVerb({ ...exec, process: text }),
+  );
+}
+
+/** What of an exec's input is not the container's. */
+type Asked = Pick<ExecInput, "detached" | "engine" | "ownArguments"> & {
+  readonly process: (spec: Spec) => Process;
+};
+
+/** The file of a program; undefined when there is more to an exec in the container than it does. */
+async function encode(
+  root: string,
+  id: string,
+  file: string,
+  asked: Asked,
+  compile: (exec: WalkedExec) => Program,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const state = readState(root, id);
+  if (state?.process === undefined || !isAlive(state.process.init)) return undefined;
+  const { record, process: { init } } = state;
   const { spec, cgroupsPath, resctrl } = record;
-  const { init } = process!;
   const hasMore = hasUserNamespace(spec) || hasListener(spec) || resctrl !== undefined;
   if (hasMore || !isInitialUserNamespace() || !file.startsWith("/")) return undefined;
   const location = cgroupsPath === undefined
@@ -67,37 +88,23 @@ async function compile(
   const { join, joinDirectory } = groupOf(state, undefined);
   const [line] = readText(`/proc/${init.pid}/cgroup`).match(/^0::.*$/m) ?? [];
   if (joinDirectory !== undefined && line === undefined) return undefined;
-  const own = ownProcess(spec);
   const profile = spec.linux?.seccomp;
   const program = compileExec({
-    process: own,
-    ownArguments: true,
+    ...asked,
+    process: asked.process(spec),
     spec,
     namespaces: namespacesOf(spec),
     cgroup: { files: join, descriptor: joinDirectory === undefined ? undefined : GROUP },
     seccomp: profile && await filterFor(record, root, profile),
     lastCapability: lastCapability(),
-    detached: false,
     preserved: { first: joinDirectory === undefined ? GROUP : GROUP + 1, count: 0 },
   });
-  return compileExecVerb({
+  const walked = compile({
     init,
     freezer: location && freezerOf(location),
     group: joinDirectory === undefined ? undefined : { directory: joinDirectory, line: line! },
     program: encodeElf(program, arch).bytes,
     file,
   });
-}
-
-/** Makes the file whole, or not at all: another one that does the same may have been first. */
-function put(folder: number, bytes: Uint8Array<ArrayBuffer>): void {
-  const fd = trySyscall("openat", folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0o600);
-  if (fd < 0) return;
-  try {
-    writeAll(fd, bytes);
-    const from = `/proc/self/fd/${fd}`;
-    trySyscall("linkat", AT_FDCWD, from, folder, "exec", AT_SYMLINK_FOLLOW);
-  } finally {
-    close(fd);
-  }
+  return encodeMapped(walked, arch, EXEC_VERB_KIND);
 }

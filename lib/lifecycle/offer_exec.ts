@@ -1,42 +1,117 @@
 import {
   AT_FDCWD,
+  AT_SYMLINK_FOLLOW,
+  close,
   decodeText,
   isMissing,
+  O_CLOEXEC,
+  O_TMPFILE,
+  O_WRONLY,
   readFile,
   SyscallError,
   trySyscall,
+  writeAll,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
+import type { Process, Spec } from "../spec/mod.ts";
+import { openDirectory } from "./start.ts";
 import { statePaths } from "./state.ts";
 
-/** The kind of the file: another one when what is in it, or how programs are encoded, changes. */
+// A container's next exec, ready for the launcher (scripts/verbs.sh) as a program in its directory. Nobody is told where
+// it cannot be there. What makes it, exec_verb.ts, is loaded when there is something to make.
+
+/** The kind of the files: another one when what is in them, or how programs are encoded, changes. */
 export const EXEC_VERB_KIND = "crx1";
 
-/**
- * Puts a running container's exec as a program into its directory, for the launcher (scripts/verbs.sh), if it is not
- * there yet: nobody is told where it cannot be. See exec_verb.ts, which only the first exec in a container needs.
- */
+/** More than engines say of a process that looks after a container's health. */
+const MAX_PROCESS = 16384;
+
+/** Makes people's next exec ready, which is the container's own process with other arguments. */
 export async function offerExec(root: string, id: string): Promise<void> {
+  await offer(root, id, "exec", async (file, folder) => {
+    if (isCurrent(file)) return;
+    const { execVerb } = await import("./exec_verb.ts");
+    const bytes = await execVerb(root, id, file);
+    if (bytes !== undefined) put(folder, "exec", bytes);
+  });
+}
+
+/**
+ * Makes an engine's next exec ready when it has executed the same twice: looking whether a container is healthy is the
+ * same again and again, what else is executed comes once.
+ *
+ * @param text what the engine's file says of the process.
+ */
+export async function offerEngineExec(
+  root: string,
+  id: string,
+  text: Uint8Array<ArrayBuffer>,
+  process: (spec: Spec) => Process,
+): Promise<void> {
+  if (text.length > MAX_PROCESS) return;
+  await offer(root, id, "engine-exec", async (file, folder) => {
+    const last = contentOf(`${file}-last`);
+    const isSame = last !== undefined && last.length === text.length + 1 &&
+      text.every((byte, i) => byte === last[i + 1]);
+    if (isSame && last[0] === READY && isCurrent(file)) return;
+    const bytes = isSame
+      ? await (await import("./exec_verb.ts")).engineExecVerb(root, id, file, text, process)
+      : undefined;
+    const note = new Uint8Array(text.length + 1);
+    note[0] = bytes === undefined ? SEEN : READY;
+    note.set(text, 1);
+    if (bytes !== undefined) put(folder, "engine-exec", bytes);
+    put(folder, "engine-exec-last", note);
+  });
+}
+
+/** How a note of an engine's process begins: it was executed, and what is ready is of it. */
+const [SEEN, READY] = [1, 2];
+
+async function offer(
+  root: string,
+  id: string,
+  name: string,
+  make: (file: string, folder: number) => Promise<void>,
+): Promise<void> {
   const { directory } = statePaths(root, id);
-  const file = `${directory}/exec`;
   try {
-    const there = kindOf(file);
-    if (there === EXEC_VERB_KIND) return;
-    // An older crate's.
-    if (there !== undefined) trySyscall("unlinkat", AT_FDCWD, file, 0);
-    const { putExecVerb } = await import("./exec_verb.ts");
-    await putExecVerb(root, id, file);
+    const folder = openDirectory(directory);
+    try {
+      await make(`${directory}/${name}`, folder);
+    } finally {
+      close(folder);
+    }
   } catch (error) {
     if (!(error instanceof SyscallError || error instanceof CrateError)) throw error;
   }
 }
 
-/** The first letters of a file that is there. @throws {SyscallError} */
-function kindOf(file: string): string | undefined {
+/** Whether a program is there, and not an older crate's. @throws {SyscallError} */
+function isCurrent(file: string): boolean {
+  const kind = contentOf(file, EXEC_VERB_KIND.length);
+  return kind !== undefined && decodeText(kind) === EXEC_VERB_KIND;
+}
+
+/** The first bytes of a file that is there. @throws {SyscallError} */
+function contentOf(file: string, max = MAX_PROCESS + 1): Uint8Array<ArrayBuffer> | undefined {
   try {
-    return decodeText(readFile(file, 4));
+    return readFile(file, max);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
+  }
+}
+
+/** Puts a whole file in its place, or none where another one that does the same was faster. @throws {SyscallError} */
+function put(folder: number, name: string, bytes: Uint8Array<ArrayBuffer>): void {
+  const fd = trySyscall("openat", folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0o600);
+  if (fd < 0) return;
+  try {
+    writeAll(fd, bytes);
+    trySyscall("unlinkat", folder, name, 0);
+    trySyscall("linkat", AT_FDCWD, `/proc/self/fd/${fd}`, folder, name, AT_SYMLINK_FOLLOW);
+  } finally {
+    close(fd);
   }
 }

@@ -30,7 +30,9 @@ import { isAwaited } from "./sockets.ts";
 //   exit             how it ended, written by the monitor;
 //   start            the socket on which a created container waits for its start;
 //   log              the output of a detached container;
-//   exec             an exec of its own process with other arguments, as a program; see exec_verb.ts;
+//   exec             an exec of its own process with other arguments, as a program; see offer_exec.ts;
+//   engine-exec      an exec of what an engine has executed twice, as a program;
+//   engine-exec-last what an engine has executed last;
 //   filter           its seccomp filter, compiled; see stored_filter.ts;
 //   verbs            a created container's start, state, kill and delete as a program; see verbs.ts;
 //   start-failed     what failed in a start by that program, for the crate that tells it;
@@ -285,7 +287,13 @@ export const STATE_FILES = [
 ] as const;
 
 /** … and that of a container that was made by `create`. */
-export const ENGINE_FILES = ["verbs", "start-failed", ...STATE_FILES] as const;
+export const ENGINE_FILES = [
+  "verbs",
+  "start-failed",
+  "engine-exec",
+  "engine-exec-last",
+  ...STATE_FILES,
+] as const;
 
 /** Removes a container's directory with all its files. @throws {SyscallError} */
 export function removeDirectory(directory: string): void {

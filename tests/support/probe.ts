@@ -41,7 +41,9 @@ function build(probes: readonly Probe[]): Uint8Array {
     const next = p.label(`after ${name}`);
     const known = Object.hasOwn(NUMBERS, name);
     if (known) patches.push({ step, number: NUMBERS[name as keyof typeof NUMBERS][arch] });
-    const operation = known ? "getpid" : name as Exclude<Step["operation"], "compute" | "return">;
+    const operation = known
+      ? "getpid"
+      : name as Exclude<Step["operation"], "compute" | "compare" | "return">;
     p.call(operation, args, { result: placeIn(results, 4 * i), negative: next });
     p.place(next);
     step++;

@@ -1,6 +1,7 @@
 import {
   blockSignals,
   close,
+  encodeText,
   end,
   O_DIRECTORY,
   O_PATH,
@@ -17,6 +18,7 @@ import {
   type Launched,
   loadRelayParts,
   nullStdio,
+  offerEngineExec,
   offerExec,
   prepareForeground,
   readState,
@@ -139,8 +141,14 @@ async function withCapabilities(
   };
 }
 
+/** What a file says of a process, and what comes of it. */
+interface FromFile {
+  readonly text: string;
+  readonly process: (spec: Spec) => Process;
+}
+
 /** The process of a file; what it leaves out is the container's. @throws {CrateError} `INVALID` */
-async function processFrom(file: string, tty: boolean): Promise<(spec: Spec) => Process> {
+async function processFrom(file: string, tty: boolean): Promise<FromFile> {
   let text: string;
   try {
     text = readText(file, MAX_PROCESS_FILE);
@@ -154,12 +162,15 @@ async function processFrom(file: string, tty: boolean): Promise<(spec: Spec) => 
   if (tty && process.terminal !== true) {
     throw new CrateError("USAGE", `crate exec: --tty, and ${file} has no terminal: true`);
   }
-  return ({ process: own }) => ({
-    ...process,
-    capabilities: process.capabilities ?? own?.capabilities,
-    apparmorProfile: process.apparmorProfile || own?.apparmorProfile,
-    selinuxLabel: process.selinuxLabel || own?.selinuxLabel,
-  });
+  return {
+    text,
+    process: ({ process: own }) => ({
+      ...process,
+      capabilities: process.capabilities ?? own?.capabilities,
+      apparmorProfile: process.apparmorProfile || own?.apparmorProfile,
+      selinuxLabel: process.selinuxLabel || own?.selinuxLabel,
+    }),
+  };
 }
 
 /** What a process file says already. */
@@ -183,12 +194,12 @@ function refuseBeside(call: ExecCall): void {
   }
 }
 
-/** Whether nothing but a command is asked for: the next one may be executed by the launcher. */
-function isUsual({ options }: ExecCall): boolean {
-  const { additionalGids, cap, env, envFile, interactive, ...others } = options;
-  return interactive !== false &&
-    [additionalGids, cap, env, envFile].every(({ length }) => length === 0) &&
-    Object.values(others).every((value) => value === undefined || value === false);
+/** Whether nothing else is asked for: the next one may be executed by the launcher. */
+function isUsual({ options }: ExecCall, usual: readonly (keyof ExecCall["options"])[]): boolean {
+  return Object.entries(options).every(([name, value]) =>
+    value === undefined || value === false || Array.isArray(value) && value.length === 0 ||
+    usual.some((other) => other === name)
+  );
 }
 
 /** `crate exec`. */
@@ -227,7 +238,7 @@ export default async function exec(call: ExecCall): Promise<number> {
     cgroup: options.cgroup,
     pidfdSocket: options.pidfdSocket,
     process: async (spec: Spec, containerRoot: ContainerRoot): Promise<Process> =>
-      fromFile === undefined ? await processOf(call, spec, containerRoot) : fromFile(spec),
+      fromFile === undefined ? await processOf(call, spec, containerRoot) : fromFile.process(spec),
   };
   const tellPid = ({ init }: Launched) => {
     if (pidFile !== undefined) writePidFile(pidFile, init.pid);
@@ -243,14 +254,17 @@ export default async function exec(call: ExecCall): Promise<number> {
       consoleSocket,
       beforeStart: tellPid,
     });
+    if (fromFile !== undefined && isUsual(call, ["detach", "process", "pidFile"])) {
+      await offerEngineExec(root, id, encodeText(fromFile.text), fromFile.process);
+    }
     return end(0);
   }
   if (consoleSocket !== undefined) {
     throw new CrateError("USAGE", "crate exec: --console-socket is for --detach");
   }
-  const hasTerminal = (ofFile: (spec: Spec) => Process) => {
+  const hasTerminal = ({ process }: FromFile) => {
     const spec = readState(root, id)?.record.spec;
-    return spec !== undefined && ofFile(spec).terminal === true;
+    return spec !== undefined && process(spec).terminal === true;
   };
   const tty = fromFile === undefined ? options.tty : hasTerminal(fromFile);
   const input = options.interactive ?? (!tty && !detach);
@@ -275,6 +289,6 @@ export default async function exec(call: ExecCall): Promise<number> {
     stdio: detach || tty ? [none, none, none] : [none, 1, 2],
   });
   if (foreground === undefined) return 0;
-  if (isUsual(call)) await offerExec(root, id);
+  if (isUsual(call, ["interactive"]) && input) await offerExec(root, id);
   runInForeground(launched, foreground);
 }

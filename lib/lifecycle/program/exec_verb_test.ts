@@ -3,12 +3,13 @@ import fc from "fast-check";
 import { arch, encodeElf, encodeMapped, NEXT, type Program } from "../../../ffi/mod.ts";
 import { LAST_CAPABILITY, processes } from "./_configs.ts";
 import { compileExec, type ExecInput } from "./exec.ts";
-import { compileExecVerb, type ExecVerbInput } from "./exec_verb.ts";
+import { compileExecVerb } from "./exec_verb.ts";
+import type { WalkedExec } from "./walked_exec.ts";
 
 const INIT = { pid: 4711, startTime: 123456 };
 const PROGRAM = encodeElf(execOf(), arch).bytes;
 
-const inputs: fc.Arbitrary<ExecVerbInput> = fc.record({
+const inputs: fc.Arbitrary<WalkedExec> = fc.record({
   init: fc.constant(INIT),
   freezer: fc.constantFrom(undefined, {
     frozen: { file: "/sys/fs/cgroup/x/cgroup.events", line: "frozen 1" },

@@ -5,7 +5,7 @@ import type { Scope } from "./scope.ts";
 
 // Programs that read text: a byte at a time, as nothing can look into the middle of what was read.
 
-const NEWLINE = 10;
+export const NEWLINE = 10;
 const SPACE = 32;
 const CLOSING = ")".charCodeAt(0);
 /** Of a process that has ended and waits to be reaped, proc(5). */
@@ -22,12 +22,14 @@ export interface Reading {
   readonly byte: Cell;
   readonly found: Label;
   readonly absent: Label;
+  /** The text is how the line begins: what is read next is the byte after it. */
+  readonly isBeginning?: boolean;
 }
 
 /** Looks for a line. */
 export function findLine(s: Scope, text: string, reading: Reading): void {
   const { p } = s;
-  const { read, byte, found, absent } = reading;
+  const { read, byte, found, absent, isBeginning = false } = reading;
   const line = s.label("line");
   const skip = s.label("skip the line");
   p.place(line);
@@ -39,8 +41,11 @@ export function findLine(s: Scope, text: string, reading: Reading): void {
     p.jump(skip);
     p.place(matches);
   }
-  read(found);
-  p.jumpIfEqual(valueOf(byte), NEWLINE, found);
+  if (isBeginning) p.jump(found);
+  else {
+    read(found);
+    p.jumpIfEqual(valueOf(byte), NEWLINE, found);
+  }
   p.place(skip);
   read(absent);
   p.jumpIfEqual(valueOf(byte), NEWLINE, line);

@@ -11,7 +11,9 @@ export { compileHolder, compileNetworkHolder } from "./holder.ts";
 export { needsLayers, rootMount } from "./root.ts";
 /** Loads what compiles the program that executes criu: few need it. */
 export const loadCriu = () => import("./criu.ts");
+export { compileEngineExecVerb } from "./engine_exec_verb.ts";
 export { compileExecVerb } from "./exec_verb.ts";
+export type { WalkedExec } from "./walked_exec.ts";
 export { compileExec, EXEC_PIDFD, type ExecInput } from "./exec.ts";
 export { compileHook, FIRST_KEPT, type HookInput } from "./hook.ts";
 export { hasUserNamespace } from "./identity.ts";

@@ -1,0 +1,227 @@
+import {
+  AF_UNIX,
+  type Argument,
+  AT_FDCWD,
+  type Cell,
+  clone_args,
+  CLONE_PIDFD,
+  CLONE_VFORK,
+  CLONE_VM,
+  enter,
+  F_ADD_SEALS,
+  F_GETFD,
+  F_SEAL_ALL,
+  type Label,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  MFD_EXEC,
+  MSG_NOSIGNAL,
+  NEXT,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_RDONLY,
+  P_PIDFD,
+  placeIn,
+  pollfd,
+  POLLIN,
+  resetDispositions,
+  SIGCHLD,
+  SOCK_CLOEXEC,
+  SOCK_SEQPACKET,
+  valueOf,
+  WEXITED,
+} from "../../../ffi/mod.ts";
+import type { FreezerFiles } from "../../cgroup/mod.ts";
+import type { ProcessId } from "../process_id.ts";
+import { findLine, readBytes, unlessEnded, unlessPaused } from "./lines.ts";
+import { RECORD_SIZE } from "./protocol.ts";
+import type { Scope } from "./scope.ts";
+
+// What programs that execute something in a container consist of, for those who walk them without crate: looking whether
+// the container runs, starting exec's program, talking with it. exec_verb.ts, engine_exec_verb.ts
+
+/** What a walked exec depends on. */
+export interface WalkedExec {
+  readonly init: ProcessId;
+  /** How to see that it is paused; absent: it cannot be. */
+  readonly freezer?: FreezerFiles;
+  /** The v2 group that the process joins, and the line of the init's /proc/PID/cgroup from which that is known. */
+  readonly group?: { readonly directory: string; readonly line: string };
+  /** The program of exec, in an ELF file. */
+  readonly program: Uint8Array<ArrayBuffer>;
+  /** The file of the walked program. */
+  readonly file: string;
+}
+
+/**
+ * Goes on at `ask` when nothing can be executed in the container.
+ *
+ * @returns what exec's program starts with: the init's pidfd, the group where there is one.
+ */
+export function openContainer(s: Scope, input: WalkedExec, ask: Label): Argument[] {
+  const { p } = s;
+  // Else what is opened next would be one of the three.
+  for (const fd of [0, 1, 2]) p.call("fcntl", [fd, F_GETFD, 0], { negative: ask });
+  const init = s.descriptor("init's pidfd");
+  p.call("pidfd_open", [input.init.pid, 0], { result: init, negative: ask });
+  unlessEnded(s, input.init, ask);
+  unlessPaused(s, input.freezer, ask);
+  const group = input.group && openGroup(s, input, input.group, ask);
+  return [valueOf(init), ...group ? [valueOf(group)] : []];
+}
+
+/** The group's descriptor, while the init is where it was; else this program has had its time. */
+function openGroup(
+  s: Scope,
+  { init, file }: WalkedExec,
+  { directory, line }: NonNullable<WalkedExec["group"]>,
+  ask: Label,
+): Cell {
+  const { p } = s;
+  const group = s.descriptor("group");
+  const [found, absent] = [s.label("in its group"), s.label("elsewhere")];
+  findLine(s, line, { ...readBytes(s, `/proc/${init.pid}/cgroup`, ask), found, absent });
+  p.place(absent);
+  p.call("unlinkat", [AT_FDCWD, p.string(file), 0], { negative: ask });
+  p.jump(ask);
+  p.place(found);
+  const flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+  p.call("openat", [AT_FDCWD, p.string(directory), flags, 0], { result: group });
+  return group;
+}
+
+/** What has been started: exec's program, and how to talk with it. */
+export interface StartedProgram {
+  /** Its first process's. */
+  readonly pidfd: Cell;
+  readonly control: Cell;
+  readonly report: Cell;
+}
+
+/** As `launch`: a sealed file in memory, a socket, a pipe, a process. */
+export function startProgram(
+  s: Scope,
+  program: Uint8Array<ArrayBuffer>,
+  argv: Argument,
+  more: readonly Argument[],
+): StartedProgram {
+  const { p } = s;
+  const file = s.descriptor("program");
+  const written = s.descriptor("written");
+  const [plain, made, whole] = ["no MFD_EXEC", "made", "whole"].map((name) => s.label(name)) as [
+    Label,
+    Label,
+    Label,
+  ];
+  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  const name = p.string("crate");
+  p.call("memfd_create", [name, flags | MFD_EXEC], {
+    result: file,
+    negative: plain,
+    zero: made,
+    positive: made,
+  });
+  p.place(plain);
+  // Before Linux 6.3; where executable ones are forbidden, starting it fails.
+  p.call("memfd_create", [name, flags], { result: file });
+  p.place(made);
+  const { length } = program;
+  p.call("write", [valueOf(file), p.bytes(program, "exec's program"), length], { result: written });
+  p.jumpIfEqual(valueOf(written), length, whole);
+  p.compute(-1, 0, -1, { label: "write the program" });
+  p.place(whole);
+  p.call("fcntl", [valueOf(file), F_ADD_SEALS, F_SEAL_ALL]);
+
+  const pair = p.variable("control sockets", 8);
+  const pipe = p.variable("report pipe", 8);
+  p.call("socketpair", [AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair]);
+  p.call("pipe2", [pipe, O_CLOEXEC]);
+  const [control, report] = [s.descriptor("control"), s.descriptor("report end")];
+  p.set(control, valueOf(pair));
+  p.set(report, valueOf(pipe));
+  const pidfd = s.descriptor("program's pidfd");
+  const args = p.variableStruct("clone_args", clone_args, {
+    flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
+    exit_signal: SIGCHLD,
+  });
+  p.pointer(placeIn(args, clone_args.offset("pidfd")), pidfd);
+  const child = s.label("child");
+  p.call("clone3", [args, clone_args.size], { zero: child });
+  p.call("close", [valueOf(pair, 4)], { negative: NEXT });
+  p.call("close", [valueOf(pipe, 4)], { negative: NEXT });
+  s.aside(() => {
+    const failed = s.label("not started");
+    p.place(child);
+    resetDispositions(p);
+    enter(p, {
+      file: valueOf(file),
+      descriptors: [0, 1, 2, valueOf(pair, 4), valueOf(pipe, 4), ...more],
+      argv,
+      mask: p.bytes(new Uint8Array(8), "{}"),
+      failed,
+    });
+    p.place(failed);
+    p.call("exit_group", [127], { negative: NEXT });
+  });
+  return { pidfd, control, report };
+}
+
+/** Waits until the program tells its process, and opens that. @returns the process's pidfd. */
+export function awaitProcess(
+  s: Scope,
+  { pidfd, report }: StartedProgram,
+  failed: Label,
+): Cell {
+  const { p } = s;
+  const { size } = pollfd;
+  const initial = new Uint8Array(2 * size);
+  initial.set(pollfd.pack({ events: POLLIN }), 0);
+  initial.set(pollfd.pack({ events: POLLIN }), size);
+  const polled = p.variable("program's pollfds", initial.length, initial);
+  p.set(placeIn(polled, 0), valueOf(report));
+  p.set(placeIn(polled, size), valueOf(pidfd));
+  const [poll, told] = [s.label("wait for its pid"), s.label("told")];
+  p.place(poll);
+  p.call("ppoll", [polled, 2, 0, 0, 8], { negative: poll });
+  p.compute(valueOf(polled, 4), 0, 0x7fff0000, { positive: told });
+  p.jump(failed); // it was killed, and its child keeps the report open
+  p.place(told);
+  const record = p.variable("record", RECORD_SIZE);
+  p.call("read", [valueOf(report), record, RECORD_SIZE], { zero: failed, negative: failed });
+  // A failure's first number is the step's address.
+  for (const half of [0, 4]) {
+    const zero = s.label("no failure");
+    p.jumpIfEqual(valueOf(record, half), 0, zero);
+    p.jump(failed);
+    p.place(zero);
+  }
+  const process = s.descriptor("process");
+  p.call("pidfd_open", [valueOf(record, 8), 0], { result: process, negative: failed });
+  return process;
+}
+
+/** Lets the process go on, and waits until the user's program has been executed, or has not. */
+export function letGo(
+  s: Scope,
+  { control, report }: StartedProgram,
+  executed: Label,
+  failed: Label,
+): void {
+  const { p } = s;
+  const go = p.bytes(new Uint8Array([1]), "go on");
+  const record = p.variable("failure", RECORD_SIZE);
+  p.call("sendto", [valueOf(control), go, 1, MSG_NOSIGNAL, 0, 0], { negative: NEXT });
+  p.call("read", [valueOf(report), record, RECORD_SIZE], {
+    zero: executed,
+    negative: executed,
+    positive: failed,
+  });
+}
+
+/** Gives up the program: without a starter its process ends. Goes on when nothing is left of it. */
+export function abandon(s: Scope, { pidfd, control, report }: StartedProgram): void {
+  const { p } = s;
+  p.call("close", [valueOf(control)], { negative: NEXT });
+  p.call("close", [valueOf(report)], { negative: NEXT });
+  p.call("waitid", [P_PIDFD, valueOf(pidfd), 0, WEXITED, 0], { negative: NEXT });
+}
