@@ -54,6 +54,10 @@ test("containerd's tasks, exec, metrics and pause do with crate what they do wit
     await say("task", "exec", "--exec-id", "a", "web", "/bin/sh", "-c", "echo inside; sleep 0.3");
     await say("task", "exec", "--exec-id", "b", "web", "/bin/sh", "-c", "exit 4");
     await say("task", "exec", "--exec-id", "c", "web", "nope");
+    // From the third time on the launcher walks it.
+    for (const id of ["e", "f", "g", "h"]) {
+      await say("task", "exec", "--exec-id", id, "web", "/bin/sh", "-c", "echo again; exit 6");
+    }
     await say(
       "task",
       "exec",

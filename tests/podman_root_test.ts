@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { exists } from "../ffi/mod.ts";
 import { IMAGE, onTerminal, plain, PodmanEngine, same } from "./support/engines.ts";
 import { controllerVersion, EMULATED, test } from "./support/mod.ts";
 
@@ -182,7 +183,12 @@ test("podman pods, builds, health checks and terminals go by crate", async (box)
     await say("run", "-d", "--name", "h", "--net", "none", ...check, IMAGE, "/bin/sleep", "100");
     await say("healthcheck", "run", "h");
     await say("exec", "h", "/bin/touch", "/tmp/healthy");
+    // From the third time on the launcher walks it.
+    for (let i = 0; i < 4; i++) await say("healthcheck", "run", "h");
+    await say("exec", "h", "/bin/rm", "/tmp/healthy");
     await say("healthcheck", "run", "h");
+    const { stdout: id } = await podman.engine(runtime)(["inspect", "--format", "{{.Id}}", "h"]);
+    assert.equal(exists(`/run/crate/${id.trim()}/engine-exec`), runtime === "crate");
     await say("rm", "-f", "-t", "0", "h");
     seen.push(said);
   }
