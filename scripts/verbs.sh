@@ -1,12 +1,13 @@
 # For scripts/crate and the launcher that scripts/install writes, which read it when a word may be one of these verbs.
 #
-# verbs FOLDER [ARGUMENT...]: does what a container has ready as a program, which takes a millisecond or some and no
-# Deno; see lib/lifecycle/verbs.ts and exec_verb.ts. FOLDER has a loader for each. Exits when it is done; returns when it
-# is anything else, or when the program says that it is: then crate itself does it, or says what is wrong. Its variables
-# have names of their own, as one that the caller has exported would go on to the container with another value.
+# verbs FOLDER LAUNCHER [ARGUMENT...]: does what a container has ready as a program, which takes a millisecond or some
+# and no Deno; see lib/lifecycle/verbs.ts and exec_verb.ts. FOLDER has the loaders; LAUNCHER is the script that has called.
+# Does not return when it is done; returns when it is anything else, or when the program says that it is: then crate
+# itself does it, or says what is wrong. Its variables have names of their own, as one that the caller has exported would
+# go on to the container with another value.
 verbs() {
-  _crate_loaders=$1
-  shift
+  _crate_loaders=$1 _crate_launcher=$2
+  shift 2
   # exec's program has become this script again.
   if [ -n "$_crate_asked" ]; then
     unset _crate_asked
@@ -94,7 +95,7 @@ _crate_find_state() {
 # /bin/sh with these very words, whose places program/exec_verb.ts and engine_exec_verb.ts know.
 _crate_exec() {
   _crate_detach='' _crate_process='' _crate_pid=''
-  [ "$1" != -i ] || shift # as it is without
+  case $1 in -i | --interactive) shift ;; esac # as it is without
   while :; do
     case $1 in
     -d | --detach) _crate_detach=1 ;;
@@ -110,7 +111,8 @@ _crate_exec() {
     shift
   done
   # Deno takes more descriptors from its caller, where these say so.
-  [ -z "$LISTEN_FDS$NODE_CHANNEL_FD" ] && _crate_is_id "$1" && [ -x "$_crate_loaders/exec/sh" ] || return
+  [ -z "$LISTEN_FDS$NODE_CHANNEL_FD" ] && _crate_is_id "$1" || return
+  [ -x "$_crate_loaders/exec/sh" ] && [ -f "$_crate_launcher" ] || return
   _crate_id=$1
   _crate_find_state
   _crate_file=$_crate_state/$_crate_id
@@ -120,12 +122,12 @@ _crate_exec() {
     { command exec 3<"$_crate_file/engine-exec" 4<"$_crate_process"; } 2>/dev/null || return
     export _crate_asked=1
     _crate_file=--root=$_crate_state # once more, in place of each word that is not there
-    exec "$_crate_loaders/exec/sh" "$0" "$_crate_file" "${_crate_log:-$_crate_file}" "${_crate_format:-$_crate_file}" \
+    exec "$_crate_loaders/exec/sh" "$_crate_launcher" "$_crate_file" "${_crate_log:-$_crate_file}" "${_crate_format:-$_crate_file}" \
       "${_crate_driver:-$_crate_file}" exec --detach --process "$_crate_process" --pid-file "$_crate_pid" "$1" 3<&3 4<&4
   fi
   case $2 in '' | -*) return ;; esac
   [ -z "$_crate_log$_crate_format$_crate_driver" ] && [ -f "$_crate_file/exec" ] || return
   { command exec 3<"$_crate_file/exec"; } 2>/dev/null || return
   export _crate_asked=1
-  exec "$_crate_loaders/exec/sh" "$0" "--root=$_crate_state" exec "$@" 3<&3
+  exec "$_crate_loaders/exec/sh" "$_crate_launcher" "--root=$_crate_state" exec "$@" 3<&3
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { exists } from "../ffi/mod.ts";
 import { launchBundle } from "./support/bundle.ts";
-import { type Result, Running, type Sandbox, test, until } from "./support/mod.ts";
+import { reapOrphans, type Result, Running, type Sandbox, test, until } from "./support/mod.ts";
 import { ASKED, at, CRATE_IS_ASKED, DONE, itself, makeLauncher, walker } from "./support/verbs.ts";
 
 // What a container's first exec makes ready for the next one, as the launcher walks it: the same as crate's own, and
@@ -123,6 +123,72 @@ test("signals go on to a walked exec, and whoever kills it kills what it runs", 
   assert.equal((await killed.ended).code, 137);
   const left = async () => (await box.ok(["exec", id, "ps", "-o", "args"])).includes("sleep 300");
   await until("its end", async () => !(await left()));
+  await box.ok(["delete", "--force", id]);
+});
+
+test("whoever kills all at once leaves nothing of a walked exec", async (box) => {
+  const id = await ready(box);
+  const script = `import os,random,signal,subprocess,sys,time
+for i in range(400):
+    p = subprocess.Popen(sys.argv[1:], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(random.random() * 0.005)
+    os.killpg(p.pid, signal.SIGKILL)
+    p.wait()`;
+  const words = [makeLauncher(box), ...at(box, "exec", id, "sleep", "777")];
+  const env = { XDG_CONFIG_HOME: box.path("none") };
+  assert.deepEqual(await new Running(["python3", "-c", script, ...words], { env }).ended, DONE);
+  await until("all is gone", async () => {
+    reapOrphans();
+    return !(await box.ok(["exec", id, "ps", "-o", "args"])).includes("777");
+  });
+  await box.ok(["delete", "--force", id]);
+});
+
+test("a walked exec's own processes have names of crate's, and none of its words", async (box) => {
+  const id = await ready(box);
+  const env = { XDG_CONFIG_HOME: box.path("none"), SECRET: "a secret" };
+  const launcher = makeLauncher(box);
+  const exec = new Running([
+    launcher,
+    ...at(box, "exec", id, "sh", "-c", "echo up; exec sleep 555"),
+  ], { env });
+  await exec.printed("up");
+  const words = (pid: number) => Deno.readTextFileSync(`/proc/${pid}/cmdline`).replace(/\0+$/, "");
+  const of = (pid: number) => Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim();
+  const monitor = Number(of(exec.pid));
+  await until("the relay", () => words(exec.pid) === "crate-run");
+  assert.equal(words(monitor), "crate-exec");
+  assert.equal(words(Number(of(monitor))), "sleep\x00555");
+  assert(!Deno.readTextFileSync(`/proc/${exec.pid}/environ`).includes("a secret"));
+  exec.signal("SIGTERM");
+  assert.equal((await exec.ended).code, 143);
+  await box.ok(["delete", "--force", id]);
+});
+
+test("what is executed has as many files whoever executes it, and job control stays the caller's", async (box) => {
+  const id = await ready(box);
+  makeLauncher(box);
+  const limits = async (command: readonly string[]) => {
+    const script = 'ulimit -Sn 200; trap "" TSTP CHLD; exec "$@"';
+    const words = ["exec", id, "sh", "-c", "ulimit -Sn; grep Sig /proc/self/status"];
+    const { env } = box.commandLine([]);
+    return await new Running(["bash", "-c", script, "bash", ...command, ...words], { env }).ended;
+  };
+  const { words } = box.commandLine(["--log-level", "warn"]);
+  const walked = await limits([box.path("launcher"), "--root", box.root]);
+  assert.deepEqual([walked, walked.code], [await limits(words), 0]);
+  await box.ok(["delete", "--force", id]);
+});
+
+test("a container that is started again has its exec made ready again", async (box) => {
+  const id = await ready(box);
+  const walk = walker(box);
+  await box.ok(["stop", "-t", "0", id]);
+  await box.ok(["start", id]);
+  assert.deepEqual(await walk(at(box, "exec", id, "true")), ASKED);
+  assert(!exists(`${box.root}/${id}/exec`));
+  await first(box, id);
+  assert.deepEqual(await walk(at(box, "exec", id, "true")), DONE);
   await box.ok(["delete", "--force", id]);
 });
 

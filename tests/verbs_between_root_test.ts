@@ -39,7 +39,7 @@ test("who kills the launcher kills what it has started", async (box) => {
   await create(box, "h", makeBundle(box, "h", "exec sleep 100"));
   const { pid } = await box.state("h");
   Deno.kill(Number(pid), "SIGSTOP");
-  const script = `. ${SCRIPT}; verbs ${box.path("loaders")} "$@"; exit ${CRATE_IS_ASKED}`;
+  const script = `. ${SCRIPT}; verbs ${box.path("loaders")} none "$@"; exit ${CRATE_IS_ASKED}`;
   const words = ["/bin/sh", "-c", script, "sh", ...at(box, "start", "h")];
   const launcher = new Running(words, { env: { XDG_CONFIG_HOME: box.path("none") } });
   const loader = await until("the loader", () => childOf(launcher.pid));
@@ -76,7 +76,7 @@ test("a state is written whole, or its failure told, and to nothing but the outp
   const whole = await walk(at(box, "state", "s"));
   assert.deepEqual(whole, await itself(box, ["state", "s"]));
   const through = async (script: string) => {
-    const walking = `. ${SCRIPT}; verbs ${box.path("loaders")} "$@"; exit ${CRATE_IS_ASKED}`;
+    const walking = `. ${SCRIPT}; verbs ${box.path("loaders")} none "$@"; exit ${CRATE_IS_ASKED}`;
     const all = ["python3", "-c", script, "/bin/sh", "-c", walking, "sh", ...at(box, "state", "s")];
     return await new Running(all, { env: { XDG_CONFIG_HOME: box.path("none") } }).ended;
   };
@@ -108,7 +108,7 @@ sys.exit(subprocess.call(sys.argv[1:], preexec_fn=lambda: (os.close(0), os.close
 test("what the caller has exported goes on as it is", async (box) => {
   walker(box);
   const names = ["loaders", "state", "own", "verb", "id", "size"];
-  const script = `. ${SCRIPT}; verbs ${box.path("loaders")} "$@"; env`;
+  const script = `. ${SCRIPT}; verbs ${box.path("loaders")} none "$@"; env`;
   const words = ["/bin/sh", "-c", script, "sh", ...at(box, "state", "none")];
   const env = Object.fromEntries(names.map((name) => [name, `its ${name}`]));
   const { stdout } = await new Running(words, { env }).ended;

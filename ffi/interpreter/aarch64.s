@@ -40,8 +40,11 @@ step:
         add     x1, x1, x12
 7:      tbz     w11, #7, 8f
         add     x2, x2, x12
-8:      tbz     w11, #8, 9f
+8:      tbz     w11, #8, 8f
         add     x2, x2, x13
+8:      tbz     w11, #9, 9f
+        ldr     x14, [x12]
+        add     x1, x1, x14
 9:      ldrsw   x8, [x9]
         tbnz    w8, #31, inner
         svc     #0

@@ -308,6 +308,15 @@ for (const arch of ARCHES) {
         p.call("execve", [p.string("/bin/sh"), argv, envp]);
       };
       assert.equal(run(all, "sh"), "zero one its value\n");
+      const written = (p: ProgramBuilder) => {
+        const from = p.variable("from", 4, new Uint8Array([1]));
+        p.call("write", [1, { own: "words", from }, 3]);
+        p.call("exit_group", [0]);
+      };
+      // The first word is the program's path.
+      const temporary = Deno.makeTempFileSync();
+      Deno.removeSync(temporary);
+      assert.equal(run(written), temporary.slice(1, 4));
       // The third argument, too: execveat(2) has it there, which not every emulator knows.
       const over = (p: ProgramBuilder) => {
         const argv = { own: "argv", from: 2 } as const;

@@ -5,7 +5,8 @@
 #    0  i32 nr          system call number; -1: compute; -2: return to the caller; -3: compare
 #    4  u32 mask        bit i: argument i is the 32-bit value *at* the given address;
 #                       bit 6: argument 1, bit 7: argument 2 counts from the process's own argv,
-#                       bit 8: argument 2 counts from its own envp, in an ELF file of its own
+#                       bit 8: argument 2 counts from its own envp, bit 9: argument 1 from the first of
+#                       its own words, in an ELF file of its own
 #    8  u64 result      where the low 32 bits of the result go; 0: nowhere
 #   16  i32 on[3]       how far on when the result is negative, zero, positive;
 #                       a distance of 1 for negative: the step has failed
@@ -80,8 +81,11 @@ step:
         jnc     8f
         add     rdx, r12
 8:      shr     ecx, 1
-        jnc     9f
+        jnc     8f
         add     rdx, r13
+8:      shr     ecx, 1
+        jnc     9f
+        add     rsi, [r12]
 9:      movsxd  rax, dword ptr [rbx]
         test    eax, eax
         js      inner

@@ -57,13 +57,13 @@ export type Argument =
   | OwnVector;
 
 /**
- * The address of a pointer in the vectors that the process was executed with, from `from` on: as `argv` or `envp` of
- * an execve(2), of a program in an ELF file of its own.
+ * An address in what the process was executed with, of a program in an ELF file of its own: of a pointer in its vectors,
+ * from `from` on, as `argv` or `envp` of an execve(2); or in the words themselves, as many bytes after the first one's
+ * beginning as a cell's value says.
  */
-export interface OwnVector {
-  readonly own: "argv" | "envp";
-  readonly from: number;
-}
+export type OwnVector =
+  | { readonly own: "argv" | "envp"; readonly from: number }
+  | { readonly own: "words"; readonly from: Cell };
 
 /** One system call or computation of a program, and where to go on. */
 export interface Step {

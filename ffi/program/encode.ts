@@ -111,7 +111,10 @@ export function fill(
         value = addressOf(argument.value.cell) + argument.value.offset;
       } else if ("own" in argument) {
         mask |= ownVectorBit(argument.own, j);
-        value = 8 * argument.from;
+        if (argument.own === "words") {
+          mask |= 1 << j;
+          value = addressOf(argument.from);
+        } else value = 8 * argument.from;
       } else value = addressOf(argument.address.cell) + argument.address.offset;
       if (value !== 0) {
         words[word + 8 + 2 * j] = value;
@@ -145,12 +148,17 @@ export function fill(
   }
 }
 
-/** As the interpreter has it: for the places of argv and envp in execve(2) and execveat(2). */
+/** As the interpreter has it: where execve(2) and execveat(2) have argv and envp, and read(2) its buffer. */
+const OWN_VECTORS: Readonly<Record<string, number>> = {
+  "argv 1": 6,
+  "argv 2": 7,
+  "envp 2": 8,
+  "words 1": 9,
+};
+
 function ownVectorBit(own: OwnVector["own"], argument: number): number {
-  const bit = own === "argv" && argument === 1 ? 6 : own === "argv" && argument === 2 ? 7 : 8;
-  if (bit === 8 && (own !== "envp" || argument !== 2)) {
-    throw new Error(`the process's own ${own} cannot be argument ${argument}`);
-  }
+  const bit = OWN_VECTORS[`${own} ${argument}`];
+  if (bit === undefined) throw new Error(`the process's own ${own} cannot be argument ${argument}`);
   return 1 << bit;
 }
 

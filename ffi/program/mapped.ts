@@ -20,8 +20,9 @@ import { align, fill, STEP_SIZE } from "./encode.ts";
 // constants and variables, in this order. The process that walks it is a loader's, an ELF file of a few steps that
 // maps the file and goes on in it; a step that fails without a way of its own goes on in the loader, which ends.
 
-/** The steps come after the file's kind. */
+/** The steps come after the file's kind and its size. */
 const HEADER = 8;
+const SIZE_AT = 4;
 /** Where a loader maps the file: nothing of its own process is near. */
 const ADDRESS = 0x20000000;
 const SIZE = 1 << 18;
@@ -59,6 +60,7 @@ export function encodeMapped(
     variables: ADDRESS + variables,
   }, { steps: HEADER, constants, variables });
   bytes.set(encodeText(kind));
+  new DataView(bytes.buffer).setUint32(SIZE_AT, size, true);
   return bytes;
 }
 
@@ -73,7 +75,7 @@ export interface LoaderOptions {
 
 /**
  * The program of a loader: it maps the file that is its descriptor 3 and goes on at one of the file's first steps.
- * A file of another kind, or that somebody else can write, is not for it.
+ * A file of another kind, or not all of one, or that somebody else can write, is not for it.
  */
 export function compileLoader(
   entry: number,
@@ -87,9 +89,10 @@ export function compileLoader(
   // All that the kernel knows of a file, statx(2).
   const status = p.variable("status", 256);
   const user = p.variable("user", 4);
-  const found = p.variable("kind", 4);
+  const found = p.variable("kind and size", HEADER);
   const own = p.label("own");
   const known = p.label("known");
+  const whole = p.label("whole");
   const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
   if (inPlace) p.call("rt_sigprocmask", [SIG_SETMASK, all, mask, 8]);
   // Who kills the one that called it means this process.
@@ -101,10 +104,14 @@ export function compileLoader(
   p.place(own);
   p.compute(valueOf(status, statx_layout.offset("stx_mode")), 0, 0o022, { positive: refused });
   // Beyond its end is no memory.
-  p.call("pread64", [MAPPED_FILE, found, 4, 0], { zero: refused });
+  p.call("pread64", [MAPPED_FILE, found, HEADER, 0], { zero: refused });
   p.jumpIfEqual(valueOf(found), new DataView(encodeText(kind).buffer).getInt32(0, true), known);
   p.jump(refused);
   p.place(known);
+  const size = valueOf(status, statx_layout.offset("stx_size"));
+  p.jumpIfEqual(valueOf(found, SIZE_AT), size, whole);
+  p.jump(refused);
+  p.place(whole);
   const [access, flags] = [PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE];
   p.call("mmap", [ADDRESS, SIZE, access, flags, MAPPED_FILE, 0]);
   const address = ADDRESS + HEADER + entry * STEP_SIZE;

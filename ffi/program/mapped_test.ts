@@ -132,7 +132,9 @@ Deno.test("a file that is no such program, or that others can write, is not for 
     Deno.chmodSync(file, 0o600);
     assert.equal(start(0).code, 7);
     const bytes = Deno.readFileSync(file);
-    for (const other of [[], [..."tst"], [..."tst0", ...bytes.subarray(4)]]) {
+    const cut = [bytes.subarray(0, 4), bytes.subarray(0, 100), bytes.subarray(0, -8)];
+    const more = [...bytes, ...new Uint8Array(8)];
+    for (const other of [[], [..."tst"], [..."tst0", ...bytes.subarray(4)], ...cut, more]) {
       const changed = Uint8Array.from(other, (v) => typeof v === "string" ? v.charCodeAt(0) : v);
       Deno.writeFileSync(file, changed);
       assert.deepEqual(start(0), FAILED, `${changed.length} bytes`);

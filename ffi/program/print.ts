@@ -25,7 +25,8 @@ function showArgument(argument: Argument, kind: string): string {
   if (typeof argument === "object") {
     if ("value" in argument) return showPlace(argument.value);
     if ("own" in argument) {
-      return argument.from === 0 ? `own ${argument.own}` : `own ${argument.own}+${argument.from}`;
+      const from = argument.own === "words" ? showCell(argument.from) : argument.from;
+      return from === 0 ? `own ${argument.own}` : `own ${argument.own}+${from}`;
     }
     if ("address" in argument) return `&${showPlace(argument.address)}`;
     return argument.kind === "constant" ? showCell(argument) : `&${showCell(argument)}`;

@@ -32,7 +32,7 @@ import {
 import { CrateError } from "../errors.ts";
 import { startError } from "./errors.ts";
 import { identify, openProcess, type ProcessId } from "./process_id.ts";
-import { RECORD_SIZE } from "./program/mod.ts";
+import { MONITOR_KILLED, RECORD_SIZE } from "./program/mod.ts";
 import { waitForEnd } from "./wait.ts";
 
 /** The three descriptors that the user's program starts with. */
@@ -241,7 +241,7 @@ function killSurvivor(init: ProcessId): void {
 }
 
 function monitorKilled(): CrateError {
-  return new CrateError("START", "the container's monitor was killed while it was being started");
+  return new CrateError("START", MONITOR_KILLED);
 }
 
 /**

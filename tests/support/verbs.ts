@@ -35,7 +35,8 @@ export function makeLauncher(box: Sandbox): string {
   for (const [name, program] of programs) {
     Deno.writeFileSync(`${loaders}/${name}`, encodeElf(program, arch).bytes, { mode: 0o755 });
   }
-  const script = `. ${SCRIPT}; verbs ${loaders} "$@"; exit ${CRATE_IS_ASKED}`;
+  const file = box.path("launcher");
+  const script = `. ${SCRIPT}; verbs ${loaders} ${file} "$@"; exit ${CRATE_IS_ASKED}`;
   return box.file("launcher", `#!/bin/sh\n${script}\n`, 0o755);
 }
 

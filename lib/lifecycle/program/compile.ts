@@ -204,7 +204,7 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
     seccomp: input.seccomp,
     lastCapability: input.facts.lastCapability,
     init: spec.annotations?.[INIT_ANNOTATION] === "true",
-    parent: parent.start === undefined ? "monitor" : "engine",
+    monitor: parent.start === undefined ? output?.life : undefined,
     start: parent.start,
     synchronised: isSynchronised(input),
     preserved: input.preserved,

@@ -18,7 +18,7 @@ import { becomeRoot, setRlimits } from "./identity.ts";
 import { finishProcess } from "./init.ts";
 import type { CgroupJoin, Preserved } from "./input.ts";
 import { labelWrites, writeBelow } from "./labels.ts";
-import { supervise } from "./monitor.ts";
+import { type Output, supervise } from "./monitor.ts";
 import { makeFilesystem } from "./filesystem.ts";
 import { CONTROL } from "./protocol.ts";
 import { awaitByte, release } from "./release.ts";
@@ -88,7 +88,7 @@ export function compileExec(input: ExecInput): Program {
     p.call("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: "hide from the container" });
     join(input.namespaces & ~CLONE_NEWCGROUP);
   };
-  const joined = (console?: Cell) => {
+  const joined = ({ console, life }: Partial<Output>) => {
     p.call("umask", [0]);
     if (input.listener !== undefined) awaitByte(s, "wait for the starter");
     for (const group of groups) {
@@ -99,12 +99,12 @@ export function compileExec(input: ExecInput): Program {
     if (final) setAffinity(s, final);
     // Only now: from inside the namespace the kernel finds no way into its groups (nsdelegate).
     join(input.namespaces & CLONE_NEWCGROUP);
-    prepareProcess(s, input, console, execution ?? prepareExecution(s, process));
+    prepareProcess(s, input, execution ?? prepareExecution(s, process), { console, life });
   };
   const name = "crate-exec";
   const cgroup = input.cgroup.descriptor;
   if (engine !== undefined) {
-    release(s, { name, namespaces: 0, cgroup, before }, joined);
+    release(s, { name, namespaces: 0, cgroup, before }, () => joined({}));
   } else {
     const logged = detached && process.terminal === true;
     supervise(s, {
@@ -121,9 +121,10 @@ export function compileExec(input: ExecInput): Program {
       cgroupDirectories: [],
       before,
       after: () => {
+        execution?.forget?.(name);
         for (const group of groups) p.call("close", [valueOf(group)]);
       },
-    }, ({ console }) => joined(console));
+    }, joined);
   }
   s.writeAsides();
   return p.build();
@@ -139,8 +140,8 @@ function lastOf({ cgroup, preserved, listener = 0 }: ExecInput): number {
 function prepareProcess(
   s: Scope,
   input: ExecInput,
-  console: Cell | undefined,
   execution: Execution,
+  { console, life }: Partial<Output>,
 ): void {
   const { p } = s;
   const { process, engine } = input;
@@ -175,7 +176,7 @@ function prepareProcess(
     cwd,
     seccomp: input.seccomp,
     lastCapability: input.lastCapability,
-    parent: engine === undefined ? "monitor" : "engine",
+    monitor: life,
     preserved: input.preserved,
     listener: input.listener,
     synchronised: input.listener !== undefined,

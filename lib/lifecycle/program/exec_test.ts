@@ -193,7 +193,7 @@ Deno.test("exec's monitor keeps nothing of the container's, and ends as the proc
       assert.deepEqual([walked.last.name, walked.last.args[0]], ["exit_group", status]);
       const console = input.detached && input.process.terminal;
       const extra = console ? ["openat /dev/null", "received", "socketpair 0"] : [];
-      assert.deepEqual(open.sort(), ["control", "pidfd", ...extra].sort());
+      assert.deepEqual(open.sort(), ["control", "pidfd", "pipe2 1", ...extra].sort());
     }),
     { numRuns: 60 },
   );

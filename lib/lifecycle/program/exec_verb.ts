@@ -1,18 +1,22 @@
 import {
-  type Label,
+  encodeText,
+  MSG_DONTWAIT,
+  MSG_PEEK,
   NEXT,
   O_CLOEXEC,
   placeIn,
   pollfd,
   POLLIN,
   type Program,
+  resetDispositions,
   setDisposition,
   SIGCHLD,
   SIGKILL,
   timespec,
   valueOf,
 } from "../../../ffi/mod.ts";
-import { CONTROL } from "./protocol.ts";
+import { forgetWords, openZeros } from "./execute.ts";
+import { CONTROL, MONITOR_KILLED, SETUP_FAILED } from "./protocol.ts";
 import { openSignals, relay, RELAY_PIDFD } from "./relay.ts";
 import { Scope } from "./scope.ts";
 import {
@@ -49,6 +53,7 @@ export function compileExecVerb(input: WalkedExec): Program {
   const started = startProgram(s, input.program, { own: "argv", from: ARGUMENTS }, more);
   // The kernel reaps it: the relay has nobody who would.
   setDisposition(p, "SIG_IGN", SIGCHLD);
+  const zeros = openZeros(s);
   const failed = s.label("failed");
   const executed = s.label("executed");
   const process = awaitProcess(s, started, failed);
@@ -69,11 +74,20 @@ export function compileExecVerb(input: WalkedExec): Program {
   p.call("dup3", [valueOf(process), RELAY_PIDFD, O_CLOEXEC], { negative: NEXT });
   p.call("dup3", [valueOf(signals), SIGNALS, O_CLOEXEC], { negative: NEXT });
   p.set(signals, SIGNALS);
-  // Without its monitor nobody would tell of its end; one that has ended itself takes no signal.
-  const watched: Label = s.label("watched");
+  // Without its monitor nobody would tell of its end.
+  const watched = s.label("watched");
+  const exit = p.variable("exit status's beginning", 4);
+  const text = encodeText(`crate: ${MONITOR_KILLED}\n`);
   p.call("ppoll", [monitor, 1, now, 0, 8], { zero: watched, negative: watched });
+  const peek = MSG_PEEK | MSG_DONTWAIT;
+  p.call("recvfrom", [CONTROL, exit, 4, peek, 0, 0], { positive: watched, negative: NEXT });
   p.call("pidfd_send_signal", [RELAY_PIDFD, SIGKILL, 0, 0], { negative: NEXT });
+  p.call("write", [2, p.bytes(text, "what has happened"), text.length], { negative: NEXT });
+  p.call("exit_group", [SETUP_FAILED]);
   p.place(watched);
+  forgetWords(s, "crate-run", zeros);
+  resetDispositions(p);
+  setDisposition(p, "SIG_IGN", SIGCHLD);
   p.call("close_range", [SIGNALS + 1, 0xffffffff, 0], { negative: NEXT });
   relay(s, signals, {});
 

@@ -6,6 +6,9 @@ import {
   F_DUPFD_CLOEXEC,
   O_CLOEXEC,
   P_ALL,
+  placeIn,
+  pollfd,
+  POLLIN,
   PR_SET_DUMPABLE,
   PR_SET_PDEATHSIG,
   SECCOMP_FILTER_FLAG_NEW_LISTENER,
@@ -13,6 +16,7 @@ import {
   SIGCHLD,
   siginfo,
   SIGKILL,
+  timespec,
   valueOf,
   WEXITED,
   WNOHANG,
@@ -23,7 +27,7 @@ import { becomeUser, filterForGood, loadFilter } from "./identity.ts";
 import { prepareListener, tellListener } from "./listener.ts";
 import type { Preserved } from "./input.ts";
 import { exitAs } from "./monitor.ts";
-import { CONTROL, REPORT, STAGE_CREATED } from "./protocol.ts";
+import { CONTROL, REPORT, SETUP_FAILED, STAGE_CREATED } from "./protocol.ts";
 import { awaitByte, awaitStage, awaitStart } from "./release.ts";
 import type { Scope } from "./scope.ts";
 
@@ -40,8 +44,8 @@ export interface Finish {
   readonly lastCapability: number;
   /** A first process of crate's own that reaps and forwards signals. */
   readonly init?: boolean;
-  /** Whether a monitor of crate's is its parent, with whom it dies, or an engine. */
-  readonly parent: "monitor" | "engine";
+  /** The life of its parent, a monitor of crate's, with whom it dies; absent: that is an engine. */
+  readonly monitor?: Cell;
   /** The descriptor of the socket on which a created container waits for its start. */
   readonly start?: number;
   /** The descriptor of a socket on which somebody takes the listener of the seccomp filter. */
@@ -69,10 +73,8 @@ export function finishProcess(s: Scope, finish: Finish): void {
   p.call("umask", [process.user?.umask ?? 0o022]);
   p.call("fchdir", [valueOf(finish.cwd)], { label: `enter ${process.cwd}` });
   verifyDirectory(s, process.cwd);
-  if (finish.parent === "monitor") {
-    // After the ids: changing them clears it. prctl(2)
-    p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], { label: "die with the monitor" });
-  }
+  // After the ids: changing them clears it. prctl(2)
+  if (finish.monitor !== undefined) dieWith(s, finish.monitor);
   // A profile may have a listener's path and ask nobody anything.
   const asks = seccomp !== undefined && (seccomp.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) !== 0;
   const told = finish.listener === undefined || !asks
@@ -101,6 +103,23 @@ export function finishProcess(s: Scope, finish: Finish): void {
     if (told !== undefined) tellListener(s, told, listener);
   }
   execute(s, finish.execution);
+}
+
+/** Dies with the monitor, and now if that has died before it could be asked for: by then its end of the pipe is closed. */
+function dieWith(s: Scope, life: Cell): void {
+  const { p } = s;
+  const label = "die with the monitor";
+  const polled = p.variableStruct("pollfd", pollfd, { events: POLLIN });
+  const gone = s.label("monitor gone");
+  p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], { label });
+  p.call("close", [valueOf(life, 4)], { label });
+  p.set(placeIn(polled, 0), valueOf(life));
+  const now = p.bytes(new Uint8Array(timespec.size), "at once");
+  p.call("ppoll", [polled, 1, now, 0, 8], { label, positive: gone });
+  s.aside(() => {
+    p.place(gone);
+    p.call("exit_group", [SETUP_FAILED]);
+  });
 }
 
 /** Puts the descriptors to hand on in their places; the report's moves out of the way. */

@@ -1,4 +1,12 @@
-import { AT_FDCWD, type Cell, type Label, O_CLOEXEC, O_RDONLY, valueOf } from "../../../ffi/mod.ts";
+import {
+  AT_FDCWD,
+  type Cell,
+  encodeText,
+  type Label,
+  O_CLOEXEC,
+  O_RDONLY,
+  valueOf,
+} from "../../../ffi/mod.ts";
 import type { FreezerFiles } from "../../cgroup/mod.ts";
 import type { ProcessId } from "../process_id.ts";
 import type { Scope } from "./scope.ts";
@@ -33,10 +41,10 @@ export function findLine(s: Scope, text: string, reading: Reading): void {
   const line = s.label("line");
   const skip = s.label("skip the line");
   p.place(line);
-  for (const letter of text) {
-    const matches = s.label(letter);
+  for (const letter of encodeText(text)) {
+    const matches = s.label(String.fromCharCode(letter));
     read(absent);
-    p.jumpIfEqual(valueOf(byte), letter.charCodeAt(0), matches);
+    p.jumpIfEqual(valueOf(byte), letter, matches);
     p.jumpIfEqual(valueOf(byte), NEWLINE, line);
     p.jump(skip);
     p.place(matches);

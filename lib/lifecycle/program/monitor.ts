@@ -52,6 +52,8 @@ const CGROUP_RETRIES = 2000;
 
 /** What `supervise` hands to the steps of the init. */
 export interface Output {
+  /** A pipe's two ends: the reading one tells when no other process has the writing one, which is the monitor's end. */
+  readonly life: Cell;
   /** For a detached container: what becomes its standard output and error. */
   readonly streams: readonly LogStream[];
   /** Where the init sends its console's master, if not to the starter. */
@@ -129,6 +131,8 @@ export function supervise(
   const consoleLog = log === undefined || pair === undefined ? undefined : openLogFile(s, log);
 
   const exitFile = options.exitFile === undefined ? undefined : reserve(s, options.exitFile);
+  const life = p.variable("monitor's life", 8);
+  p.call("pipe2", [life, O_CLOEXEC], { label: "watch the monitor" });
   const pidfd = s.descriptor("init pidfd");
   const record = p.variable("init's pid", RECORD_SIZE);
   const args = p.variableStruct("clone_args", clone_args, {
@@ -148,7 +152,7 @@ export function supervise(
   });
   s.aside(() => {
     p.place(child);
-    init({ streams: outputs, console: pair?.theirs });
+    init({ life, streams: outputs, console: pair?.theirs });
   });
 
   const told = s.label("told");
@@ -165,6 +169,7 @@ export function supervise(
   });
   p.call("close_range", [0, 2, 0]);
   for (const { writeEnd } of streams) p.call("close", [valueOf(writeEnd)]);
+  p.call("close", [valueOf(life)]);
   options.after?.();
   if (pair !== undefined && consoleLog !== undefined) {
     streams = [consoleStream(s, consoleLog, console!.take(s, pair))];

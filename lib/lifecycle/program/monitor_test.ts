@@ -72,7 +72,7 @@ Deno.test("the monitor first tells who the init is, and then is nobody's but the
         : ["pipe2 0", "pipe2 0", `openat ${input.parent.log}`];
       const { exitFile } = input.parent;
       const exit = exitFile === undefined ? [] : [`openat ${exitFile}.new`];
-      assert.deepEqual(open.sort(), ["control", "pidfd", ...exit, ...outputs].sort());
+      assert.deepEqual(open.sort(), ["control", "pidfd", "pipe2 1", ...exit, ...outputs].sort());
     }),
     { numRuns: 80 },
   );

@@ -40,6 +40,9 @@ export const EXIT_RECORD_SIZE = SIGINFO_SIZE + 16;
 /** What a process exits with when a step of its program failed. */
 export const SETUP_FAILED = 125;
 
+/** What whoever started a container is told when its monitor has ended before the user's program could be executed. */
+export const MONITOR_KILLED = "the container's monitor was killed while it was being started";
+
 // How labels begin of steps whose failure is told in other words.
 
 /** What the label of every step begins with whose failure means: the user's program did not start. */

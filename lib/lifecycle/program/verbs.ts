@@ -44,7 +44,7 @@ import { Scope } from "./scope.ts";
 // to whom the program's process tells so by its exit code: to crate itself.
 
 /** The kind of the program's file: another one when what follows, or how programs are encoded, changes. */
-export const VERBS_KIND = "crv1";
+export const VERBS_KIND = "crv2";
 
 /** The exit code when a part of what a verb prints is out, and the rest cannot be written. */
 const VERB_FAILED = 125;

@@ -25,6 +25,7 @@ import {
   pollfd,
   POLLIN,
   resetDispositions,
+  rlimit64,
   SIGCHLD,
   SOCK_CLOEXEC,
   SOCK_SEQPACKET,
@@ -32,6 +33,7 @@ import {
   WEXITED,
 } from "../../../ffi/mod.ts";
 import type { FreezerFiles } from "../../cgroup/mod.ts";
+import { rlimitNumber } from "../../security/mod.ts";
 import type { ProcessId } from "../process_id.ts";
 import { findLine, readBytes, unlessEnded, unlessPaused } from "./lines.ts";
 import { RECORD_SIZE } from "./protocol.ts";
@@ -63,11 +65,35 @@ export function openContainer(s: Scope, input: WalkedExec, ask: Label): Argument
   // Else what is opened next would be one of the three.
   for (const fd of [0, 1, 2]) p.call("fcntl", [fd, F_GETFD, 0], { negative: ask });
   const init = s.descriptor("init's pidfd");
-  p.call("pidfd_open", [input.init.pid, 0], { result: init, negative: ask });
-  unlessEnded(s, input.init, ask);
+  const [ended, lives] = [s.label("ended"), s.label("lives")];
+  p.call("pidfd_open", [input.init.pid, 0], { result: init, negative: ended });
+  unlessEnded(s, input.init, ended);
+  p.jump(lives);
+  p.place(ended);
+  // It may have been started again, with another init: this program has had its time.
+  p.call("unlinkat", [AT_FDCWD, p.string(input.file), 0], { negative: ask });
+  p.jump(ask);
+  p.place(lives);
+  raiseDescriptors(s);
   unlessPaused(s, input.freezer, ask);
   const group = input.group && openGroup(s, input, input.group, ask);
   return [valueOf(init), ...group ? [valueOf(group)] : []];
+}
+
+/**
+ * Raises the limit of open files as far as it may be: Deno does so at its start, and what is executed in a container has
+ * the same limit whoever does it.
+ */
+function raiseDescriptors(s: Scope): void {
+  const { p } = s;
+  const limit = p.variable("limit of open files", rlimit64.size);
+  const number = rlimitNumber("RLIMIT_NOFILE");
+  const [soft, hard] = [rlimit64.offset("rlim_cur"), rlimit64.offset("rlim_max")];
+  const next = s.label("limit");
+  p.call("prlimit64", [0, number, 0, limit], { negative: next });
+  for (const half of [0, 4]) p.set(placeIn(limit, soft + half), valueOf(limit, hard + half));
+  p.call("prlimit64", [0, number, limit, 0], { negative: next });
+  p.place(next);
 }
 
 /** The group's descriptor, while the init is where it was; else this program has had its time. */
