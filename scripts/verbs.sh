@@ -121,9 +121,9 @@ _crate_exec() {
     [ -f "$_crate_file/engine-exec" ] && [ -f "$_crate_process" ] || return
     { command exec 3<"$_crate_file/engine-exec" 4<"$_crate_process"; } 2>/dev/null || return
     export _crate_asked=1
-    _crate_file=--root=$_crate_state # once more, in place of each word that is not there
-    exec "$_crate_loaders/exec/sh" "$_crate_launcher" "$_crate_file" "${_crate_log:-$_crate_file}" "${_crate_format:-$_crate_file}" \
-      "${_crate_driver:-$_crate_file}" exec --detach --process "$_crate_process" --pid-file "$_crate_pid" "$1" 3<&3 4<&4
+    _crate_root=--root=$_crate_state # once more, in place of each word that is not there
+    exec "$_crate_loaders/exec/sh" "$_crate_launcher" "$_crate_root" "${_crate_log:-$_crate_root}" "${_crate_format:-$_crate_root}" \
+      "${_crate_driver:-$_crate_root}" exec --detach --process "$_crate_process" --pid-file "$_crate_pid" "$1" 3<&3 4<&4
   fi
   case $2 in '' | -*) return ;; esac
   [ -z "$_crate_log$_crate_format$_crate_driver" ] && [ -f "$_crate_file/exec" ] || return

@@ -20,6 +20,7 @@ import {
   type ExecInput,
   hasListener,
   hasUserNamespace,
+  prepareOwnExecution,
   type WalkedExec,
 } from "./program/mod.ts";
 import { readState } from "./state.ts";
@@ -41,7 +42,7 @@ export function execVerb(
   id: string,
   file: string,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const own = { process: ownProcess, detached: false, ownArguments: true };
+  const own = { process: ownProcess, detached: false, prepareOwn: prepareOwnExecution };
   return encode(root, id, file, own, compileExecVerb);
 }
 
@@ -64,7 +65,7 @@ export function engineExecVerb(
 }
 
 /** What of an exec's input is not the container's. */
-type Asked = Pick<ExecInput, "detached" | "engine" | "ownArguments"> & {
+type Asked = Pick<ExecInput, "detached" | "engine" | "prepareOwn"> & {
   readonly process: (spec: Spec) => Process;
 };
 

@@ -11,8 +11,10 @@ import {
   O_RDONLY,
   O_TRUNC,
   O_WRONLY,
+  P_PIDFD,
   type Program,
   valueOf,
+  WEXITED,
 } from "../../../ffi/mod.ts";
 import { findLine, NEWLINE, readBytes } from "./lines.ts";
 import { Scope } from "./scope.ts";
@@ -71,6 +73,8 @@ export function compileEngineExecVerb(input: WalkedEngineExec): Program {
   p.jump(ask);
 
   p.place(executed);
+  // It has cloned the process, and ended.
+  p.call("waitid", [P_PIDFD, valueOf(started.pidfd), 0, WEXITED, 0], { negative: NEXT });
   p.call("exit_group", [0]);
   p.place(ask);
   // A step that fails: the loader knows what that means.

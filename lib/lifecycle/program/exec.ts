@@ -13,7 +13,7 @@ import {
 } from "../../../ffi/mod.ts";
 import type { Process, Spec } from "../../spec/mod.ts";
 import { consolePair, openConsole, takeConsole } from "./console.ts";
-import { type Execution, prepareExecution, prepareOwnExecution } from "./execute.ts";
+import { type Execution, prepareExecution } from "./execute.ts";
 import { becomeRoot, setRlimits } from "./identity.ts";
 import { finishProcess } from "./init.ts";
 import type { CgroupJoin, Preserved } from "./input.ts";
@@ -31,8 +31,8 @@ export const EXEC_PIDFD = 5;
 /** Everything that becomes the program of another process in a running container. */
 export interface ExecInput {
   readonly process: Process;
-  /** The arguments are those that the program is started with, and not `process.args`. */
-  readonly ownArguments?: boolean;
+  /** Where the arguments are not those of `process`, but what the program is started with: `prepareOwnExecution`. */
+  readonly prepareOwn?: (s: Scope, env: readonly string[]) => Execution;
   /** The `CLONE_NEW…` flags of the namespaces to join. */
   readonly namespaces: number;
   readonly cgroup: CgroupJoin;
@@ -74,7 +74,7 @@ export function compileExec(input: ExecInput): Program {
   const before = () => {
     const { initial } = process.execCPUAffinity ?? {};
     if (initial) setAffinity(s, initial);
-    if (input.ownArguments) execution = prepareOwnExecution(s, process.env ?? []);
+    execution = input.prepareOwn?.(s, process.env ?? []);
     // Opened while the host's paths are there; written by the process itself.
     for (const file of input.cgroup.files) {
       const group = s.descriptor("tasks");

@@ -15,7 +15,7 @@ import {
   timespec,
   valueOf,
 } from "../../../ffi/mod.ts";
-import { forgetWords, openZeros } from "./execute.ts";
+import { forgetWords, openZeros } from "./own_words.ts";
 import { CONTROL, MONITOR_KILLED, SETUP_FAILED } from "./protocol.ts";
 import { openSignals, relay, RELAY_PIDFD } from "./relay.ts";
 import { Scope } from "./scope.ts";
@@ -37,6 +37,9 @@ import {
  * scripts/verbs.sh: itself, the launcher, its `--root`, `exec`, the container.
  */
 const ARGUMENTS = 5;
+
+/** The descriptor of the relay's signals, the last one of it. */
+const SIGNALS = RELAY_PIDFD + 1;
 
 /**
  * The program of a container's exec; exec's program has its own arguments. Until the user's program runs, whatever
@@ -97,5 +100,3 @@ export function compileExecVerb(input: WalkedExec): Program {
   s.writeAsides();
   return p.build();
 }
-
-const SIGNALS = RELAY_PIDFD + 1;

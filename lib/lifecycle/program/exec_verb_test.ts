@@ -4,6 +4,7 @@ import { arch, encodeElf, encodeMapped, NEXT, type Program } from "../../../ffi/
 import { LAST_CAPABILITY, processes } from "./_configs.ts";
 import { compileExec, type ExecInput } from "./exec.ts";
 import { compileExecVerb } from "./exec_verb.ts";
+import { prepareOwnExecution } from "./own_words.ts";
 import type { WalkedExec } from "./walked_exec.ts";
 
 const INIT = { pid: 4711, startTime: 123456 };
@@ -23,7 +24,7 @@ const inputs: fc.Arbitrary<WalkedExec> = fc.record({
 function execOf(changes: Partial<ExecInput> = {}): Program {
   return compileExec({
     process: { args: [], cwd: "/", env: ["PATH=/bin:/usr/bin"] },
-    ownArguments: true,
+    prepareOwn: prepareOwnExecution,
     spec: { ociVersion: "1.2.0" },
     namespaces: 0,
     cgroup: { files: [] },
@@ -40,7 +41,7 @@ Deno.test("an exec with its own arguments is the exec that has them, but for wha
       .filter((step) => !/execute |forget |^(open|p?read|close|compute)/.test(step));
   fc.assert(fc.property(processes, (process) => {
     const plain = { ...process, args: ["/bin/true"], terminal: false };
-    const changes = { process: plain, ownArguments: false };
+    const changes = { process: plain, prepareOwn: undefined };
     assert.deepEqual(shape(execOf({ process: plain })), shape(execOf(changes)));
   }));
 });

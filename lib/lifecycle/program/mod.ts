@@ -13,6 +13,7 @@ export { needsLayers, rootMount } from "./root.ts";
 export const loadCriu = () => import("./criu.ts");
 export { compileEngineExecVerb } from "./engine_exec_verb.ts";
 export { compileExecVerb } from "./exec_verb.ts";
+export { prepareOwnExecution } from "./own_words.ts";
 export type { WalkedExec } from "./walked_exec.ts";
 export { compileExec, EXEC_PIDFD, type ExecInput } from "./exec.ts";
 export { compileHook, FIRST_KEPT, type HookInput } from "./hook.ts";
