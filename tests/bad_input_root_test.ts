@@ -1,6 +1,7 @@
 // Not in the virtual machine: words are read the same everywhere
 import assert from "node:assert/strict";
-import { type Result, type Sandbox, test } from "./support/mod.ts";
+import { exists } from "../ffi/mod.ts";
+import { assertEnded, type Result, type Sandbox, test } from "./support/mod.ts";
 
 // What is wrong is told in one sentence that names it; and nothing is left behind.
 
@@ -116,6 +117,35 @@ code=$?
 kill $(sed 's/.*"pid":\\([0-9]*\\).*/\\1/' ${own}/crate/userns.json)
 exit $code`;
   assertRefused(await box.host(asNobody, words), 125, /cannot make the state directory .*--root/);
+});
+
+test("a state directory that is somebody's home: nothing in it is touched", async (box) => {
+  const home = box.mkdir("home");
+  for (const folder of ["documents", "work/src", "empty"]) box.mkdir(`home/${folder}`);
+  for (const file of ["documents/thesis", "work/notes", "work/src/a.c"]) box.file(`home/${file}`);
+  const tree = () => [...Deno.readDirSync(home)].map(({ name }) => name).sort();
+  const before = tree();
+  assert.equal(await box.ok(["--root", home, "list", "-q"]), "");
+  assert.deepEqual(tree(), before);
+  const run = (id: string) =>
+    box.crate(["--root", home, "run", "-d", "-r", box.rootfs, "--name", id, "sleep", "100"]);
+  const { code, stderr } = await run("documents");
+  assert.deepEqual([code, stderr], [
+    125,
+    `crate: the name "documents" is not free: ${home}/documents is there, and not a container's: choose another name or another --root\n`,
+  ]);
+  assert.equal((await run("mine")).code, 0);
+  assert.equal(await box.ok(["--root", home, "list", "-q"]), "mine");
+  await box.ok(["--root", home, "delete", "--force", "mine"]);
+  for (const file of ["documents/thesis", "work/notes", "work/src/a.c"]) {
+    assert(exists(`${home}/${file}`), file);
+  }
+  for (const words of [["--root", ""], ["--root="]]) {
+    assertEnded(await box.crate([...words, "list"]), {
+      code: 125,
+      stderr: 'crate: --root must be an absolute path, got ""\n',
+    });
+  }
 });
 
 test("a state directory that cannot be made", async (box) => {

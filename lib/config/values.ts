@@ -25,8 +25,10 @@ export function checkValue(key: Key, value: unknown, where: string): unknown {
 export function valueOfText(key: Key, text: string): unknown {
   switch (keys[key].kind) {
     case "path":
-      // A file names its paths in full; fingers need not.
-      return text.startsWith("/") ? text : `${Deno.cwd()}/${text.replace(/^(\.\/+)+/, "")}`;
+      // A file names its paths in full; fingers need not. No path at all is not the working directory.
+      return text === "" || text.startsWith("/")
+        ? text
+        : `${Deno.cwd()}/${text.replace(/^(\.\/+)+/, "")}`;
     case "flag":
       return text === "true" ? true : text === "false" ? false : text;
     case "limit":

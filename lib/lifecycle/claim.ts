@@ -38,6 +38,7 @@ import {
   type ProcessRecord,
   readState,
   removeDirectory,
+  removeLeft,
   statePaths,
   VERSION,
 } from "./state.ts";
@@ -150,7 +151,13 @@ function make(making: string, text: string): Lock | undefined {
 }
 
 function inUse(root: string, id: string): CrateError {
-  const status = readState(root, id)?.status ?? "creating";
+  const state = readState(root, id);
+  const { directory } = statePaths(root, id);
+  if (state === undefined && exists(directory)) {
+    const text = `the name "${id}" is not free: ${directory} is there, and not a container's`;
+    return new CrateError("EXISTS", `${text}: choose another name or another --root`);
+  }
+  const status = state?.status ?? "creating";
   const force = status === "stopped" ? "" : " --force";
   return new CrateError(
     "EXISTS",
@@ -179,9 +186,7 @@ function clearHalfRemoved(root: string, id: string): boolean {
   const lock = tryLock(directory);
   if (lock === undefined) return !exists(directory);
   using _ = lock;
-  if (exists(container)) return false;
-  removeDirectory(directory);
-  return true;
+  return !exists(container) && removeLeft(directory);
 }
 
 /** Replaces a container's record, whole. @throws {CrateError} when the state directory cannot be written. */

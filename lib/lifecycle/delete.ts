@@ -17,6 +17,7 @@ import {
   type ContainerState,
   readState,
   removeDirectory,
+  removeLeft,
   statePaths,
 } from "./state.ts";
 import { waitForMonitor } from "./stop.ts";
@@ -134,7 +135,8 @@ export async function clearUnfinished(root: string, id: string, patience = 0): P
   using _ = lock;
   if (exists(process)) return false;
   const state = readState(root, id);
-  if (state !== undefined) await removeGroups(state.record);
+  if (state === undefined) return removeLeft(directory);
+  await removeGroups(state.record);
   removeDirectory(directory);
   return true;
 }

@@ -1,3 +1,4 @@
+import { exists, SyscallError } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { tryLock } from "./claim.ts";
 import { clearUnfinished, deleteContainer, removeGroups } from "./delete.ts";
@@ -8,6 +9,7 @@ import {
   listIds,
   listMaking,
   listRetired,
+  mountPoint,
   readRetired,
   readRetiredProcess,
   readState,
@@ -19,10 +21,12 @@ import {
  * monitor died with them, directories on their way out.
  */
 export async function collectGarbage(root: string): Promise<void> {
+  // Nothing in a directory where crate has never made anything is its own.
+  if (!exists(mountPoint(root))) return;
   await reclaimNetworks(root);
   for (const directory of listMaking(root)) {
     using lock = tryLock(directory);
-    if (lock !== undefined) removeDirectory(directory);
+    if (lock !== undefined) await attempt(() => Promise.resolve(removeDirectory(directory)));
   }
   for (const directory of listRetired(root)) {
     const monitor = readRetiredProcess(directory)?.monitor;
@@ -51,7 +55,7 @@ async function attempt(clear: () => Promise<void>): Promise<void> {
   try {
     await clear();
   } catch (error) {
-    if (!(error instanceof CrateError)) throw error;
+    if (!(error instanceof CrateError || error instanceof SyscallError)) throw error;
   }
 }
 

@@ -295,21 +295,40 @@ export const ENGINE_FILES = [
   ...STATE_FILES,
 ] as const;
 
-/** Removes a container's directory with all its files. @throws {SyscallError} */
+/** The file without which a directory is no container's. */
+const RECORD_FILE = "container.json";
+
+/**
+ * Removes a container's directory with all its files, its record last: one that has none may be somebody else's, and is
+ * for {@linkcode removeLeft}.
+ *
+ * @throws {SyscallError}
+ */
 export function removeDirectory(directory: string): void {
-  for (const name of ENGINE_FILES) trySyscall("unlinkat", AT_FDCWD, `${directory}/${name}`, 0);
   // A dying monitor may still write its last file, and others may remove what we do.
   for (let attempt = 0;; attempt++) {
-    const result = trySyscall("unlinkat", AT_FDCWD, directory, AT_REMOVEDIR);
-    if (result === 0 || result === -ENOENT) return;
-    if (result !== -ENOTEMPTY || attempt === 3) throw new SyscallError("rmdir", -result, directory);
     for (const name of namesIn(directory)) {
       const path = `${directory}/${name}`;
-      if (trySyscall("unlinkat", AT_FDCWD, path, 0) !== -EISDIR) continue;
+      if (name === RECORD_FILE || trySyscall("unlinkat", AT_FDCWD, path, 0) !== -EISDIR) continue;
       for (const below of namesIn(path)) trySyscall("unlinkat", AT_FDCWD, `${path}/${below}`, 0);
       trySyscall("unlinkat", AT_FDCWD, path, AT_REMOVEDIR);
     }
+    trySyscall("unlinkat", AT_FDCWD, `${directory}/${RECORD_FILE}`, 0);
+    const result = trySyscall("unlinkat", AT_FDCWD, directory, AT_REMOVEDIR);
+    if (result === 0 || result === -ENOENT) return;
+    if (result !== -ENOTEMPTY || attempt === 3) throw new SyscallError("rmdir", -result, directory);
   }
+}
+
+/**
+ * Removes what somebody who died over removing a container has left: a directory with nothing in it. Any other one that
+ * has no record is not crate's, and stays.
+ *
+ * @returns whether there is nothing any more.
+ */
+export function removeLeft(directory: string): boolean {
+  const result = trySyscall("unlinkat", AT_FDCWD, directory, AT_REMOVEDIR);
+  return result === 0 || result === -ENOENT;
 }
 
 /** Directories of retired containers whose monitor died before it could remove them. */
