@@ -28,6 +28,9 @@ function written(box: Sandbox): string[] {
   }
 }
 
+/** The notes of what containers need of the store. */
+const pins = (box: Sandbox) => [...Deno.readDirSync(`${box.imageRoot}/crate/pins`)];
+
 const sh = (script: string) => ["/bin/sh", "-c", script];
 
 test("what a container writes is on disk until it is deleted", async (box) => {
@@ -48,8 +51,9 @@ test("what a container writes is on disk until it is deleted", async (box) => {
   // Nobody takes it from a container that has stopped.
   await box.ok(["prune"]);
   assert.equal(written(box).length, 1);
+  assert.equal(pins(box).length, 1);
   await box.ok(["delete", "one"]);
-  assert.deepEqual(written(box), []);
+  assert.deepEqual([written(box), pins(box)], [[], []]);
 });
 
 test("a container that is started again finds what it has written", async (box) => {
@@ -78,6 +82,15 @@ test("what a container of --rm wrote goes with the next command", async (box) =>
   assert.equal((await box.crate(["run", "test:1", "/bin/nope"])).code, 127);
   assert.equal((await box.crate(["run", "-v", "/no/such:/x", "test:1", "true"])).code, 125);
   assert.deepEqual(written(box), []);
+});
+
+test("containers that are gone leave no notes in the store", async (box) => {
+  await withImage(box);
+  for (let i = 0; i < 3; i++) await box.ok(["run", "--rm", "test:1", "true"]);
+  assert(pins(box).length <= 1, "the last one's goes with the next command");
+  await box.ok(["run", "--name", "kept", "--read-only", "test:1", "true"]);
+  await box.ok(["delete", "kept"]);
+  assert.deepEqual(pins(box), []);
 });
 
 test("a crate that is killed as it starts a container of an image leaves nothing for ever", async (box) => {

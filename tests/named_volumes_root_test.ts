@@ -56,7 +56,16 @@ test("a volume keeps what containers write, of images and without", async (box) 
   ) {
     assert.equal(await run(...option, "test:1", ...sh("ls /data")), "");
   }
-  await box.ok(["volume", "prune"]);
+  await box.ok(["volume", "prune", "--all"]);
+});
+
+test("prune takes volumes that nobody named, and with --all every one that is not used", async (box) => {
+  await box.ok(["volume", "create", "named"]);
+  const random = await box.ok(["volume", "create"]);
+  assert.match(await box.ok(["volume", "prune"]), new RegExp(`^${random}\nReclaimed: `));
+  assert.equal(await box.ok(["volume", "ls", "-q"]), "named");
+  assert.match(await box.ok(["volume", "prune", "-a", "-f"]), /^named\nReclaimed: /);
+  assert.equal(await box.ok(["volume", "ls", "-q"]), "");
 });
 
 test("a volume that a container uses stays, and goes when the container has gone", async (box) => {
@@ -69,10 +78,10 @@ test("a volume that a container uses stays, and goes when the container has gone
   const { code, stdout, stderr } = await box.crate(["volume", "rm", "one", random]);
   assert.deepEqual([code, stdout], [125, `${random}\n`]);
   assert.match(stderr, new RegExp(`^crate: volume "one" is used by container "${id}": .*\n$`));
-  assert.match(await box.ok(["volume", "prune"]), /^Reclaimed: 0B$/);
+  assert.match(await box.ok(["volume", "prune", "--all"]), /^Reclaimed: 0B$/);
   // Under another name of the store's directory as well.
   Deno.symlinkSync(box.imageRoot, box.path("other"));
-  const { words, env } = box.commandLine(["volume", "prune"]);
+  const { words, env } = box.commandLine(["volume", "prune", "--all"]);
   await execute(words, { env: { ...env, CRATE_IMAGE_ROOT: box.path("other") } });
   assert.match(await box.ok(["df"]), /^Volumes +1 +1 /m);
   // One that has stopped uses it still.
@@ -83,7 +92,7 @@ test("a volume that a container uses stays, and goes when the container has gone
   Deno.writeFileSync(`${shown.Mountpoint}/large`, new Uint8Array(1 << 20));
   await box.ok(["delete", id]);
   assert.match(await box.ok(["df"]), /^Volumes +1 +0 .* +1.*MB \(100%\)$/m);
-  assert.match(await box.ok(["volume", "prune"]), /^one\nReclaimed: 1.*MB$/);
+  assert.match(await box.ok(["volume", "prune", "--all"]), /^one\nReclaimed: 1.*MB$/);
   assert.deepEqual([left(box, "volumes"), left(box, "tmp")], [[], []]);
 });
 
@@ -147,7 +156,7 @@ test("many that begin with one new volume at once find it whole, wherever one is
   }
   assert.deepEqual(left(box, "locks"), [], "the last to begin was not killed");
   await until("the ends", async () => (await box.ok(["list", "-q"])) === "");
-  assert.match(await box.ok(["volume", "prune"]), /^shared\n(v\d+\n){8}/m);
+  assert.match(await box.ok(["volume", "prune", "--all"]), /^shared\n(v\d+\n){8}/m);
   await box.ok(["prune"]);
   assert.deepEqual([left(box, "volumes"), left(box, "tmp"), left(box, "locks")], [[], [], []]);
 });

@@ -153,7 +153,9 @@ function make(making: string, text: string): Lock | undefined {
 function inUse(root: string, id: string): CrateError {
   const state = readState(root, id);
   const { directory } = statePaths(root, id);
-  if (state === undefined && exists(directory)) {
+  using lock = state === undefined ? tryLock(directory) : undefined;
+  // Nobody makes or removes one there.
+  if (lock !== undefined) {
     const text = `the name "${id}" is not free: ${directory} is there, and not a container's`;
     return new CrateError("EXISTS", `${text}: choose another name or another --root`);
   }

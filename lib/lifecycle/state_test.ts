@@ -122,11 +122,17 @@ test("a name in use is refused, and the container that has it is as it was", (ro
 
 test("what a dead crate left without a record does not hold the name", (root) => {
   Deno.mkdirSync(`${root}/one`);
-  Deno.writeTextFileSync(`${root}/one/log`, "left");
   using _ = claim(root, record("one"));
   assert.deepEqual([...Deno.readDirSync(`${root}/one`)].map(({ name }) => name), [
     "container.json",
   ]);
+});
+
+test("a directory with something in it that no container has is not crate's", (root) => {
+  Deno.mkdirSync(`${root}/one`);
+  Deno.writeTextFileSync(`${root}/one/log`, "somebody's");
+  fails(() => claim(root, record("one")), "EXISTS", /one is there, and not a container's/);
+  assert.equal(Deno.readTextFileSync(`${root}/one/log`), "somebody's");
 });
 
 test("a directory that somebody is just clearing is not taken from him", (root) => {

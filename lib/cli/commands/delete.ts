@@ -1,5 +1,5 @@
 import { CrateError } from "../../errors.ts";
-import { deleteContainer, findId, IMAGE_ANNOTATION } from "../../lifecycle/mod.ts";
+import { deleteContainer, findId, IMAGE_ANNOTATION, statePaths } from "../../lifecycle/mod.ts";
 import { forEachContainer, matching } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
@@ -29,12 +29,14 @@ export default async function remove(call: DeleteCall): Promise<number> {
     : force
     ? positionals.filter((word) => isThere(root, word))
     : positionals;
-  let hadImage = false;
+  const ofImages: string[] = [];
   const code = await forEachContainer(root, words, async (id, before) => {
-    hadImage ||= IMAGE_ANNOTATION in (before?.record.spec.annotations ?? {});
     await deleteContainer(root, id, { force, warn: (message) => log("warn", message) });
+    if (IMAGE_ANNOTATION in (before?.record.spec.annotations ?? {})) ofImages.push(id);
   });
-  // What it has written goes with it.
-  if (hadImage) await (await import("../images.ts")).storeOf(config);
+  if (ofImages.length === 0) return code;
+  // What it has written goes with it, and what it needed of the store.
+  const store = await (await import("../images.ts")).storeOf(config);
+  for (const id of ofImages) store.unpin(statePaths(root, id).directory);
   return code;
 }

@@ -1,5 +1,6 @@
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
+import { isConfirmed } from "../confirm.ts";
 import { findId, reclaimNetworks } from "../../lifecycle/mod.ts";
 import {
   inspectNetwork,
@@ -139,7 +140,8 @@ export async function remove(
 }
 
 /** `crate network prune`. */
-export async function prune({ globals }: NetworkPruneCall): Promise<number> {
+export async function prune({ options, globals }: NetworkPruneCall): Promise<number> {
+  if (!isConfirmed("every network that no container is on", options)) return 1;
   const { places } = await open(globals);
   for (const name of await (await loadChanges()).pruneNetworks(places)) console.log(name);
   return 0;

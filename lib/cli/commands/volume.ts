@@ -2,6 +2,7 @@ import { randomHex } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import type { Store, VolumeInfo } from "../../image/mod.ts";
 import { parsePair } from "../../spec/mod.ts";
+import { isConfirmed } from "../confirm.ts";
 import { formatAge, formatSize, formatTable } from "../format.ts";
 import { readConfig } from "../globals.ts";
 import { forEachImage, storeOf } from "../images.ts";
@@ -13,6 +14,9 @@ import type {
   VolumePruneCall,
   VolumeRemoveCall,
 } from "../words/mod.ts";
+
+/** A volume that nobody named has 64 digits, as docker's have. */
+const NO_NAME = /^[0-9a-f]{64}$/;
 
 const open = async (globals: Globals): Promise<Store> =>
   storeOf(await readConfig(globals), { clean: false });
@@ -85,8 +89,11 @@ export async function remove({ options, positionals, globals }: VolumeRemoveCall
 }
 
 /** `crate volume prune`. */
-export async function prune({ globals }: VolumePruneCall): Promise<number> {
-  const { removed, freed } = await (await open(globals)).removeVolumes();
+export async function prune({ options, globals }: VolumePruneCall): Promise<number> {
+  const which = options.all ? "that no container uses" : "without a name that no container uses";
+  if (!isConfirmed(`every volume ${which}, and all that is in them`, options)) return 1;
+  const store = await open(globals);
+  const { removed, freed } = await store.removeVolumes((name) => options.all || NO_NAME.test(name));
   for (const name of removed) console.log(name);
   console.log(`Reclaimed: ${formatSize(freed)}`);
   return 0;

@@ -37,21 +37,21 @@ export function applyChanges(
       throw new CrateError("INVALID", `--change ${change}: it begins with one of ${known}`);
     }
     if (rest === "") throw refuse(change, "has no value");
-    apply(changed, rest, change);
+    apply(changed, rest, change, config);
   }
   return changed;
 }
 
-type Apply = (config: Config, rest: string, change: string) => void;
+type Apply = (config: Config, rest: string, change: string, before: ExecutionConfig) => void;
 
 const INSTRUCTIONS: Readonly<Record<string, Apply>> = {
   CMD(config, rest, change) {
     config.Cmd = command(rest, config, change);
   },
-  ENTRYPOINT(config, rest, change) {
+  ENTRYPOINT(config, rest, change, before) {
     config.Entrypoint = command(rest, config, change);
-    // As in a build: the Cmd was meant for the old one.
-    delete config.Cmd;
+    // As in a build: the Cmd that was there before was meant for the old one.
+    if (config.Cmd === before.Cmd) delete config.Cmd;
   },
   ENV(config, rest, change) {
     const env = new Map((config.Env ?? []).map((word) => [word.split("=")[0]!, word]));

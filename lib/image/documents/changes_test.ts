@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { CrateError } from "../../errors.ts";
+import type { ExecutionConfig } from "../types.ts";
 import { applyChanges } from "./changes.ts";
 
 const changed = (...changes: string[]) =>
@@ -34,9 +35,15 @@ Deno.test("each instruction changes its field", () => {
   });
 });
 
-Deno.test("a new entrypoint takes the old command away, and podman's equals sign is one", () => {
-  const { Entrypoint, Cmd } = changed('CMD=["a"]', "ENTRYPOINT=/bin/init");
-  assert.deepEqual([Entrypoint, Cmd], [["/bin/sh", "-c", "/bin/init"], undefined]);
+Deno.test("a new entrypoint takes the old command away, not a new one, and podman's equals sign is one", () => {
+  const of = (before: ExecutionConfig, ...changes: string[]) => {
+    const { Entrypoint, Cmd } = applyChanges(before, changes);
+    return [Entrypoint, Cmd];
+  };
+  const init = ["/bin/sh", "-c", "/bin/init"];
+  assert.deepEqual(of({ Cmd: ["old"] }, "ENTRYPOINT=/bin/init"), [init, undefined]);
+  assert.deepEqual(of({ Cmd: ["old"] }, 'CMD=["a"]', "ENTRYPOINT=/bin/init"), [init, ["a"]]);
+  assert.deepEqual(of({ Cmd: ["old"] }, "ENTRYPOINT=/bin/init", 'CMD=["a"]'), [init, ["a"]]);
 });
 
 Deno.test("what is no instruction is refused by its words", () => {

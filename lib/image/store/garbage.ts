@@ -164,7 +164,10 @@ function takeDead(paths: Paths): Doomed[] {
   for (const tree of treesWithoutRecord(paths)) {
     push(doom(paths, `${paths.trees}/${tree}`));
   }
-  for (const path of deadContainers(paths)) push(doom(paths, path));
+  const dead = deadContainers(paths);
+  for (const path of dead) push(doom(paths, path));
+  // What they needed of the store they need no more.
+  if (dead.length > 0) clearPins(paths);
   return doomed;
 }
 

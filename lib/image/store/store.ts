@@ -288,8 +288,10 @@ export class Store {
   }
 
   /** Removes volumes; without names all that no container uses. @throws {CrateError} `NOT_FOUND`, `STATE` */
-  removeVolumes(names?: readonly string[]): Promise<{ removed: readonly string[]; freed: number }> {
-    return removeVolumes(this.#paths, names);
+  removeVolumes(
+    which: readonly string[] | ((name: string) => boolean),
+  ): Promise<{ removed: readonly string[]; freed: number }> {
+    return removeVolumes(this.#paths, which);
   }
 
   /** The container is gone. @throws {CrateError} */

@@ -257,19 +257,19 @@ async function fillData(paths: Paths, directory: string, fill: Fill): Promise<vo
 /**
  * Removes volumes, with all that is in them.
  *
- * @param names `undefined`: all that no container uses.
+ * @param which names, or what tells by its name whether one that no container uses is among them.
  * @returns the names of those that are gone, and the bytes that are free.
  * @throws {CrateError} `NOT_FOUND`; `STATE` when a container uses one.
  */
 export function removeVolumes(
   paths: Paths,
-  names?: readonly string[],
+  which: readonly string[] | ((name: string) => boolean),
 ): Promise<{ readonly removed: readonly string[]; readonly freed: number }> {
   return explainedAsync(paths, "remove volumes", async () => {
     const taken = await underLock(paths, LOCK_EX, () => {
-      const found = names === undefined
-        ? listVolumes(paths).filter(({ users }) => users.length === 0)
-        : names.map((name) => removable(paths, name));
+      const found = typeof which === "function"
+        ? listVolumes(paths).filter(({ name, users }) => users.length === 0 && which(name))
+        : which.map((name) => removable(paths, name));
       return found.flatMap(({ name }) => {
         const doomed = doom(paths, directoryOf(paths, name));
         return doomed === undefined ? [] : { name, doomed };

@@ -217,6 +217,7 @@ export const containerInspectTable: CommandTableOf<typeof containerInspectOption
 
 export const pruneOptions = [
   { long: "all", short: "a", description: "those with a name too, when no container uses them" },
+  { long: "force", short: "f", description: "do not ask on a terminal" },
 ] as const;
 
 /** What `crate prune` is called with. */

@@ -130,7 +130,9 @@ export const networkRemoveTable: CommandTableOf<typeof networkRemoveOptions> = {
   load: async () => ({ default: (await module()).remove }),
 };
 
-export const networkPruneOptions = [] as const;
+export const networkPruneOptions = [
+  { long: "force", short: "f", description: "do not ask on a terminal" },
+] as const;
 
 /** What `crate network prune` is called with. */
 export type NetworkPruneCall = Call<OptionValues<typeof networkPruneOptions>>;
@@ -138,7 +140,7 @@ export type NetworkPruneCall = Call<OptionValues<typeof networkPruneOptions>>;
 export const networkPruneTable: CommandTableOf<typeof networkPruneOptions> = {
   name: "network prune",
   summary: "Remove all networks that no container is on",
-  usage: "",
+  usage: "[OPTIONS]",
   options: networkPruneOptions,
   positionals: [],
   examples: [],

@@ -97,17 +97,20 @@ export const volumeRemoveTable: CommandTableOf<typeof volumeRemoveOptions> = {
   load: async () => ({ default: (await module()).remove }),
 };
 
-export const volumePruneOptions = [] as const;
+export const volumePruneOptions = [
+  { long: "all", short: "a", description: "those with a name of somebody's, too" },
+  { long: "force", short: "f", description: "do not ask on a terminal" },
+] as const;
 
 /** What `crate volume prune` is called with. */
 export type VolumePruneCall = Call<OptionValues<typeof volumePruneOptions>>;
 
 export const volumePruneTable: CommandTableOf<typeof volumePruneOptions> = {
   name: "volume prune",
-  summary: "Remove all volumes that no container uses, with all that is in them",
-  usage: "",
+  summary: "Remove volumes that nobody named and no container uses, with all that is in them",
+  usage: "[OPTIONS]",
   options: volumePruneOptions,
   positionals: [],
-  examples: [],
+  examples: [{ text: "all that no container uses", command: "crate volume prune --all" }],
   load: async () => ({ default: (await module()).prune }),
 };
