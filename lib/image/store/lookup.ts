@@ -1,5 +1,6 @@
 import { CrateError } from "../../errors.ts";
 import {
+  DEFAULT_DOMAIN,
   digestHex,
   familiarReference,
   formatReference,
@@ -83,7 +84,14 @@ function byName(paths: Paths, word: string, platform?: Platform): Found | undefi
   const entry = entries.find(({ name }) => name === canonical);
   if (entry !== undefined) return inIndex(entry.descriptor.digest, canonical);
   // With a digest, the digest decides.
-  return reference.digest && inIndex(reference.digest);
+  const byDigest = reference.digest && inIndex(reference.digest);
+  if (byDigest !== undefined || reference.domain !== DEFAULT_DOMAIN) return byDigest;
+  if (word.startsWith(`${DEFAULT_DOMAIN}/`)) return undefined;
+  // As podman calls what it has built or imported, and finds it: it comes from no registry.
+  const path = reference.path.replace(/^library\//, "");
+  const local = formatReference({ ...reference, domain: "localhost", path });
+  const own = entries.find(({ name }) => name === local);
+  return own && inIndex(own.descriptor.digest, local);
 }
 
 function byId(paths: Paths, word: string, platform?: Platform): Found | undefined {

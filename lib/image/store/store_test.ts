@@ -165,6 +165,24 @@ test("an index leads to this machine's image, or to the platform that was asked 
   assert.deepEqual(blobsOf(store), []);
 });
 
+test("a name without a registry is one of podman's own images, too, where there is no other", async (store) => {
+  const [own, hub] = [imageOf(["own"]), imageOf(["hub"])];
+  await put(store, "localhost/base", own);
+  const found = store.find("base");
+  assert.deepEqual([found.image.id, found.name], [
+    own.config.descriptor.digest,
+    "localhost/base:latest",
+  ]);
+  assert.equal(store.tryFind("docker.io/library/base"), undefined);
+  assert.equal(store.tryFind("example.org/base"), undefined);
+  assert.equal(store.tryFind("base:2"), undefined);
+  await put(store, "base", hub);
+  assert.equal(store.find("base").image.id, hub.config.descriptor.digest);
+  await store.remove("base");
+  await store.remove("base");
+  assert.deepEqual(store.list(), []);
+});
+
 test("df counts what is shared once, and what is in part", async (store, directory) => {
   const [one, two] = [imageOf(["shared", "1"]), imageOf(["shared", "2"])];
   await put(store, "one", one);
