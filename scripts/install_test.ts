@@ -30,6 +30,14 @@ Deno.test("crate is installed below a prefix, needs no checkout, no PATH and no 
     const refused = run(`${prefix}/bin/crate`, ["version", "two words"], alone);
     assert.equal(refused.code, 2);
     assert.match(refused.err, /"?two words"?/);
+    // A directory that is gone is no directory, and crate runs in it as anything else does.
+    const gone = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"';
+    const words = ["-c", gone, `${prefix}/bin/crate`];
+    const there = run("/bin/sh", [...words, "version"], { cwd: prefix });
+    assert.deepEqual([there.code, there.out], [0, version.out]);
+    const relative = run("/bin/sh", [...words, "run", "-r", "etc", "true"], { cwd: prefix });
+    assert.equal(relative.code, 125);
+    assert.match(relative.err, /etc.* does not exist|no such/);
     assert.doesNotMatch(
       Deno.readTextFileSync(`${prefix}/bin/crate`),
       new RegExp(RegExp.escape(new URL("..", import.meta.url).pathname)),
