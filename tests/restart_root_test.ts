@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test, until } from "./support/mod.ts";
+import { assertEnded, test, until } from "./support/mod.ts";
 
 // crate start and restart: containers that have ended, once more.
 
@@ -8,12 +8,6 @@ test("a container that has ended is started again, with its config and its log",
     "echo $GREETING $(cat /proc/1/comm); trap 'exit 4' TERM; while :; do sleep 0.02; done";
   const id = await box.detached(script, ["-e", "GREETING=hello", "-m", "64m", "--name", "one"]);
   await box.logged(id, "hello sh");
-  const running = await box.crate(["start", id]);
-  assert.deepEqual(running.code, 125);
-  assert.match(
-    running.stderr,
-    /^crate: container "one" is running: only one that has ended can be started\n$/,
-  );
   await box.ok(["stop", id]);
   assert.equal(await box.ok(["start", id]), id);
   assert.equal((await box.state(id)).status, "running");
@@ -85,4 +79,19 @@ test("crate start, killed at whatever moment, leaves a container that can be sta
   assert.ok(both.some(({ code }) => code === 0), both.map(({ stderr }) => stderr).join());
   await box.ok(["wait", "one"]);
   await box.ok(["delete", "one"]);
+});
+
+test("start of a container that runs already changes nothing, and is no error", async (box) => {
+  const id = await box.detached("exec sleep 1000", ["--name", "one"]);
+  const pid = await box.running(id);
+  assert.equal(await box.ok(["start", id]), id);
+  assert.equal(await box.running(id), pid);
+  // One that is paused is not what was asked for, nor is one that was not asked to tell when it is ready.
+  await box.ok(["pause", id]);
+  const stderr = 'crate: container "one" is paused: only one that has ended can be started\n';
+  assertEnded(await box.crate(["start", id]), { code: 125, stderr });
+  await box.ok(["resume", id]);
+  const managed = await box.crate(["start", id], { env: { NOTIFY_SOCKET: box.path("none") } });
+  assertEnded(managed, { code: 125, stderr: stderr.replace("paused", "running") });
+  await box.ok(["delete", "--force", id]);
 });
