@@ -1,6 +1,7 @@
 import { CrateError } from "../errors.ts";
 import { type ContainerState, findId, listIds, readState } from "../lifecycle/mod.ts";
 import { log } from "./log.ts";
+import { print } from "./print.ts";
 
 /**
  * Does something with each container that was named, prints the word when it is done, and goes on
@@ -20,7 +21,7 @@ export async function forEachContainer(
       const id = findId(root, word);
       const before = readState(root, id);
       await act(id, before);
-      if (before?.record.engine !== true) console.log(word);
+      if (before?.record.engine !== true) print(word);
     } catch (error) {
       if (!(error instanceof CrateError)) throw error;
       log("error", error.message);

@@ -1,6 +1,7 @@
 import { formatSize } from "../format.ts";
 import { readConfig } from "../globals.ts";
 import { storeOf } from "../images.ts";
+import { print } from "../print.ts";
 import type { PruneCall } from "../words/mod.ts";
 import { tell } from "./rmi.ts";
 
@@ -9,6 +10,6 @@ export default async function prune({ options, globals }: PruneCall): Promise<nu
   const store = await storeOf(await readConfig(globals));
   const removed = await store.prune(options);
   tell(removed);
-  console.log(`Reclaimed: ${formatSize(removed.freed)}`);
+  print(`Reclaimed: ${formatSize(removed.freed)}`);
   return 0;
 }

@@ -5,6 +5,7 @@ import { parsePair } from "../../spec/mod.ts";
 import { formatAge, formatSize, formatTable } from "../format.ts";
 import { readConfig } from "../globals.ts";
 import { forEachImage, storeOf } from "../images.ts";
+import { print } from "../print.ts";
 import type {
   Globals,
   VolumeCreateCall,
@@ -36,22 +37,22 @@ export async function create({ options, positionals, globals }: VolumeCreateCall
   const [name = randomHex(32)] = positionals;
   const labels = Object.fromEntries(label.map((word) => parsePair(word, "--label")));
   await (await open(globals)).createVolume(name, labels);
-  console.log(name);
+  print(name);
   return 0;
 }
 
 /** `crate volume ls`. */
 export async function list({ options, globals }: VolumeListCall): Promise<number> {
   const volumes = (await open(globals)).volumes();
-  if (options.quiet) { for (const { name } of volumes) console.log(name); }
-  else if (options.format === "json") console.log(JSON.stringify(volumes.map(shown)));
+  if (options.quiet) { for (const { name } of volumes) print(name); }
+  else if (options.format === "json") print(JSON.stringify(volumes.map(shown)));
   else {
     const rows = volumes.map(({ name, created, users }) => [
       name,
       formatAge(created),
       users.join(", "),
     ]);
-    console.log(formatTable([["VOLUME NAME", "CREATED", "USED BY"], ...rows]));
+    print(formatTable([["VOLUME NAME", "CREATED", "USED BY"], ...rows]));
   }
   return 0;
 }
@@ -70,7 +71,7 @@ export async function inspect({ positionals, globals }: VolumeInspectCall): Prom
     }
     found.push(shown(volume));
   });
-  console.log(JSON.stringify(found, undefined, 4));
+  print(JSON.stringify(found, undefined, 4));
   return code;
 }
 
@@ -80,14 +81,14 @@ export async function remove({ options, positionals, globals }: VolumeRemoveCall
   return await forEachImage(positionals, async (name) => {
     if (options.force && store.volume(name) === undefined) return;
     await store.removeVolumes([name]);
-    console.log(name);
+    print(name);
   });
 }
 
 /** `crate volume prune`. */
 export async function prune({ globals }: VolumePruneCall): Promise<number> {
   const { removed, freed } = await (await open(globals)).removeVolumes();
-  for (const name of removed) console.log(name);
-  console.log(`Reclaimed: ${formatSize(freed)}`);
+  for (const name of removed) print(name);
+  print(`Reclaimed: ${formatSize(freed)}`);
   return 0;
 }
