@@ -240,6 +240,19 @@ Deno.test("no source uses the type any", () => {
   );
 });
 
+Deno.test("a command prints in one place, which knows of a full disk and a reader that has gone", () => {
+  const others = /\bconsole\.|\bDeno\.std(?:out|err)\.write/;
+  for (
+    const sample of ["console.log(1)", "Deno.stdout.writeSync(b)", "await Deno.stderr.write(b)"]
+  ) {
+    assert.match(sample, others);
+  }
+  none(
+    program.filter((path) => path.startsWith("lib/cli/"))
+      .filter((path) => others.test(Deno.readTextFileSync(root + path))),
+  );
+});
+
 Deno.test("whatever is told to be ignored says why", () => {
   // The words stand apart here, or this file would be found.
   const ignore = new RegExp(

@@ -101,6 +101,9 @@ networkTest(
       "the server listens",
       async () => (await box.crate(["exec", "beside", "nc", "127.0.0.1", "80"])).stdout === "web\n",
     );
+    // All at the same time, and in whatever order: it is started when the other one has been.
+    assert.equal(await box.ok(["restart", "-t", "0", "beside", "web"]), "beside\nweb");
+    assert.equal(await namespace("beside"), await namespace("web"));
     await box.ok(["stop", "-t", "0", "beside", "web"]);
     const { code, stderr } = await box.crate(["start", "beside"]);
     assert.deepEqual(

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test, until } from "./support/mod.ts";
+import { assertEnded, type Sandbox, test, until } from "./support/mod.ts";
 
 // crate start and restart: containers that have ended, once more.
 
@@ -8,12 +8,6 @@ test("a container that has ended is started again, with its config and its log",
     "echo $GREETING $(cat /proc/1/comm); trap 'exit 4' TERM; while :; do sleep 0.02; done";
   const id = await box.detached(script, ["-e", "GREETING=hello", "-m", "64m", "--name", "one"]);
   await box.logged(id, "hello sh");
-  const running = await box.crate(["start", id]);
-  assert.deepEqual(running.code, 125);
-  assert.match(
-    running.stderr,
-    /^crate: container "one" is running: only one that has ended can be started\n$/,
-  );
   await box.ok(["stop", id]);
   assert.equal(await box.ok(["start", id]), id);
   assert.equal((await box.state(id)).status, "running");
@@ -85,4 +79,68 @@ test("crate start, killed at whatever moment, leaves a container that can be sta
   assert.ok(both.some(({ code }) => code === 0), both.map(({ stderr }) => stderr).join());
   await box.ok(["wait", "one"]);
   await box.ok(["delete", "one"]);
+});
+
+test("start of a container that runs already changes nothing, and is no error", async (box) => {
+  const id = await box.detached("exec sleep 1000", ["--name", "one"]);
+  const pid = await box.running(id);
+  assert.equal(await box.ok(["start", id]), id);
+  assert.equal(await box.running(id), pid);
+  // One that is paused is not what was asked for, nor is one that was not asked to tell when it is ready.
+  await box.ok(["pause", id]);
+  const stderr = 'crate: container "one" is paused: only one that has ended can be started\n';
+  assertEnded(await box.crate(["start", id]), { code: 125, stderr });
+  await box.ok(["resume", id]);
+  const managed = await box.crate(["start", id], { env: { NOTIFY_SOCKET: box.path("none") } });
+  assertEnded(managed, { code: 125, stderr: stderr.replace("paused", "running") });
+  await box.ok(["delete", "--force", id]);
+});
+
+/** One container that ends only when it is killed, and one that ends when it is asked to. */
+async function stubbornAndWilling(box: Sandbox): Promise<void> {
+  const loop = "echo up; while :; do sleep 0.02; done";
+  await box.detached(`trap '' TERM; ${loop}`, ["--name", "stubborn"]);
+  await box.detached(`trap 'exit 0' TERM; ${loop}`, ["--name", "willing"]);
+  for (const id of ["stubborn", "willing"]) await box.logged(id, "up\n");
+}
+
+test("stop asks all at the same time, and prints them in their order", async (box) => {
+  await stubbornAndWilling(box);
+  const words = ["stubborn", "none", "willing", "stubborn"];
+  const stopping = box.start(["stop", "-t", "-1", ...words]);
+  await until("the second's end", async () => (await box.state("willing")).status === "stopped");
+  assert.equal((await box.state("stubborn")).status, "running");
+  assert.deepEqual([stopping.stdout, stopping.stderr], ["", ""]);
+  await box.ok(["kill", "stubborn"]);
+  assertEnded(await stopping.ended, {
+    code: 125,
+    stdout: "stubborn\nwilling\nstubborn\n",
+    stderr: 'crate: container "none" does not exist: crate list shows them\n',
+  });
+  await box.ok(["delete", "stubborn", "willing"]);
+});
+
+test("what is stopped is all stopped, though nobody reads its names", async (box) => {
+  await stubbornAndWilling(box);
+  const pipe = box.path("pipe");
+  const script = `mkfifo ${pipe}; : <${pipe} & exec 3>${pipe}; wait; rm ${pipe}; "$@" >&3`;
+  const words = ["stop", "-t", "1", "willing", "stubborn"];
+  assertEnded(await box.host(script, words), { code: 141 });
+  assert.equal((await box.state("stubborn")).status, "stopped");
+  await box.ok(["delete", "stubborn", "willing"]);
+});
+
+test("restart has each start again as soon as it has ended", async (box) => {
+  await stubbornAndWilling(box);
+  const before = { stubborn: await box.running("stubborn"), willing: await box.running("willing") };
+  const restarting = box.start(["restart", "-t", "-1", "stubborn", "willing", "willing"]);
+  await until("the second's new start", async () => {
+    const { status, pid } = await box.state("willing");
+    return status === "running" && pid !== before.willing;
+  });
+  assert.equal(await box.running("stubborn"), before.stubborn);
+  await box.ok(["kill", "stubborn"]);
+  assertEnded(await restarting.ended, { stdout: "stubborn\nwilling\nwilling\n" });
+  assert.notEqual(await box.running("stubborn"), before.stubborn);
+  await box.ok(["delete", "--force", "stubborn", "willing"]);
 });

@@ -1,6 +1,7 @@
 import { CrateError } from "../errors.ts";
 import { type ContainerState, findId, listIds, readState } from "../lifecycle/mod.ts";
 import { log } from "./log.ts";
+import { print } from "./print.ts";
 
 /**
  * Does something with each container that was named, prints the word when it is done, and goes on
@@ -16,18 +17,65 @@ export async function forEachContainer(
 ): Promise<number> {
   let code = 0;
   for (const word of words) {
-    try {
+    const done = async () => {
       const id = findId(root, word);
       const before = readState(root, id);
       await act(id, before);
-      if (before?.record.engine !== true) console.log(word);
-    } catch (error) {
-      if (!(error instanceof CrateError)) throw error;
-      log("error", error.message);
-      code = error.exitCode;
-    }
+      return before;
+    };
+    code = await tell(word, done()) || code;
   }
   return code;
+}
+
+/**
+ * As `forEachContainer`, with all of them at the same time, for what takes its time. The words are still printed, and
+ * the failures told, in their order.
+ *
+ * @param act is also given what is under way, by the containers' ids: all of it, once it has waited for anything.
+ * @returns the exit code: the last failure's.
+ */
+export async function forContainersAtOnce(
+  root: string,
+  words: readonly string[],
+  act: (
+    id: string,
+    before: ContainerState | undefined,
+    underWay: ReadonlyMap<string, Promise<void>>,
+  ) => Promise<void>,
+): Promise<number> {
+  const underWay = new Map<string, Promise<void>>();
+  const each = words.map(async (word) => {
+    const id = findId(root, word);
+    const before = readState(root, id);
+    // One that is named twice is one.
+    const going = underWay.get(id) ?? act(id, before, underWay);
+    underWay.set(id, going);
+    await going;
+    return before;
+  });
+  const all = Promise.allSettled(each);
+  let code = 0;
+  try {
+    for (const [i, word] of words.entries()) code = await tell(word, each[i]!) || code;
+  } finally {
+    // Where nobody reads any more what is printed, what was begun is still brought to its end.
+    await all;
+  }
+  return code;
+}
+
+/** Prints a container's word when something is done with it, or tells why it is not. @returns the exit code. */
+async function tell(word: string, done: Promise<ContainerState | undefined>): Promise<number> {
+  try {
+    const before = await done;
+    if (before?.record.engine !== true) print(word);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof CrateError)) throw error;
+    log("error", error.message);
+    return error.exitCode;
+  }
 }
 
 /**

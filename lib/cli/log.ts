@@ -1,5 +1,5 @@
-import { encodeText } from "../../ffi/mod.ts";
 import type { Effective } from "../config/mod.ts";
+import { say } from "./print.ts";
 
 const LEVELS = ["error", "warn", "info", "debug"] as const;
 
@@ -45,8 +45,8 @@ export function log(level: Level, message: string): void {
       Deno.writeTextFileSync(file, line(level, message), { append: true, mode: 0o644 });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      Deno.stderr.writeSync(encodeText(`crate: cannot write to the log ${file}: ${why}\n`));
+      say(`crate: cannot write to the log ${file}: ${why}\n`);
     }
-    if (level === "error") Deno.stderr.writeSync(encodeText(`crate: ${message}\n`));
-  } else Deno.stderr.writeSync(encodeText(line(level, message)));
+    if (level === "error") say(`crate: ${message}\n`);
+  } else say(line(level, message));
 }

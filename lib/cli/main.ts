@@ -1,6 +1,7 @@
 import { encodeText, SyscallError } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { log } from "./log.ts";
+import { NobodyReads, say, write } from "./print.ts";
 import { needsNamespace } from "./rootless.ts";
 import { type CommandLine, explainWords, parseVerb, parseWords, verbOf } from "./words/mod.ts";
 
@@ -43,13 +44,14 @@ async function enterFor(command: string): Promise<void> {
 /** What there is to say to words that cannot be run, and the exit code. */
 async function help(line: CommandLine, argv: readonly string[]): Promise<number> {
   const { exitCode, stdout, stderr } = await explainWords(line, argv);
-  Deno.stdout.writeSync(encodeText(stdout));
-  Deno.stderr.writeSync(encodeText(stderr));
+  write("output", encodeText(stdout));
+  say(stderr);
   return exitCode;
 }
 
 /** One sentence for an error, and the exit code. */
 function explain(error: unknown): number {
+  if (error instanceof NobodyReads) return error.exitCode;
   if (error instanceof CrateError) {
     log("error", error.message);
     return error.exitCode;

@@ -18,6 +18,7 @@ import {
   writeAll,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
+import { write } from "./print.ts";
 
 /**
  * Gives what writes an archive somewhere to write to: a file, which appears when it is whole, or standard
@@ -37,7 +38,7 @@ export async function withOutput(
         "an archive is nothing for a terminal: give --output FILE, or pipe it into a program",
       );
     }
-    return await produce((bytes) => writeAll(1, bytes, "standard output"));
+    return await produce((bytes) => write("output", bytes));
   }
   // A device, a pipe, or what a link leads to stays what it is, and is written to.
   const isPlain = isFileOrNothing(path);

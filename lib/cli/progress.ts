@@ -1,7 +1,7 @@
-import { encodeText } from "../../ffi/mod.ts";
 import { after } from "../timers.ts";
 import type { Progress } from "../image/mod.ts";
 import { formatSize, printable } from "./format.ts";
+import { say } from "./print.ts";
 
 /** Shows how a pull goes on: what it is told, and the end. */
 export interface ProgressView extends Disposable {
@@ -38,22 +38,18 @@ export function progressView(quiet: boolean): ProgressView {
   return Deno.stderr.isTerminal() ? terminalView() : plainView();
 }
 
-const write = (text: string) => {
-  Deno.stderr.writeSync(encodeText(text));
-};
-
 const short = (digest: string) => digest.slice(digest.indexOf(":") + 1).slice(0, 12);
 
 function plainView(): ProgressView {
   const last = new Map<string, string>();
   return {
     show(event) {
-      if (event.type === "message") write(`${printable(event.text)}\n`);
+      if (event.type === "message") say(`${printable(event.text)}\n`);
       if (event.type !== "blob" || last.get(event.digest) === event.state) return;
       last.set(event.digest, event.state);
       // What is over at once is told once.
       if (event.state === "waiting" || event.state === "unpacking") return;
-      write(`${short(event.digest)}: ${WORDS[event.state]}\n`);
+      say(`${short(event.digest)}: ${WORDS[event.state]}\n`);
     },
     [Symbol.dispose]() {},
   };
@@ -71,7 +67,7 @@ function terminalView(): ProgressView {
     const text = shown.map(([digest, line]) => `\x1b[2K${lineOf(digest, line, columns)}\n`).join(
       "",
     );
-    write(`${drawn === 0 ? "" : `\x1b[${drawn}A`}${text}`);
+    say(`${drawn === 0 ? "" : `\x1b[${drawn}A`}${text}`);
     drawn = shown.length;
   };
   const later = () => {
@@ -80,7 +76,7 @@ function terminalView(): ProgressView {
   return {
     show(event) {
       if (event.type === "message") {
-        write(`${printable(event.text)}\n`);
+        say(`${printable(event.text)}\n`);
         drawn = 0;
         lines.clear();
         return;

@@ -1,4 +1,5 @@
-import { decodeText, encodeText } from "../../ffi/mod.ts";
+import { decodeText } from "../../ffi/mod.ts";
+import { say } from "./print.ts";
 
 /** More is no password. Bytes. */
 const MAX = 64 << 10;
@@ -23,7 +24,7 @@ export async function askSecret(
   // Who sees the question types, and would see the answer's echo.
   Deno.stdin.setRaw(true);
   try {
-    Deno.stderr.writeSync(encodeText(question));
+    say(question);
     const typed: number[] = [];
     const aborted = new Promise<never>((_resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
@@ -44,7 +45,7 @@ export async function askSecret(
     }
   } finally {
     Deno.stdin.setRaw(false);
-    Deno.stderr.writeSync(encodeText("\n"));
+    say("\n");
   }
 }
 

@@ -34,6 +34,7 @@ export { deleteContainer, type DeleteOptions } from "./delete.ts";
 export { killAllOf, killContainer } from "./kill.ts";
 export { collectGarbage, listContainers } from "./list.ts";
 export { ociState } from "./oci_state.ts";
+export { untilReady } from "./ready.ts";
 export { stopContainer, type StopOptions, waitForContainer } from "./stop.ts";
 export { INIT_ANNOTATION, loadRelayParts } from "./program/mod.ts";
 export { pauseContainer, resumeContainer, whilePaused } from "./pause.ts";

@@ -15,6 +15,7 @@ import {
   type ReadyEnds,
   type Starting,
 } from "./notify.ts";
+import { shownStatus } from "./paused.ts";
 import { isAlive } from "./process_id.ts";
 import { openListener } from "./seccomp_listener.ts";
 import { early } from "./stages.ts";
@@ -157,11 +158,12 @@ async function startEnded(
 }
 
 /** Its monitor may still be clearing away, which takes a moment. @throws {CrateError} `STATE` */
-export function requireEnded({ record: { id }, status, process }: ContainerState): void {
-  if (status !== "stopped") {
+export function requireEnded(state: ContainerState): void {
+  const { record: { id }, process } = state;
+  if (state.status !== "stopped") {
     throw new CrateError(
       "STATE",
-      `container "${id}" is ${status}: only one that has ended can be started`,
+      `container "${id}" is ${shownStatus(state)}: only one that has ended can be started`,
     );
   }
   for (

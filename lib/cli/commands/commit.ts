@@ -4,6 +4,7 @@ import { IMAGE_ANNOTATION, overlayOf, statePaths, whilePaused } from "../../life
 import { stateOf } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import { interruptible, storeOf } from "../images.ts";
+import { print } from "../print.ts";
 import { progressView } from "../progress.ts";
 import type { CommitCall } from "../words/mod.ts";
 
@@ -38,6 +39,6 @@ export default async function command({ options, positionals, globals }: CommitC
       });
     return await (pause ? whilePaused(state, make) : make());
   });
-  console.log(found.image.id);
+  print(found.image.id);
   return 0;
 }

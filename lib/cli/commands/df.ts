@@ -3,6 +3,7 @@ import { readState } from "../../lifecycle/mod.ts";
 import { formatSize, formatTable } from "../format.ts";
 import { readConfig } from "../globals.ts";
 import { storeOf } from "../images.ts";
+import { print } from "../print.ts";
 import type { DfCall } from "../words/mod.ts";
 
 function row(name: string, { total, active, size, reclaimable }: UsageRow): string[] {
@@ -20,7 +21,7 @@ function isRunning(directory: string): boolean {
 export default async function df({ globals }: DfCall): Promise<number> {
   const store = await storeOf(await readConfig(globals), { clean: false });
   const { images, layers, containers, volumes, partials } = store.diskUsage(isRunning);
-  console.log(formatTable([
+  print(formatTable([
     ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"],
     row("Images", images),
     row("  of which layers", layers),

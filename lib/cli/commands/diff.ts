@@ -6,6 +6,7 @@ import { openMerged } from "../../overlay/mod.ts";
 import { stateOf } from "../each.ts";
 import { printable } from "../format.ts";
 import { readConfig } from "../globals.ts";
+import { print } from "../print.ts";
 import type { DiffCall } from "../words/mod.ts";
 
 const LETTERS = { added: "A", changed: "C", deleted: "D" } as const;
@@ -25,7 +26,7 @@ export default async function command({ positionals, globals }: DiffCall) {
   const upper = stack.adopt(open(overlay.upper, O_RDONLY | O_DIRECTORY), close);
   const lower = stack.adopt(openMerged(overlay.lowers), close);
   for (const { kind, path } of treeChanges(upper, lower, ownXattrs())) {
-    console.log(`${LETTERS[kind]} ${printable(path)}`);
+    print(`${LETTERS[kind]} ${printable(path)}`);
   }
   return 0;
 }

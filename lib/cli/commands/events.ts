@@ -1,8 +1,9 @@
 import { CrateError } from "../../errors.ts";
-import { pause } from "../../timers.ts";
 import { type ContainerStats, containerStats } from "../../lifecycle/mod.ts";
 import { stateOf } from "../each.ts";
 import { readConfig } from "../globals.ts";
+import { print } from "../print.ts";
+import { pauseWhileRead } from "../reader.ts";
 import type { EventsCall } from "../words/mod.ts";
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -66,8 +67,8 @@ export default async function events(call: EventsCall): Promise<number> {
       const { record, status } = state;
       throw new CrateError("STATE", `container not running: "${record.id}" is ${status}`);
     }
-    console.log(JSON.stringify({ type: "stats", id: stats.id, data: dataOf(stats) }));
+    print(JSON.stringify({ type: "stats", id: stats.id, data: dataOf(stats) }));
     if (options.stats) return 0;
-    await pause(interval);
+    await pauseWhileRead(interval);
   }
 }

@@ -1,6 +1,7 @@
 import { formatAge, formatSize, formatTable, printable, shorten } from "../format.ts";
 import { readConfig } from "../globals.ts";
 import { storeOf } from "../images.ts";
+import { print } from "../print.ts";
 import type { HistoryCall } from "../words/mod.ts";
 
 /** `crate history`. */
@@ -15,6 +16,6 @@ export default async function history(call: HistoryCall): Promise<number> {
     formatSize(line.size),
     text(printable(line.comment)),
   ]);
-  console.log(formatTable([["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], ...rows]));
+  print(formatTable([["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], ...rows]));
   return 0;
 }

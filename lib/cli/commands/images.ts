@@ -3,6 +3,7 @@ import { formatAge, formatSize, formatTable } from "../format.ts";
 import { readConfig } from "../globals.ts";
 import { storeOf } from "../images.ts";
 import { log } from "../log.ts";
+import { print } from "../print.ts";
 import type { ImagesCall } from "../words/mod.ts";
 
 const hex = (digest: string) => digest.slice(digest.indexOf(":") + 1);
@@ -50,14 +51,14 @@ function json(image: Image): Record<string, unknown> {
 export default async function list({ options, globals }: ImagesCall): Promise<number> {
   const store = await storeOf(await readConfig(globals), { clean: false });
   const images = store.list();
-  if (options.format === "json") console.log(JSON.stringify(images.map(json)));
+  if (options.format === "json") print(JSON.stringify(images.map(json)));
   else if (options.quiet) {
     const ids = images.map(({ id }) => options.noTrunc ? id : hex(id).slice(0, 12));
-    for (const id of new Set(ids)) console.log(id);
+    for (const id of new Set(ids)) print(id);
   } else {
     const heads = ["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"];
     const all = images.flatMap((image) => rows(image, options.noTrunc));
-    console.log(formatTable([heads, ...all]));
+    print(formatTable([heads, ...all]));
   }
   for (const { problem } of images) if (problem !== undefined) log("warn", problem.message);
   return 0;

@@ -1,6 +1,7 @@
 import { importImage } from "../../image/mod.ts";
 import { readConfig } from "../globals.ts";
 import { interruptible, platformOf, storeOf } from "../images.ts";
+import { print } from "../print.ts";
 import { progressView } from "../progress.ts";
 import type { ImportCall } from "../words/mod.ts";
 
@@ -20,6 +21,6 @@ export default async function command({ options, positionals, globals }: ImportC
       signal,
     });
   });
-  console.log(found.image.id);
+  print(found.image.id);
   return 0;
 }

@@ -7,18 +7,19 @@ import { readConfig } from "../globals.ts";
 import { forEachImage, platformOf, storeOf } from "../images.ts";
 import { inspectContainer } from "../inspection.ts";
 import { networkOf } from "../networks.ts";
+import { print } from "../print.ts";
 import type { ContainerInspectCall, ImageInspectCall, InspectCall } from "../words/mod.ts";
 
 /** Throws `NOT_FOUND` when there is nothing of this name. */
 type Find = (word: string) => object | Promise<object>;
 
 /** Of the things that are there, one JSON array. */
-async function print(words: readonly string[], find: Find): Promise<number> {
+async function show(words: readonly string[], find: Find): Promise<number> {
   const found: object[] = [];
   const code = await forEachImage(words, async (word) => {
     found.push(await find(word));
   });
-  console.log(JSON.stringify(found, undefined, 4));
+  print(JSON.stringify(found, undefined, 4));
   return code;
 }
 
@@ -71,24 +72,24 @@ export default async function inspect(call: InspectCall): Promise<number> {
   const config = await readConfig(globals);
   const root = config.root.value;
   const findContainer = containerFinder(config);
-  if (type === "container") return print(positionals, findContainer);
+  if (type === "container") return show(positionals, findContainer);
   const findImage = await imageFinder(config, platform);
-  if (type === "image") return print(positionals, findImage);
+  if (type === "image") return show(positionals, findImage);
   const findWhole: Find = (word) => {
     if (findId(root, word) === word) return findContainer(word);
     throw new CrateError("NOT_FOUND", `no container has the id ${word}`);
   };
   // An image's name may well be the beginning of a container's.
-  return print(positionals, firstOf([findWhole, findImage, findContainer]));
+  return show(positionals, firstOf([findWhole, findImage, findContainer]));
 }
 
 /** `crate container inspect`. */
 export async function inspectContainers(call: ContainerInspectCall): Promise<number> {
-  return print(call.positionals, containerFinder(await readConfig(call.globals)));
+  return show(call.positionals, containerFinder(await readConfig(call.globals)));
 }
 
 /** `crate image inspect`. */
 export async function inspectImages(call: ImageInspectCall): Promise<number> {
   const { options, positionals, globals } = call;
-  return print(positionals, await imageFinder(await readConfig(globals), options.platform));
+  return show(positionals, await imageFinder(await readConfig(globals), options.platform));
 }

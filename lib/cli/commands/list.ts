@@ -1,5 +1,6 @@
 import { type ContainerState, listContainers, ociState, shownStatus } from "../../lifecycle/mod.ts";
 import { readConfig } from "../globals.ts";
+import { print } from "../print.ts";
 import type { ListCall } from "../words/mod.ts";
 
 /** `Exited (3)`, as people know it. */
@@ -43,8 +44,8 @@ function json(state: ContainerState): Record<string, unknown> {
 /** `crate list`. */
 export default async function list({ options, globals }: ListCall): Promise<number> {
   const states = await listContainers((await readConfig(globals)).root.value);
-  if (options.quiet) { for (const { record } of states) console.log(record.id); }
-  else if (options.format === "json") console.log(JSON.stringify(states.map(json)));
-  else console.log(table(states));
+  if (options.quiet) { for (const { record } of states) print(record.id); }
+  else if (options.format === "json") print(JSON.stringify(states.map(json)));
+  else print(table(states));
   return 0;
 }

@@ -2,6 +2,7 @@ import { CrateError } from "../../errors.ts";
 import { familiar, loadImages } from "../../image/mod.ts";
 import { readConfig } from "../globals.ts";
 import { interruptible, platformOf, storeOf } from "../images.ts";
+import { print } from "../print.ts";
 import { progressView } from "../progress.ts";
 import type { LoadCall } from "../words/mod.ts";
 
@@ -18,7 +19,7 @@ export default async function command({ options, globals }: LoadCall) {
     const choice = { signal, progress: view.show.bind(view), ...platform && { platform } };
     for await (const { names, found } of loadImages(store, input, choice)) {
       const told = names.length === 0 ? [found.image.id] : names.map(familiar);
-      for (const name of told) console.log(`Loaded image: ${name}`);
+      for (const name of told) print(`Loaded image: ${name}`);
     }
   });
   return 0;

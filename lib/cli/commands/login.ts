@@ -4,6 +4,7 @@ import { login } from "../../image/mod.ts";
 import { printable } from "../format.ts";
 import { readConfig } from "../globals.ts";
 import { DEFAULT_REGISTRY, interruptible, registryOptions } from "../images.ts";
+import { print } from "../print.ts";
 import type { LoginCall } from "../words/mod.ts";
 
 const MAX_PASSWORD = 64 << 10;
@@ -19,7 +20,7 @@ export default async function command({ options, positionals, globals }: LoginCa
     : await askCredentials(host, username);
   const registry = registryOptions(config, options.insecureRegistry);
   const place = await login(host, credentials, registry);
-  console.log(`Logged in to ${host}; the credentials are in ${place}`);
+  print(`Logged in to ${host}; the credentials are in ${place}`);
   return 0;
 }
 

@@ -2,6 +2,7 @@ import { CrateError } from "../../errors.ts";
 import { logout } from "../../image/mod.ts";
 import { readConfig } from "../globals.ts";
 import { DEFAULT_REGISTRY } from "../images.ts";
+import { print } from "../print.ts";
 import type { LogoutCall } from "../words/mod.ts";
 
 /** `crate logout`. */
@@ -9,6 +10,6 @@ export default async function command({ positionals, globals }: LogoutCall): Pro
   await readConfig(globals);
   const [host = DEFAULT_REGISTRY] = positionals;
   if (!await logout(host)) throw new CrateError("NOT_FOUND", `not logged in to ${host}`);
-  console.log(`Logged out of ${host}`);
+  print(`Logged out of ${host}`);
   return 0;
 }

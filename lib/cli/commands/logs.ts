@@ -1,6 +1,5 @@
 import { exists, readFile } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { pause } from "../../timers.ts";
 import {
   findId,
   type LogFrame,
@@ -11,6 +10,7 @@ import {
 } from "../../lifecycle/mod.ts";
 import { parseInteger } from "../../spec/mod.ts";
 import { readConfig } from "../globals.ts";
+import { write } from "../print.ts";
 import type { LogsCall } from "../words/mod.ts";
 
 const FOLLOW_INTERVAL = 50;
@@ -33,10 +33,6 @@ function parseSince(word: string): Date {
   return date;
 }
 
-function writeAll(to: typeof Deno.stdout, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
-}
-
 /** Writes frames to where they came from, with a time before each line if asked for. */
 class Printer {
   readonly #encoder = new TextEncoder();
@@ -44,18 +40,24 @@ class Printer {
   constructor(readonly timestamps: boolean) {}
 
   print({ at, stream, bytes }: LogFrame): void {
-    const to = stream === "stdout" ? Deno.stdout : Deno.stderr;
-    if (!this.timestamps) return writeAll(to, bytes);
+    const to = stream === "stdout" ? "output" : "error";
+    if (!this.timestamps) return write(to, bytes);
     const time = this.#encoder.encode(`${at.toISOString()} `);
     for (let from = 0; from < bytes.length;) {
-      if (this.#lineBegins) writeAll(to, time);
+      if (this.#lineBegins) write(to, time);
       const newline = bytes.indexOf(10, from);
       const end = newline < 0 ? bytes.length : newline + 1;
-      writeAll(to, bytes.subarray(from, end));
+      write(to, bytes.subarray(from, end));
       this.#lineBegins = newline >= 0;
       from = end;
     }
   }
+}
+
+/** Between two looks at the log. */
+async function moment(): Promise<void> {
+  const { pauseWhileRead } = await import("../reader.ts");
+  await pauseWhileRead(FOLLOW_INTERVAL);
 }
 
 /** `crate logs`. */
@@ -95,7 +97,7 @@ export default async function logs({ options, positionals, globals }: LogsCall):
         if (last || !options.follow) return 0;
         // Asked before the next read: what is written before the end is read after it.
         last = readState(root, id)?.status !== "running";
-        if (!last) await pause(FOLLOW_INTERVAL);
+        if (!last) await moment();
         continue;
       }
       const bytes = new Uint8Array(rest.length + count);
@@ -114,7 +116,7 @@ export default async function logs({ options, positionals, globals }: LogsCall):
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
         if (!options.follow || readState(root, id)?.status === "stopped") return undefined;
-        await pause(FOLLOW_INTERVAL);
+        await moment();
       }
     }
   }

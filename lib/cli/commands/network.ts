@@ -17,6 +17,7 @@ import { forEachWord } from "../each.ts";
 import { formatAge, formatTable } from "../format.ts";
 import { readConfig } from "../globals.ts";
 import { networkDefaults } from "../networks.ts";
+import { print } from "../print.ts";
 import type {
   Globals,
   NetworkConnectCall,
@@ -84,7 +85,7 @@ export async function create(
     interface: name,
     labels: Object.fromEntries(label.map((word) => parsePair(word, "--label"))),
   });
-  console.log(made.name);
+  print(made.name);
   return 0;
 }
 
@@ -92,8 +93,8 @@ export async function create(
 export async function list({ options, globals }: NetworkListCall): Promise<number> {
   const { places } = await open(globals);
   const found = listNetworks(places);
-  if (options.quiet) { for (const { definition } of found) console.log(definition.name); }
-  else if (options.format === "json") console.log(JSON.stringify(found.map(shown)));
+  if (options.quiet) { for (const { definition } of found) print(definition.name); }
+  else if (options.format === "json") print(JSON.stringify(found.map(shown)));
   else {
     const rows = found.map(({ definition, members }) => [
       definition.name,
@@ -104,7 +105,7 @@ export async function list({ options, globals }: NetworkListCall): Promise<numbe
       members.map(({ id }) => id).join(", "),
     ]);
     const head = ["NETWORK NAME", "DRIVER", "INTERFACE", "SUBNETS", "CREATED", "CONTAINERS"];
-    console.log(formatTable([head, ...rows]));
+    print(formatTable([head, ...rows]));
   }
   return 0;
 }
@@ -123,7 +124,7 @@ export async function inspect({ positionals, globals }: NetworkInspectCall): Pro
     }
     found.push(shown(network));
   });
-  console.log(JSON.stringify(found, undefined, 4));
+  print(JSON.stringify(found, undefined, 4));
   return code;
 }
 
@@ -135,7 +136,7 @@ export async function remove(
   return await forEachWord(positionals, async (name) => {
     if (options.force && inspectNetwork(places, name) === undefined) return;
     await (await loadChanges()).removeNetwork(places, name);
-    console.log(name);
+    print(name);
   });
 }
 
@@ -143,7 +144,7 @@ export async function remove(
 export async function prune({ options, globals }: NetworkPruneCall): Promise<number> {
   if (!isConfirmed("every network that no container is on", options)) return 1;
   const { places } = await open(globals);
-  for (const name of await (await loadChanges()).pruneNetworks(places)) console.log(name);
+  for (const name of await (await loadChanges()).pruneNetworks(places)) print(name);
   return 0;
 }
 

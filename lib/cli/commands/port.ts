@@ -8,6 +8,7 @@ import {
   parseExposed,
 } from "../../network/mod.ts";
 import { readConfig } from "../globals.ts";
+import { print } from "../print.ts";
 import type { PortCall } from "../words/mod.ts";
 
 /** `crate port`. */
@@ -22,7 +23,7 @@ export default async function port({ positionals, globals }: PortCall): Promise<
   const { ports = [] } = foreign?.attachment ??
     attachmentOf(networkPlaces(config.image_root.value), id) ?? {};
   if (wanted === undefined) {
-    for (const each of ports) console.log(formatPort(each));
+    for (const each of ports) print(formatPort(each));
     return 0;
   }
   const [asked] = parseExposed(wanted);
@@ -35,6 +36,6 @@ export default async function port({ positionals, globals }: PortCall): Promise<
       `port ${asked!.containerPort}/${asked!.protocol} of container "${id}" is not published`,
     );
   }
-  for (const each of found) console.log(formatHost(each));
+  for (const each of found) print(formatHost(each));
   return 0;
 }

@@ -2,6 +2,7 @@ import { isConfirmed } from "../confirm.ts";
 import { formatSize } from "../format.ts";
 import { readConfig } from "../globals.ts";
 import { storeOf } from "../images.ts";
+import { print } from "../print.ts";
 import type { PruneCall } from "../words/mod.ts";
 import { tell } from "./rmi.ts";
 
@@ -13,6 +14,6 @@ export default async function prune({ options, globals }: PruneCall): Promise<nu
   const store = await storeOf(await readConfig(globals));
   const removed = await store.prune(options);
   tell(removed);
-  console.log(`Reclaimed: ${formatSize(removed.freed)}`);
+  print(`Reclaimed: ${formatSize(removed.freed)}`);
   return 0;
 }

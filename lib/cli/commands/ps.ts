@@ -2,6 +2,7 @@ import { CrateError } from "../../errors.ts";
 import { containerPids } from "../../lifecycle/mod.ts";
 import { stateOf } from "../each.ts";
 import { readConfig } from "../globals.ts";
+import { print } from "../print.ts";
 import type { PsCall } from "../words/mod.ts";
 
 /** `crate ps`. */
@@ -19,7 +20,7 @@ export default async function ps({ options, positionals, globals }: PsCall): Pro
     throw new CrateError("STATE", `container not running: "${record.id}" is ${status}`);
   }
   const pids = containerPids(record);
-  if (options.format === "json") console.log(JSON.stringify(pids));
-  else console.log(["PID", ...pids].join("\n"));
+  if (options.format === "json") print(JSON.stringify(pids));
+  else print(["PID", ...pids].join("\n"));
   return 0;
 }

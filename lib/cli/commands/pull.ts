@@ -2,6 +2,7 @@ import { CrateError } from "../../errors.ts";
 import { familiar } from "../../image/mod.ts";
 import { readConfig } from "../globals.ts";
 import { forEachImage, platformOf, pull, registryOptions, storeOf } from "../images.ts";
+import { print } from "../print.ts";
 import { progressView } from "../progress.ts";
 import type { PullCall } from "../words/mod.ts";
 
@@ -25,10 +26,10 @@ export default async function command({ options, positionals, globals }: PullCal
       result = await pull(store, word, { ...(platform && { platform }), registry, view });
     }
     const { digest } = result;
-    if (quiet) console.log(digest);
+    if (quiet) print(digest);
     else {
       const name = familiar(result.found.name ?? word);
-      console.log(`${name}: ${digest === before ? "is up to date" : "pulled"}, ${digest}`);
+      print(`${name}: ${digest === before ? "is up to date" : "pulled"}, ${digest}`);
     }
   });
 }

@@ -15,6 +15,7 @@ import {
 import { readConfig } from "../globals.ts";
 import { interruptible, platformOf, registryOptions, storeOf } from "../images.ts";
 import { log } from "../log.ts";
+import { print } from "../print.ts";
 import { progressView } from "../progress.ts";
 import type { PushCall } from "../words/mod.ts";
 
@@ -41,7 +42,7 @@ export default async function command({ options, positionals, globals }: PushCal
       return await pushImage(source, sink, { ...manifest && { manifest }, progress, signal });
     },
   );
-  console.log(options.quiet ? digest : `${target.tag ?? ""}: digest: ${digest} size: ${size}`);
+  print(options.quiet ? digest : `${target.tag ?? ""}: digest: ${digest} size: ${size}`);
   return 0;
 }
 

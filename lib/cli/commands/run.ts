@@ -28,6 +28,7 @@ import { groupOptions, handOn } from "../engine.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { Claimed } from "../../image/mod.ts";
+import { print } from "../print.ts";
 import type { RunCall } from "../words/mod.ts";
 import { plainMode } from "./run_mode.ts";
 import { imageWord, makeKept, runSpec } from "./run_spec.ts";
@@ -189,7 +190,7 @@ export default async function run(given: RunCall): Promise<number> {
       ...groupOptions(globals),
     });
     if (options.explain) {
-      console.log(printProgram(prepared.program).trimEnd());
+      print(printProgram(prepared.program).trimEnd());
       await giveUp();
       return 0;
     }
@@ -222,7 +223,7 @@ export default async function run(given: RunCall): Promise<number> {
   for (const claim of claims) claim[Symbol.dispose]();
   log("debug", `container ${id} runs as pid ${launched.init.pid}`);
   if (foreground === undefined) {
-    console.log(id);
+    print(id);
     if (ready !== undefined) becomeNotifier({ init: launched.init, ends: ready });
     return 0;
   }

@@ -1,11 +1,16 @@
 import { CrateError } from "../../errors.ts";
-import { startCreated, type Starting } from "../../lifecycle/mod.ts";
+import { type ContainerState, isPaused, startCreated, type Starting } from "../../lifecycle/mod.ts";
 import { forEachContainer } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { StartCall } from "../words/mod.ts";
 
 export { startTable as table } from "../words/mod.ts";
+
+/** One that is paused has to be resumed, and not started. */
+function runsAlready(state: ContainerState): boolean {
+  return state.status === "running" && !isPaused(state);
+}
 
 /** `crate start`. */
 export default async function start({ positionals, globals }: StartCall): Promise<number> {
@@ -23,6 +28,8 @@ export default async function start({ positionals, globals }: StartCall): Promis
       const warn = (message: string) => log("warn", message);
       starting = await startCreated(root, id, warn, notifySocket);
     } else {
+      // It is as it was asked to be. A service manager asks for one that tells it when it is ready.
+      if (before !== undefined && runsAlready(before) && !notifySocket) return;
       // Engines never do.
       const { startAgain } = await import("../../lifecycle/mod.ts");
       starting = await startAgain(root, id, notifySocket);

@@ -1,6 +1,7 @@
 import { ociState } from "../../lifecycle/mod.ts";
 import { stateOf } from "../each.ts";
 import { readConfig } from "../globals.ts";
+import { print } from "../print.ts";
 import type { StateCall } from "../words/mod.ts";
 
 export { stateTable as table } from "../words/mod.ts";
@@ -8,6 +9,6 @@ export { stateTable as table } from "../words/mod.ts";
 /** `crate state`. */
 export default async function state({ positionals, globals }: StateCall): Promise<number> {
   const root = (await readConfig(globals)).root.value;
-  console.log(JSON.stringify(ociState(stateOf(root, positionals[0]!)), null, 2));
+  print(JSON.stringify(ociState(stateOf(root, positionals[0]!)), null, 2));
   return 0;
 }

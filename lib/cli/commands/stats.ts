@@ -1,9 +1,10 @@
 import { CrateError } from "../../errors.ts";
-import { pause } from "../../timers.ts";
 import { type ContainerStats, containerStats, listContainers } from "../../lifecycle/mod.ts";
 import { stateOf } from "../each.ts";
 import { formatSize, formatTable } from "../format.ts";
 import { readConfig } from "../globals.ts";
+import { print } from "../print.ts";
+import { pauseWhileRead } from "../reader.ts";
 import type { StatsCall } from "../words/mod.ts";
 
 /** Between two looks, of which a share of processor time is the difference. Milliseconds. */
@@ -80,12 +81,12 @@ export default async function stats({ options, positionals, globals }: StatsCall
     throw new CrateError("STATE", `container "${other}" is not running`);
   }
   for (;;) {
-    await pause(INTERVAL);
+    await pauseWhileRead(INTERVAL);
     const now = await look();
     const rows = now.map((each) => rowOf(before.find(({ id }) => id === each.id), each));
-    if (format === "json") { for (const row of rows) console.log(JSON.stringify(row)); }
+    if (format === "json") { for (const row of rows) print(JSON.stringify(row)); }
     // Home, and what was below is cleared: the table stands still.
-    else console.log(`${isRedrawn ? "\x1b[H\x1b[J" : ""}${table(rows)}`);
+    else print(`${isRedrawn ? "\x1b[H\x1b[J" : ""}${table(rows)}`);
     if (noStream || positionals.length > 0 && now.length === 0) return 0;
     before = now;
   }

@@ -1,6 +1,6 @@
 import { stopContainer } from "../../lifecycle/mod.ts";
 import { parseInteger } from "../../spec/mod.ts";
-import { forEachContainer } from "../each.ts";
+import { forContainersAtOnce } from "../each.ts";
 import { readConfig } from "../globals.ts";
 import type { StopCall } from "../words/mod.ts";
 
@@ -8,7 +8,7 @@ import type { StopCall } from "../words/mod.ts";
 export default async function stop({ options, positionals, globals }: StopCall): Promise<number> {
   const root = (await readConfig(globals)).root.value;
   const timeout = timeoutOf(options);
-  return await forEachContainer(
+  return await forContainersAtOnce(
     root,
     positionals,
     (id) => stopContainer(root, id, { signal: options.signal, timeout }),

@@ -3,6 +3,7 @@ import { containerProcesses } from "../../lifecycle/mod.ts";
 import { stateOf } from "../each.ts";
 import { formatTable } from "../format.ts";
 import { readConfig } from "../globals.ts";
+import { print } from "../print.ts";
 import type { TopCall } from "../words/mod.ts";
 
 /** `1:02:03` */
@@ -18,7 +19,7 @@ export default async function top({ positionals, globals }: TopCall): Promise<nu
   if (status !== "running") {
     throw new CrateError("STATE", `container not running: "${record.id}" is ${status}`);
   }
-  console.log(formatTable([
+  print(formatTable([
     ["PID", "IN CONTAINER", "PARENT", "UID", "TIME", "COMMAND"],
     ...containerProcesses(record).map((
       { pid, innerPid, parent, uid, time, command },

@@ -1,7 +1,8 @@
+import { print } from "../print.ts";
 import { VERSION } from "../version.ts";
 
 /** `crate version`. */
 export default function version(): number {
-  console.log(`crate ${VERSION}`);
+  print(`crate ${VERSION}`);
   return 0;
 }

@@ -6,6 +6,7 @@ import { isConfirmed } from "../confirm.ts";
 import { formatAge, formatSize, formatTable } from "../format.ts";
 import { readConfig } from "../globals.ts";
 import { forEachImage, storeOf } from "../images.ts";
+import { print } from "../print.ts";
 import type {
   Globals,
   VolumeCreateCall,
@@ -40,22 +41,22 @@ export async function create({ options, positionals, globals }: VolumeCreateCall
   const [name = randomHex(32)] = positionals;
   const labels = Object.fromEntries(label.map((word) => parsePair(word, "--label")));
   await (await open(globals)).createVolume(name, labels);
-  console.log(name);
+  print(name);
   return 0;
 }
 
 /** `crate volume ls`. */
 export async function list({ options, globals }: VolumeListCall): Promise<number> {
   const volumes = (await open(globals)).volumes();
-  if (options.quiet) { for (const { name } of volumes) console.log(name); }
-  else if (options.format === "json") console.log(JSON.stringify(volumes.map(shown)));
+  if (options.quiet) { for (const { name } of volumes) print(name); }
+  else if (options.format === "json") print(JSON.stringify(volumes.map(shown)));
   else {
     const rows = volumes.map(({ name, created, users }) => [
       name,
       formatAge(created),
       users.join(", "),
     ]);
-    console.log(formatTable([["VOLUME NAME", "CREATED", "USED BY"], ...rows]));
+    print(formatTable([["VOLUME NAME", "CREATED", "USED BY"], ...rows]));
   }
   return 0;
 }
@@ -74,7 +75,7 @@ export async function inspect({ positionals, globals }: VolumeInspectCall): Prom
     }
     found.push(shown(volume));
   });
-  console.log(JSON.stringify(found, undefined, 4));
+  print(JSON.stringify(found, undefined, 4));
   return code;
 }
 
@@ -84,7 +85,7 @@ export async function remove({ options, positionals, globals }: VolumeRemoveCall
   return await forEachImage(positionals, async (name) => {
     if (options.force && store.volume(name) === undefined) return;
     await store.removeVolumes([name]);
-    console.log(name);
+    print(name);
   });
 }
 
@@ -94,7 +95,7 @@ export async function prune({ options, globals }: VolumePruneCall): Promise<numb
   if (!isConfirmed(`every volume ${which}, and all that is in them`, options)) return 1;
   const store = await open(globals);
   const { removed, freed } = await store.removeVolumes((name) => options.all || NO_NAME.test(name));
-  for (const name of removed) console.log(name);
-  console.log(`Reclaimed: ${formatSize(freed)}`);
+  for (const name of removed) print(name);
+  print(`Reclaimed: ${formatSize(freed)}`);
   return 0;
 }

@@ -2,6 +2,7 @@ import { CrateError } from "../../errors.ts";
 import { findId, waitForContainer } from "../../lifecycle/mod.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
+import { print } from "../print.ts";
 import type { WaitCall } from "../words/mod.ts";
 
 /** `crate wait`. */
@@ -10,7 +11,7 @@ export default async function wait({ positionals, globals }: WaitCall): Promise<
   let code = 0;
   for (const word of positionals) {
     try {
-      console.log(await waitForContainer(root, findId(root, word)));
+      print(String(await waitForContainer(root, findId(root, word))));
     } catch (error) {
       if (!(error instanceof CrateError)) throw error;
       log("error", error.message);
