@@ -128,8 +128,10 @@ function userOf(
   layers: readonly string[],
   image?: RunImage,
 ): { user: User; home: string } {
-  const name = options.user ?? (image?.config.User || undefined);
-  const word = name === undefined ? undefined : parseUserWord(name);
+  // An empty word, which a shell's unset variable leaves, is none.
+  const name = options.user || image?.config.User;
+  const where = options.user ? "--user" : "USER of the image";
+  const word = name ? parseUserWord(name, where) : undefined;
   const groups = options.groupAdd.map((group) => parseGroupWord(group));
   // The usual case needs no look at the files: root is 0, and at home in /root.
   if (word === undefined && groups.length === 0) return { user: { uid: 0, gid: 0 }, home: "/root" };
@@ -294,8 +296,8 @@ export function runSpec(
     rootfs: root.path,
     rootReadonly: options.readOnly ?? config["security.read_only_rootfs"].value,
     env: [`HOME=${home}`, ...image?.config.Env ?? [], ...environment(options)],
-    cwd: options.workdir ?? (image?.config.WorkingDir || undefined),
-    hostname: options.hostname ?? (options.uts === "host" ? undefined : id.slice(0, 63)),
+    cwd: options.workdir || image?.config.WorkingDir || undefined,
+    hostname: options.hostname || (options.uts === "host" ? undefined : id.slice(0, 63)),
     user,
     tty: options.tty,
     consoleSize: options.tty && !options.detach ? windowSize() : undefined,
