@@ -1,5 +1,7 @@
 // Not in the virtual machine: what words mean is the same on every kernel
 import assert from "node:assert/strict";
+import { CrateError } from "../lib/errors.ts";
+import { Container } from "../mod.ts";
 import { BUSYBOX, makeImage, type TestConfig } from "./support/image.ts";
 import { type Sandbox, test } from "./support/mod.ts";
 import { execute } from "./support/registry.ts";
@@ -13,6 +15,13 @@ async function withImage(box: Sandbox, config: TestConfig): Promise<void> {
   await execute(["skopeo", "copy", "-q", from, `docker-archive:${archive}:example.test/test:1`]);
   await box.ok(["load", "-q", "-i", archive]);
   await box.ok(["tag", "example.test/test:1", "test:1"]);
+}
+
+async function refused(box: Sandbox, words: readonly string[], sentence: RegExp): Promise<void> {
+  const { code, stderr } = await box.crate(words);
+  assert.match(stderr, sentence, words.join(" "));
+  assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);
+  assert([2, 125, 126, 127].includes(code), `${words.join(" ")}: ${code}`);
 }
 
 test("a part of a user that is empty is as if it were not given", async (box) => {
@@ -33,4 +42,36 @@ test("exec takes an empty user and directory for none", async (box) => {
   assert.equal(await exec("-u", "", "-w", ""), "7 8 /bin");
   assert.equal(await exec("-u", ":9", "--cwd", ""), "0 9 /bin");
   await box.ok(["delete", "-f", id]);
+});
+
+test("a host name that is none is refused, whatever the network", async (box) => {
+  for (const network of ["none", "host", "crate0"]) {
+    const words = ["run", "--network", network, "-r", box.rootfs];
+    const uts = network === "host" ? ["--uts", "private"] : [];
+    for (const name of ["x\n9.9.9.9 evil", "a b", "-a", "a..b"]) {
+      await refused(
+        box,
+        [...words, ...uts, `--hostname=${name}`, "true"],
+        /--hostname: ".*" is no host name: /,
+      );
+    }
+  }
+  assert.equal(await box.sh("hostname", ["--name", "empty", "-h", ""]), "empty");
+  const wrong = new Container("/bin/true", {
+    rootfs: box.rootfs,
+    hostname: "a\nb",
+    stateRoot: box.root,
+  });
+  await assert.rejects(
+    wrong.spawn(),
+    (error) => error instanceof CrateError && error.code === "INVALID",
+  );
+});
+
+test("memory that no container can start with is refused", async (box) => {
+  for (const size of ["1", "100k", "6291455"]) {
+    const words = ["run", "-m", size, "-r", box.rootfs, "true"];
+    await refused(box, words, /--memory must be at least 6 MiB, got \d+ bytes$/m);
+  }
+  assert.equal(await box.sh("echo up", ["-m", "6m"]), "up");
 });
