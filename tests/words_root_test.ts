@@ -75,3 +75,67 @@ test("memory that no container can start with is refused", async (box) => {
   }
   assert.equal(await box.sh("echo up", ["-m", "6m"]), "up");
 });
+
+test("podman's --net and --timeout are --network and --time", async (box) => {
+  assert.equal(await box.sh("ls /sys/class/net", ["--net", "none"]), "lo");
+  const id = await box.detached("trap '' TERM; while :; do sleep 0.1; done", []);
+  await box.ok(["restart", "--timeout", "0", id]);
+  await box.ok(["stop", "--timeout=0", id]);
+  await refused(box, ["stop", "--timeout", "x", id], /--time "x" is not a whole number/);
+  await box.ok(["delete", id]);
+});
+
+test("words for what holds anyway are taken, and those for what is not there refused", async (box) => {
+  const fine = ["--restart", "no", "--userns", "host"];
+  const security = ["--security-opt", "label=disable", "--security-opt", "apparmor=unconfined"];
+  assert.equal(await box.sh("echo up", [...fine, ...security]), "up");
+  for (
+    const [option, value, sentence] of [
+      ["--restart", "always", /--restart always: crate has no supervisor .*systemd unit/],
+      ["--userns", "keep-id", /--userns keep-id: it is host: /],
+      ["--security-opt", "label=type:x", /label=disable or apparmor=unconfined/],
+      ["--security-opt", "apparmor=x", /label=disable or apparmor=unconfined/],
+    ] as const
+  ) await refused(box, ["run", option, value, "-r", box.rootfs, "true"], sentence);
+});
+
+test("--mount without a type is a volume, and without a source one of the container's own", async (box) => {
+  await withImage(box, {});
+  const run = (mount: string, script: string) =>
+    box.ok(["run", "--rm", "--net", "none", "--mount", mount, "test:1", "/bin/sh", "-c", script]);
+  await run("src=mine,dst=/srv", "echo kept > /srv/file");
+  assert.equal(await run("type=volume,src=mine,dst=/srv,ro", "cat /srv/file"), "kept");
+  for (const mount of ["dst=/data", "type=volume,target=/data"]) {
+    const mounted = await run(mount, "echo 1 > /data/a; grep -c ' /data ' /proc/mounts");
+    assert.equal(mounted, "1");
+  }
+  assert.equal(await box.ok(["volume", "ls", "-q"]), "mine");
+  await box.ok(["volume", "rm", "mine"]);
+  for (
+    const [word, sentence] of [
+      ["src=/data,dst=/x", /a path of the host is a type=bind/],
+      ["dst=/data,ro", /a volume without a name has a path alone: give it a name/],
+      ["type=volume,src=a", /"type=volume,src=a" must have dst=PATH/],
+      ["src=a,dst=x", /"src=a,dst=x" must have an absolute path in the container, got "x"/],
+      ["dst=/", /--mount "dst=\/" must not be mounted over the container's root/],
+      ["src=a,dst=/x,tmpfs-size=1", /tmpfs-size does not go with type=volume/],
+    ] as const
+  ) await refused(box, ["run", "--mount", word, "test:1", "true"], sentence);
+  await refused(
+    box,
+    ["run", "--mount", "dst=/x", "-r", box.rootfs, "true"],
+    /a volume without a name, at \/x, is for an image/,
+  );
+});
+
+test("what is wrong with a volume is told of the word that was typed", async (box) => {
+  for (
+    const [word, sentence] of [
+      ["v2:x", /--volume "v2:x" must have an absolute path in the container, got "x"/],
+      ["v2:", /--volume "v2:" must have an absolute path in the container, got ""/],
+      ["v2:/", /--volume "v2:\/" must not be mounted over the container's root/],
+      ["v2:/x:no", /--volume "v2:\/x:no" has an option "no"/],
+      ["/", /--volume "\/" must not be mounted over the container's root/],
+    ] as const
+  ) await refused(box, ["run", "-v", word, "-r", box.rootfs, "true"], sentence);
+});

@@ -36,7 +36,7 @@ import {
 import type { ExecutionConfig } from "../../image/mod.ts";
 import { groupPath } from "../group.ts";
 import type { RunCall } from "../words/mod.ts";
-import { hostDevice, hostDevices } from "./devices.ts";
+import { hostDevices, hostDevicesOf } from "./devices.ts";
 import { environment } from "./environment.ts";
 
 type Options = RunCall["options"];
@@ -204,10 +204,13 @@ function securityOptions(words: readonly string[]): {
       found.noNewPrivileges = value !== "false";
     } else if (name === "seccomp" && value === "unconfined") found.seccomp = null;
     else if (name === "seccomp" && value) found.seccomp = readProfile(value);
+    else if (name === "label" && value === "disable") continue; // A container gets no label.
+    else if (name === "apparmor" && value === "unconfined") continue; // Nor a profile.
     else {
       throw new CrateError(
         "INVALID",
-        `--security-opt ${word}: it is no-new-privileges[=false], seccomp=FILE or seccomp=unconfined`,
+        `--security-opt ${word}: it is no-new-privileges[=false], seccomp=FILE, seccomp=unconfined, ` +
+          "label=disable or apparmor=unconfined",
       );
     }
   }
@@ -311,7 +314,7 @@ export function runSpec(
     noNewPrivileges: security.noNewPrivileges ?? !privileged,
     seccomp,
     ulimits: options.ulimit.map((word) => parseUlimit(word)),
-    devices: options.device.map((word) => hostDevice(word)),
+    devices: options.device.flatMap(hostDevicesOf),
     ...limitsOf(options, config),
     network: network?.namespace,
     pid: share(options.pid),
