@@ -139,3 +139,50 @@ test("what is wrong with a volume is told of the word that was typed", async (bo
     ] as const
   ) await refused(box, ["run", "-v", word, "-r", box.rootfs, "true"], sentence);
 });
+
+test("a sentence says what is wrong with a directory, a mount, a limit, a parameter", async (box) => {
+  const file = box.file("file");
+  const directory = box.mkdir("directory");
+  const mixed = /: it is a file in the container, or below one, and is to be a directory$/m;
+  for (
+    const [words, sentence] of [
+      [["-w", "relative"], /^crate: --workdir must be absolute, got "relative"$/m],
+      [["-w", "/bin/busybox"], mixed],
+      [["-v", `${directory}:/bin/busybox`], mixed],
+      [["-v", `${file}:/bin`], /: the one is a file, and the other a directory of the container$/m],
+      [["--memory-swap", "10m"], /--memory-swap counts --memory and swap together: give --memory/],
+      [
+        ["-m", "10m", "--memory-swap", "5m"],
+        /--memory-swap 5242880 counts --memory, too: it is at least/,
+      ],
+      [["--cpuset-cpus", "4711"], /--cpuset-cpus 4711: this host has the processors 0/],
+      [["--cpuset-cpus", "x"], /--cpuset-cpus must be a list such as 0-2,4, got "x"$/m],
+      [
+        ["--ulimit", "nofile=-1"],
+        /set RLIMIT_NOFILE to unlimited:unlimited: the kernel lets nobody have more than \d+/,
+      ],
+      [["--sysctl", "net.nope=1"], /set net\.nope to 1: the kernel has no such parameter/],
+      [["--env-file", directory], /--env-file .*directory cannot be read: it is a directory$/m],
+      [["--env-file", `${file}/x`], /cannot be read: it lies below a file$/m],
+      [["--security-opt", `seccomp=${directory}`], /cannot be read: it is a directory$/m],
+      [["-h", "a".repeat(65)], /^crate: the options: hostname must be at most 64 bytes long/m],
+    ] as const
+  ) await refused(box, ["run", "--net", "none", "-r", box.rootfs, ...words, "true"], sentence);
+  const empty = /^crate: the command is empty: name a program$/m;
+  await refused(box, ["run", "-r", box.rootfs, ""], empty);
+  const id = await box.detached("sleep 100", []);
+  await refused(box, ["exec", id, ""], empty);
+  await refused(
+    box,
+    ["exec", "-w", "/nope", id, "true"],
+    /^crate: enter \/nope: no such directory$/m,
+  );
+  await refused(box, ["exec", "-w", "/bin/busybox", id, "true"], /: it is, or lies below, a file/);
+  await box.ok(["delete", "-f", id]);
+});
+
+test("a state directory that is a file is told by the option's name", async (box) => {
+  for (const words of [["list"], ["state", "x"], ["run", "-r", box.rootfs, "true"]]) {
+    await refused(box, ["--root", box.file("file"), ...words], /file.*; --root names another$/m);
+  }
+});

@@ -7,8 +7,8 @@ import {
   DEFAULT_CAPABILITIES,
   defaultSeccompProfile,
 } from "../security/mod.ts";
-import { validateHost } from "../network/mod.ts";
 import { withOwnGroups } from "./rootless.ts";
+import { requireSensible } from "./sensible.ts";
 import {
   type LinuxDevice,
   type LinuxSeccomp,
@@ -62,24 +62,12 @@ function requireCapabilities(names: readonly string[]): void {
   }
 }
 
-/** As docker's: with less than 6 MiB a container is killed before it has executed anything. */
-const LEAST_MEMORY = 6 << 20;
-
-/** Refuses what an OCI config may say, and what is a mistake in a person's words. */
-function requireSensible({ hostname, domainname, memory = 0 }: RunOptions): void {
-  if (hostname !== undefined) validateHost(hostname, "--hostname");
-  if (domainname !== undefined) validateHost(domainname, "the domain name");
-  if (memory > 0 && memory < LEAST_MEMORY) {
-    throw new CrateError("INVALID", `--memory must be at least 6 MiB, got ${memory} bytes`);
-  }
-}
-
 /**
  * The config of a container from options, with docker's default capabilities and filter. What is not
  * named, by default or as `ALL`, is what this process has of it.
  *
- * @throws {CrateError} `INVALID` for a capability that there is not, a host name that is none, or memory
- *   that no container can start with, `PERMISSION` for one that this
+ * @throws {CrateError} `INVALID` for a capability that there is not, or for what
+ *   {@linkcode requireSensible} refuses, `PERMISSION` for one that this
  *   process cannot give.
  */
 export function makeSpec(options: RunOptions, hostDevices?: () => LinuxDevice[]): Spec {

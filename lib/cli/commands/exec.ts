@@ -225,6 +225,9 @@ export default async function exec(call: ExecCall): Promise<number> {
       "crate exec: COMMAND is missing (usage: crate exec [OPTIONS] CONTAINER COMMAND [ARG...])",
     );
   }
+  if (positionals[1] === "") {
+    throw new CrateError("INVALID", "the command is empty: name a program");
+  }
   for (const name of ["workdir", "cwd"] as const) {
     const directory = options[name];
     if (directory && !directory.startsWith("/")) {

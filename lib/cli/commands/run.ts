@@ -155,7 +155,7 @@ export default async function run(given: RunCall): Promise<number> {
     : await (await import("./run_network.ts")).runNetwork(call, config, id, image?.config);
   const parts = { image, network: network ?? { namespace: mode, mounts: [] } };
   const { spec, preserveFds } = bundle === undefined
-    ? { spec: validateSpec(runSpec(call, config, id, parts), "crate run"), preserveFds: 0 }
+    ? { spec: validateSpec(runSpec(call, config, id, parts), "the options"), preserveFds: 0 }
     : handOn(
       (await import("./run_bundle.ts")).withGroup(bundle.spec, globals, config, id),
       isRuncs ? options.preserveFds : "0",

@@ -35,6 +35,7 @@ import {
 } from "../../spec/mod.ts";
 import type { ExecutionConfig } from "../../image/mod.ts";
 import { groupPath } from "../group.ts";
+import { readGiven } from "../given.ts";
 import type { RunCall } from "../words/mod.ts";
 import { hostDevices, hostDevicesOf } from "./devices.ts";
 import { environment } from "./environment.ts";
@@ -171,6 +172,7 @@ function argsOf({ options, positionals }: RunCall, image?: RunImage): string[] {
   const before = entrypoint === undefined ? own?.Entrypoint ?? [] : [entrypoint].filter(Boolean);
   const after = words.length > 0 || entrypoint !== undefined ? words : own?.Cmd ?? [];
   const args = [...before, ...after];
+  if (args[0] === "") throw new CrateError("INVALID", "the command is empty: name a program");
   if (args.length > 0) return args;
   throw image === undefined
     ? new CrateError("USAGE", "crate run: what to run is missing, such as crate run /bin/sh")
@@ -220,10 +222,10 @@ function securityOptions(words: readonly string[]): {
 function readProfile(file: string): LinuxSeccomp {
   let profile: unknown;
   try {
-    profile = parseJson(Deno.readTextFileSync(file), file);
+    profile = parseJson(readGiven("--security-opt", file), file);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CrateError("INVALID", `--security-opt seccomp=${file}: ${why}`, { cause });
+    if (!(cause instanceof CrateError)) throw cause;
+    throw new CrateError("INVALID", `--security-opt seccomp=${file}: ${cause.message}`, { cause });
   }
   if (typeof profile !== "object" || profile === null || !("defaultAction" in profile)) {
     throw new CrateError(
