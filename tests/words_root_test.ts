@@ -110,6 +110,12 @@ test("--mount without a type is a volume, and without a source one of the contai
     assert.equal(mounted, "1");
   }
   assert.equal(await box.ok(["volume", "ls", "-q"]), "mine");
+  const here = box.mkdir("a,b");
+  box.file("a,b/file", "quoted\n");
+  for (const type of ["type=bind", '"type=bind"']) {
+    assert.equal(await run(`${type},"src=${here}",dst=/here`, "cat /here/file"), "quoted");
+  }
+  assert.equal(await run('"dst=/a,b",src=mine', "cat /a,b/file"), "kept");
   await box.ok(["volume", "rm", "mine"]);
   for (
     const [word, sentence] of [

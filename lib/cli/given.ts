@@ -1,7 +1,6 @@
-import { readText, SyscallError } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 
-/** What is wrong with a file that somebody has named, where the error says no more than its name. */
+/** What is wrong with a file that somebody has named, by the code of Deno's error. */
 const WHY: Readonly<Record<string, string>> = {
   EISDIR: "it is a directory",
   ENOENT: "it is not there",
@@ -9,13 +8,14 @@ const WHY: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
 };
 
-/** The text of a file that an option names. @throws {CrateError} `INVALID` */
+/** The text of a file that an option names, by Deno and its permissions. @throws {CrateError} `INVALID` */
 export function readGiven(option: string, file: string): string {
   try {
-    return readText(file);
+    return Deno.readTextFileSync(file);
   } catch (cause) {
-    if (!(cause instanceof SyscallError)) throw cause;
-    const why = WHY[cause.code] ?? cause.code;
+    if (!(cause instanceof Error)) throw cause;
+    const code = "code" in cause ? String(cause.code) : "";
+    const why = WHY[code] ?? cause.message;
     throw new CrateError("INVALID", `${option} ${file} cannot be read: ${why}`, { cause });
   }
 }

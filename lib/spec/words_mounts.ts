@@ -89,7 +89,7 @@ export function parseMountFlag(
   typed = word,
 ): Mount {
   const values = new Map<string, string>();
-  for (const part of splitParts(word, option)) {
+  for (const part of splitMount(word, option)) {
     const equals = part.indexOf("=");
     const key = (equals === -1 ? part : part.slice(0, equals)).toLowerCase();
     const name = MOUNT_KEYS[key];
@@ -290,8 +290,12 @@ export function normalize(path: string): string {
   return `/${parts.join("/")}`;
 }
 
-/** The parts between commas; a part in double quotes may hold commas, and `""` for a quote. */
-function splitParts(word: string, option: string): string[] {
+/**
+ * The parts of `--mount`, between commas; a part in double quotes may hold commas, and `""` for a quote.
+ *
+ * @throws {CrateError} `INVALID`
+ */
+export function splitMount(word: string, option = "--mount"): string[] {
   const parts: string[] = [];
   const part = /(?:"((?:[^"]|"")*)"|([^",]*))(?:,|$)/y;
   do {

@@ -99,7 +99,7 @@ function refuseOthersWays({ restart = "no", userns = "host" }: RunCall["options"
 function hasVolumes({ volume, mount }: RunCall["options"]): boolean {
   return volume.some((word) => !/^[/.][^:]*:/.test(word)) ||
     // Without a type it is one, too.
-    mount.some((word) => !/(?:^|,)type=(?:bind|tmpfs)(?:,|$)/i.test(word));
+    mount.some((word) => !/(?:^|,)"?type=(?:bind|tmpfs)"?(?:,|$)/i.test(word));
 }
 
 /** `crate run`. */

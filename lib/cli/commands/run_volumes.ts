@@ -2,7 +2,7 @@ import { close } from "../../../ffi/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
 import { type Claimed, copyFromRoot, type VolumeUse } from "../../image/mod.ts";
-import { normalize, parseMountFlag, parseVolume, type Spec } from "../../spec/mod.ts";
+import { normalize, parseMountFlag, parseVolume, type Spec, splitMount } from "../../spec/mod.ts";
 import { storeOf } from "../images.ts";
 import type { RunCall } from "../words/mod.ts";
 
@@ -26,6 +26,11 @@ export interface PreparedVolumes {
 /** The key of a part of `--mount`, `KEY=VALUE`. */
 function keyOf(part: string): string {
   return part.split("=")[0]!.toLowerCase();
+}
+
+/** A part as it may stand between commas. */
+function quoted(part: string): string {
+  return /[",]/.test(part) ? `"${part.replaceAll('"', '""')}"` : part;
 }
 
 /** Takes the part that has one of these keys out of all: its value; a key alone is `true`. */
@@ -71,7 +76,7 @@ export async function prepareVolumes(call: RunCall, config: Effective): Promise<
   }
 
   function ofMount(word: string): string[] {
-    const parts = word.split(",");
+    const parts = splitMount(word);
     const refuse = (problem: string): never => {
       throw new CrateError("INVALID", `--mount ${word}: ${problem}`);
     };
@@ -94,7 +99,7 @@ export async function prepareVolumes(call: RunCall, config: Effective): Promise<
       }
       return own("--mount", word, target!);
     }
-    const bind = (source: string) => ["type=bind", `src=${source}`, ...parts].join(",");
+    const bind = (source: string) => ["type=bind", `src=${source}`, ...parts].map(quoted).join(",");
     parseMountFlag(bind("/"), "/", "--mount", word);
     return [bind(path(name, isFilled))];
   }
