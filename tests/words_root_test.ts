@@ -149,13 +149,17 @@ test("what is wrong with a volume is told of the word that was typed", async (bo
 test("a sentence says what is wrong with a directory, a mount, a limit, a parameter", async (box) => {
   const file = box.file("file");
   const directory = box.mkdir("directory");
-  const mixed = /: it is a file in the container, or below one, and is to be a directory$/m;
+  const mixed =
+    /: it is a file in the container, or below one, and is to be a directory \(ENOTDIR\)$/m;
   for (
     const [words, sentence] of [
       [["-w", "relative"], /^crate: --workdir must be absolute, got "relative"$/m],
       [["-w", "/bin/busybox"], mixed],
       [["-v", `${directory}:/bin/busybox`], mixed],
-      [["-v", `${file}:/bin`], /: the one is a file, and the other a directory of the container$/m],
+      [
+        ["-v", `${file}:/bin`],
+        /: the one is a file, and the other a directory of the container \(E\w+\)$/m,
+      ],
       [["--memory-swap", "10m"], /--memory-swap counts --memory and swap together: give --memory/],
       [
         ["-m", "10m", "--memory-swap", "5m"],
@@ -181,7 +185,7 @@ test("a sentence says what is wrong with a directory, a mount, a limit, a parame
   await refused(
     box,
     ["exec", "-w", "/nope", id, "true"],
-    /^crate: enter \/nope: no such directory$/m,
+    /^crate: enter \/nope: no such directory \(ENOENT\)$/m,
   );
   await refused(box, ["exec", "-w", "/bin/busybox", id, "true"], /: it is, or lies below, a file/);
   await box.ok(["delete", "-f", id]);

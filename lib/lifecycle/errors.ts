@@ -29,7 +29,9 @@ export function startError(label: string, errno: number): CrateError {
     return new CrateError("UNSUPPORTED", `${label}: its filesystem has no id-mapped mounts`);
   }
   if (!label.startsWith(EXECUTE)) {
-    return new CrateError("START", `${label}: ${reasonOf(label, errno) ?? code}`);
+    const reason = reasonOf(label, errno);
+    const why = reason === undefined ? code : `${reason} (${code})`;
+    return new CrateError("START", `${label}: ${why}`);
   }
   const command = label.slice(EXECUTE.length);
   if (errno === ENOENT || errno === ENOTDIR) {
@@ -65,7 +67,7 @@ function reasonOf(label: string, errno: number): string | undefined {
 }
 
 function reasonOfSetting(rest: string, errno: number): string | undefined {
-  const limit = /^RLIMIT_(\w+) to /.exec(rest)?.[1];
+  const [, limit, hard] = /^RLIMIT_(\w+) to \w+:(\w+)$/.exec(rest) ?? [];
   if (limit === undefined) {
     // Kernel parameters have a dot or a slash in them, and nothing else that is set.
     if (!/^[^ ]*[./]/.test(rest)) return undefined;
@@ -74,10 +76,10 @@ function reasonOfSetting(rest: string, errno: number): string | undefined {
   }
   if (errno !== EPERM) return undefined;
   const most = limit === "NOFILE" ? fileLimit() : undefined;
-  return most === undefined
-    ? "it is over crate's own hard limit, and crate lacks CAP_SYS_RESOURCE"
-    : `the kernel lets nobody have more than ${most} (sysctl fs.nr_open), ` +
-      "and crate no more than its own hard limit without CAP_SYS_RESOURCE";
+  if (most !== undefined && (hard === "unlimited" || BigInt(hard!) > BigInt(most))) {
+    return `the kernel lets nobody have more than ${most}, sysctl fs.nr_open`;
+  }
+  return "it is over crate's own hard limit, and crate lacks CAP_SYS_RESOURCE";
 }
 
 /** As far up as RLIMIT_NOFILE goes, for root, too. */
