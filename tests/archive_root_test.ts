@@ -179,8 +179,23 @@ test("a root filesystem becomes an image with what --change says", async (box) =
   const foreign = await box.crate(["import", box.path("root.tar.xz")]);
   assert.match(
     foreign.stderr,
-    /^crate: .*root\.tar\.xz is compressed by xz, which no layer can be/,
+    /^crate: .*root\.tar\.xz is compressed by xz, which crate does not know/,
   );
+  // Nor what is read as an archive of images, from a file or a pipe.
+  await execute(["bzip2", "-k", box.path("root.tar")]);
+  for (const [end, what] of [["xz", "xz"], ["bz2", "bzip2"]] as const) {
+    const file = box.path(`root.tar.${end}`);
+    const sentence = new RegExp(` is compressed by ${what}, which crate does not know: .*\\n$`);
+    assert.match((await box.crate(["load", "-i", file])).stderr, sentence);
+    const { stderr } = await box.host(`cat ${file} | "$@"`, ["load"]);
+    assert.match(stderr, sentence);
+  }
+  for (const words of [["load", "-i", box.path("root")], ["import", box.path("root")]]) {
+    assert.match(
+      (await box.crate(words)).stderr,
+      /^crate: .*\/root is a directory, and no archive\n$/,
+    );
+  }
 });
 
 test("a load that is killed anywhere leaves nothing that the next one minds", (box) =>

@@ -90,6 +90,26 @@ test("--device with a path alone has it at the same place, with the host's owner
   );
 });
 
+test("--device with a directory has all devices below it, and nothing else", async (box) => {
+  const directory = box.mkdir("devices");
+  box.mkdir("devices/more");
+  box.file("devices/file", "");
+  for (const [name, minor] of [["one", "11"], ["more/two", "5"]] as const) {
+    const args = [`${directory}/${name}`, "c", "1", minor];
+    assert((await new Deno.Command("mknod", { args }).output()).success);
+  }
+  const script =
+    "cd /dev/mine; find . -type c | sort; ls; ( : </dev/mine/more/two ) && echo read; " +
+    "( : >/dev/mine/one ) 2>/dev/null || echo no";
+  const lines = await box.sh(script, ["--device", `${directory}:/dev/mine:r`]);
+  assert.equal(lines, "./more/two\n./one\nmore\none\nread\nno");
+  const words = ["run", "-r", box.rootfs, "--device", box.mkdir("empty"), "true"];
+  assert.match(
+    (await box.crate(words)).stderr,
+    /^crate: --device .*: no device of this host is below/,
+  );
+});
+
 test("a device that is none, or not there, is an error that names it", async (box) => {
   const file = box.file("file");
   for (const device of [file, "/dev/none", "relative", "/dev/null:/dev/x:rq"]) {

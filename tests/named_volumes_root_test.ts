@@ -139,7 +139,10 @@ test("-v PATH alone is a volume of the container's own", async (box) => {
   await box.ok(["delete", "one"]);
   assert.deepEqual(left(box, "containers"), []);
   const words = ["run", "--keep", box.path("kept"), "-v", "/data", "test:1", "true"];
-  assert.match((await box.crate(words)).stderr, /--volume \/data alone is not for --keep: /);
+  assert.match(
+    (await box.crate(words)).stderr,
+    /a volume without a name, at \/data, is not for --keep: /,
+  );
 });
 
 test("many that begin with one new volume at once find it whole, wherever one is killed", async (box) => {

@@ -1,6 +1,6 @@
 import { close, S_IFREG, syscall } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import { chunksOf, keep, openFile } from "./archive/mod.ts";
+import { chunksOf, keep, openFile, refuseForeign } from "./archive/mod.ts";
 import {
   applyChanges,
   digestOf,
@@ -31,9 +31,6 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 const CHUNK = 1 << 18;
 const TYPES = { none: OCI_LAYER, gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD } as const;
-/** What others compress archives with, by its first bytes. */
-const FOREIGN = [["bzip2", "425a68"], ["xz", "fd377a585a00"], ["lzip", "4c5a4950"]] as const;
-
 /** A layer that lies in a file. */
 export interface LayerFile {
   readonly fd: number;
@@ -128,20 +125,6 @@ async function describeLayer(
       size,
     },
   };
-}
-
-function refuseForeign(fd: number, name: string): void {
-  const head = new Uint8Array(6);
-  syscall("pread64", fd, head, head.length, 0);
-  const digits = head.toHex();
-  const foreign = FOREIGN.find(([, magic]) => digits.startsWith(magic));
-  if (foreign === undefined) return;
-  throw new CrateError(
-    "INVALID",
-    `${name} is compressed by ${
-      foreign[0]
-    }, which no layer can be: uncompress it, or use gzip or zstd`,
-  );
 }
 
 async function* fileChunks(fd: number, offset = 0): AsyncGenerator<Bytes> {

@@ -8,6 +8,7 @@ import {
   defaultSeccompProfile,
 } from "../security/mod.ts";
 import { withOwnGroups } from "./rootless.ts";
+import { requireSensible } from "./sensible.ts";
 import {
   type LinuxDevice,
   type LinuxSeccomp,
@@ -65,11 +66,13 @@ function requireCapabilities(names: readonly string[]): void {
  * The config of a container from options, with docker's default capabilities and filter. What is not
  * named, by default or as `ALL`, is what this process has of it.
  *
- * @throws {CrateError} `INVALID` for a capability that there is not, `PERMISSION` for one that this
+ * @throws {CrateError} `INVALID` for a capability that there is not, or for what
+ *   {@linkcode requireSensible} refuses, `PERMISSION` for one that this
  *   process cannot give.
  */
 export function makeSpec(options: RunOptions, hostDevices?: () => LinuxDevice[]): Spec {
   const { privileged, capAdd = [], capDrop = [] } = options;
+  requireSensible(options);
   requireCapabilities(capAdd);
   for (const name of capDrop) if (name !== "ALL") capabilityBit(name);
   const available = availableCapabilities();

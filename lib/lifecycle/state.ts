@@ -4,6 +4,7 @@ import {
   EACCES,
   EISDIR,
   ENOENT,
+  ENOTDIR,
   ENOTEMPTY,
   EROFS,
   exists,
@@ -231,8 +232,10 @@ function namesIn(directory: string): string[] {
   try {
     return readDirectory(directory);
   } catch (error) {
-    if (error instanceof SyscallError && error.errno === ENOENT) return [];
-    throw error;
+    if (!(error instanceof SyscallError)) throw error;
+    if (error.errno === ENOENT) return [];
+    if (error.errno !== ENOTDIR) throw error;
+    throw new CrateError("INVALID", `${directory} is not a directory; --root names another`);
   }
 }
 

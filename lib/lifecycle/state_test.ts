@@ -79,6 +79,9 @@ test("the state directory is made once, with a place to mount on that is nobody 
   assert.deepEqual([listIds(root), listRetired(root), listMaking(root)], [[], [], []]);
   Deno.writeTextFileSync(`${root}/file`, "");
   fails(() => prepareRoot(`${root}/file`), "INVALID", /file: ENOTDIR; --root names another/);
+  for (const list of [listIds, listRetired, listMaking]) {
+    fails(() => list(`${root}/file`), "INVALID", /is not a directory; --root names another/);
+  }
 });
 
 test("a claimed container is being made, and its record is what was asked for", (root) => {

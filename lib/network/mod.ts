@@ -10,7 +10,7 @@ export { type NetworkPlaces, networkPlaces } from "./definitions.ts";
 export { type NetworkFile, networkFiles } from "./files.ts";
 export { ownHosts } from "./hosts.ts";
 export { attachmentOf, inspectNetwork, listNetworks, type NetworkInfo } from "./inspect.ts";
-export { DEFAULT_NETWORK, networkName } from "./names.ts";
+export { DEFAULT_NETWORK, networkName, validateHost } from "./names.ts";
 export type { CreateNetworkOptions, NetworkDefaults } from "./networks.ts";
 export { ownerOf } from "./owner.ts";
 export { collectPorts, formatHost, formatPort, parseExposed, parsePublish } from "./ports.ts";

@@ -34,5 +34,8 @@ const HOST = /^(?!.*\.\.)[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,252})$/;
 /** @throws {CrateError} `INVALID` */
 export function validateHost(name: string, where: string): string {
   if (HOST.test(name)) return name;
-  throw new CrateError("INVALID", `${where}: ${JSON.stringify(name)} is no host name`);
+  throw new CrateError(
+    "INVALID",
+    `${where}: ${JSON.stringify(name)} is no host name: letters, digits, "-", "." and "_"`,
+  );
 }

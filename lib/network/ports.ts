@@ -31,7 +31,7 @@ function parseProtocol(text: string, word: string): Protocol {
 
 /**
  * `[ADDRESS:][HOST]:CONTAINER[/PROTOCOL]` or `CONTAINER[/PROTOCOL]`, where HOST and CONTAINER may be ranges of
- * one length; as docker reads it.
+ * one length; as docker reads it. HOST may be 0, any free one, as when it is left out.
  *
  * @throws {CrateError} `INVALID`
  *
@@ -50,7 +50,8 @@ export function parsePublish(word: string): PortRequest[] {
   if (match === null) refuse(word, "it is [ADDRESS:][HOST:]CONTAINER[/PROTOCOL]");
   const [, addressWord, hostWord, containerWord] = match;
   const container = parseRange(containerWord!, word);
-  const host = hostWord ? parseRange(hostWord, word) : undefined;
+  // Port 0 is any, as it is to bind(2).
+  const host = hostWord && hostWord !== "0" ? parseRange(hostWord, word) : undefined;
   const hostAddress = addressWord ? readAddress(addressWord, word) : undefined;
   const count = container.last - container.first + 1;
   if (count > MOST) refuse(word, `${count} ports are more than ${MOST}`);

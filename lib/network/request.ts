@@ -17,6 +17,10 @@ function validateEndpoint({ ip, ip6, mac, aliases = [] }: EndpointRequest): void
 /** Looks at all that can be known to be wrong without asking the host. @throws {CrateError} `INVALID` */
 export function validateRequest(request: NetworkRequest): void {
   request.endpoints.forEach(validateEndpoint);
+  const { hostname, domainname } = request;
+  // They become a line of the container's hosts file.
+  if (hostname !== undefined) validateHost(hostname, "--hostname");
+  if (domainname !== undefined) validateHost(domainname, "the domain name");
   request.addHosts?.forEach(parseAddHost);
   validateResolver(request);
 }

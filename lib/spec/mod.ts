@@ -30,6 +30,7 @@ export {
   parseMountFlag,
   parseTmpfs,
   parseVolume,
+  splitMount,
   type VolumeWord,
 } from "./words_mounts.ts";
 export { parseEnvFile, resolveEnv } from "./words_env.ts";

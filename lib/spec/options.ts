@@ -159,6 +159,13 @@ function contradictions(options: RunOptions): void {
   if (options.cpus !== undefined && (options.cpuQuota ?? options.cpuPeriod) !== undefined) {
     refuse("--cpus and --cpu-quota or --cpu-period say the same thing: leave one out");
   }
+  const { memory = 0, memorySwap = 0 } = options;
+  if (memorySwap > 0 && memory <= 0) {
+    refuse("--memory-swap counts --memory and swap together: give --memory, too");
+  }
+  if (memorySwap > 0 && memorySwap < memory) {
+    refuse(`--memory-swap ${memorySwap} counts --memory, too: it is at least ${memory}, or -1`);
+  }
   if (options.uts === "host" && (options.hostname ?? options.domainname) !== undefined) {
     refuse("--hostname needs a host name of the container's own: leave it or --uts=host out");
   }

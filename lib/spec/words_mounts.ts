@@ -29,6 +29,7 @@ const ATTRIBUTES = ["nosuid", "suid", "nodev", "dev", "noexec", "exec"];
  * `noexec` and their opposites.
  *
  * @param cwd What a source that starts with `./` or `../` is relative to, absolute.
+ * @param typed What a person typed, when the word was made of it: what errors quote.
  * @throws {CrateError} `INVALID`, for a volume's name as well.
  *
  * @example
@@ -38,10 +39,15 @@ const ATTRIBUTES = ["nosuid", "suid", "nodev", "dev", "noexec", "exec"];
  * if (mount.source !== "/srv/data" || mount.options?.join() !== "rbind,rro,rprivate") throw mount;
  * ```
  */
-export function parseVolume(word: string, cwd: string, option = "--volume"): VolumeWord {
+export function parseVolume(
+  word: string,
+  cwd: string,
+  option = "--volume",
+  typed = word,
+): VolumeWord {
   const [source, target, options, ...rest] = word.split(":");
   if (!source || target === undefined || rest.length > 0) {
-    wrongWord(option, word, "is not HOST:PATH[:OPTIONS], such as /srv/www:/www:ro");
+    wrongWord(option, typed, "is not HOST:PATH[:OPTIONS], such as /srv/www:/www:ro");
   }
   const chosen: BindChoices = {};
   let relabel: VolumeWord["relabel"];
@@ -57,14 +63,14 @@ export function parseVolume(word: string, cwd: string, option = "--volume"): Vol
     } else if (ATTRIBUTES.includes(name)) {
       (chosen.attributes ??= []).push(name);
     } else {
-      wrongWord(option, word, `has an option ${JSON.stringify(name)} that a bind does not know`);
+      wrongWord(option, typed, `has an option ${JSON.stringify(name)} that a bind does not know`);
     }
   }
-  const mount = bind(hostPath(source, cwd, option, word), target, chosen, option, word);
+  const mount = bind(hostPath(source, cwd, option, typed), target, chosen, option, typed);
   return relabel === undefined ? { mount } : { mount, relabel };
 
   function choose<T>(before: T | undefined, value: T, name: string): T {
-    if (before !== undefined) wrongWord(option, word, `says twice what ${name} says`);
+    if (before !== undefined) wrongWord(option, typed, `says twice what ${name} says`);
     return value;
   }
 }
@@ -73,41 +79,46 @@ export function parseVolume(word: string, cwd: string, option = "--volume"): Vol
  * A mount by name: `type=bind,src=/data,dst=/data,ro` or `type=tmpfs,dst=/tmp,tmpfs-size=64m`.
  * Names and values are docker's; a part with a comma in it stands in double quotes.
  *
- * @param cwd As for {@linkcode parseVolume}.
+ * @param cwd, typed As for {@linkcode parseVolume}.
  * @throws {CrateError} `INVALID`
  */
-export function parseMountFlag(word: string, cwd: string, option = "--mount"): Mount {
+export function parseMountFlag(
+  word: string,
+  cwd: string,
+  option = "--mount",
+  typed = word,
+): Mount {
   const values = new Map<string, string>();
-  for (const part of splitParts(word, option)) {
+  for (const part of splitMount(word, option)) {
     const equals = part.indexOf("=");
     const key = (equals === -1 ? part : part.slice(0, equals)).toLowerCase();
     const name = MOUNT_KEYS[key];
     if (name === undefined) {
-      wrongWord(option, word, `has ${JSON.stringify(key)}, which it does not know`);
+      wrongWord(option, typed, `has ${JSON.stringify(key)}, which it does not know`);
     }
-    if (values.has(name)) wrongWord(option, word, `says ${name} twice`);
+    if (values.has(name)) wrongWord(option, typed, `says ${name} twice`);
     if (equals === -1 && name !== "readonly" && name !== "bind-nonrecursive") {
-      wrongWord(option, word, `must have a value for ${key}: ${key}=...`);
+      wrongWord(option, typed, `must have a value for ${key}: ${key}=...`);
     }
     values.set(name, equals === -1 ? "true" : part.slice(equals + 1));
   }
   const type = values.get("type");
   const target = values.get("target");
   if (type !== "bind" && type !== "tmpfs") {
-    wrongWord(option, word, "must have type=bind, type=tmpfs or type=volume");
+    wrongWord(option, typed, "must have type=bind, type=tmpfs or type=volume");
   }
-  if (target === undefined) wrongWord(option, word, "must have dst=PATH");
+  if (target === undefined) wrongWord(option, typed, "must have dst=PATH");
   for (const name of values.keys()) {
     if (
       name.startsWith(type === "bind" ? "tmpfs-" : "bind-") ||
       (type === "tmpfs" && name === "source")
     ) {
-      wrongWord(option, word, `has ${name}, which does not go with type=${type}`);
+      wrongWord(option, typed, `has ${name}, which does not go with type=${type}`);
     }
   }
   return type === "bind"
-    ? bindOf(values, target, cwd, option, word)
-    : tmpfsOf(values, target, option, word);
+    ? bindOf(values, target, cwd, option, typed)
+    : tmpfsOf(values, target, option, typed);
 }
 
 const MOUNT_KEYS: Readonly<Record<string, string | undefined>> = {
@@ -279,8 +290,12 @@ export function normalize(path: string): string {
   return `/${parts.join("/")}`;
 }
 
-/** The parts between commas; a part in double quotes may hold commas, and `""` for a quote. */
-function splitParts(word: string, option: string): string[] {
+/**
+ * The parts of `--mount`, between commas; a part in double quotes may hold commas, and `""` for a quote.
+ *
+ * @throws {CrateError} `INVALID`
+ */
+export function splitMount(word: string, option = "--mount"): string[] {
   const parts: string[] = [];
   const part = /(?:"((?:[^"]|"")*)"|([^",]*))(?:,|$)/y;
   do {

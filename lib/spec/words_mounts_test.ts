@@ -5,13 +5,33 @@ import { requireSupported } from "./supported.ts";
 import { LEAST_SPEC } from "./testing.ts";
 import type { Mount } from "./types.ts";
 import { validateSpec } from "./validate.ts";
-import { parseMountFlag, parseTmpfs, parseVolume } from "./words_mounts.ts";
+import { parseMountFlag, parseTmpfs, parseVolume, splitMount } from "./words_mounts.ts";
 
 const refused = (start: string) => (error: unknown) => {
   assert(error instanceof CrateError, String(error));
   assert(error.message.startsWith(start), error.message);
   return true;
 };
+
+Deno.test("errors quote what was typed, when a word was made of it", () => {
+  assert.throws(
+    () => parseVolume("/store/v:x", "/", "--volume", "v:x"),
+    refused('--volume "v:x" must have an absolute path in the container, got "x"'),
+  );
+  assert.throws(
+    () => parseMountFlag("type=bind,src=/store/v,dst=/", "/", "--mount", "src=v,dst=/"),
+    refused('--mount "src=v,dst=/" must not be mounted over the container\'s root, /'),
+  );
+});
+
+Deno.test("a part of --mount in double quotes may hold commas and quotes", () => {
+  assert.deepEqual(splitMount('type=bind,"src=/a,b",dst=/c'), ["type=bind", "src=/a,b", "dst=/c"]);
+  assert.deepEqual(splitMount('"a""b",'), ['a"b', ""]);
+  assert.throws(
+    () => splitMount('a"b'),
+    refused('--mount "a\\"b" has a double quote out of place'),
+  );
+});
 
 Deno.test("a volume is a bind of everything below, private and writable unless it says more", () => {
   const volumes: [word: string, source: string, destination: string, options: string][] = [

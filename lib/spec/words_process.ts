@@ -87,15 +87,18 @@ export interface UserWord {
 
 /**
  * A user: `1000`, `1000:1000`, `www-data`, `www-data:www-data`. Digits are always a number, never
- * a name.
+ * a name. A part beside the colon may be empty, as docker and podman have it: the user is root then,
+ * and the group is not given.
  *
  * @throws {CrateError} `INVALID`, also for a number over 2^32-2.
  */
 export function parseUserWord(word: string, option = "--user"): UserWord {
   const parts = word.split(":");
   if (parts.length > 2) wrongWord(option, word, "is not USER[:GROUP], such as 1000:1000");
-  const [user, group] = parts.map((part) => parseIdWord(part, option, word));
-  return group === undefined ? { user: user! } : { user: user!, group };
+  const [user, group] = parts.map((part) =>
+    part === "" && parts.length === 2 ? undefined : parseIdWord(part, option, word)
+  );
+  return group === undefined ? { user: user ?? 0 } : { user: user ?? 0, group };
 }
 
 /**

@@ -80,8 +80,6 @@ Deno.test("a user in digits is a number, never a name", () => {
     ["4294967295", '--user "4294967295" has an id over 4294967294'],
     ["99999999999999999999", '--user "99999999999999999999" has an id over 4294967294'],
     ["", '--user "" must have a name or a number, got ""'],
-    ["me:", '--user "me:" must have a name or a number, got ""'],
-    [":5", '--user ":5" must have a name or a number, got ""'],
     ["-1", '--user "-1" must have a name or a number, got "-1"'],
     ["+1", '--user "+1" must have a name or a number, got "+1"'],
     ["a b", '--user "a b" must have a name or a number, got "a b"'],
@@ -89,6 +87,17 @@ Deno.test("a user in digits is a number, never a name", () => {
     ["a:b:c", '--user "a:b:c" is not USER[:GROUP]'],
   ];
   for (const [word, start] of bad) assert.throws(() => parseUserWord(word), refused(start));
+});
+
+Deno.test("a part of a user that is empty is as if it were not given", () => {
+  assert.deepEqual(parseUserWord("1000:"), { user: 1000 });
+  assert.deepEqual(parseUserWord("me:"), { user: "me" });
+  assert.deepEqual(parseUserWord(":77"), { user: 0, group: 77 });
+  assert.deepEqual(parseUserWord(":"), { user: 0 });
+  assert.throws(
+    () => parseUserWord("1 2:", "USER of the image"),
+    refused('USER of the image "1 2:" must have a name or a number, got "1 2"'),
+  );
 });
 
 Deno.test("a capability may leave out CAP_ and be written small", () => {

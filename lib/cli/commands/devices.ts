@@ -43,26 +43,38 @@ function readNode(path: string, destination: string, flags: number): Node | unde
   return { type, device };
 }
 
-/** What `--device` names. @throws {CrateError} `INVALID` */
-export function hostDevice(word: string): RunDevice {
+/** What `--device` names: a device, or all below a directory. @throws {CrateError} `INVALID` */
+export function hostDevicesOf(word: string): RunDevice[] {
   const { source, destination, access } = parseDevice(word);
-  const device = readNode(source, destination, 0)?.device;
-  if (device === undefined) {
-    throw new CrateError("INVALID", `--device ${word}: ${source} is not a device of this host`);
+  const node = readNode(source, destination, 0);
+  if (node?.type === S_IFDIR) {
+    const devices = hostDevices(source, destination);
+    if (devices.length > 0) return devices.map((device) => ({ device, access }));
+    throw new CrateError("INVALID", `--device ${word}: no device of this host is below ${source}`);
   }
-  return { device, access };
+  if (node?.device !== undefined) return [{ device: node.device, access }];
+  throw new CrateError(
+    "INVALID",
+    `--device ${word}: ${source} is not a device of this host, and no directory of devices`,
+  );
 }
 
 /** What every container has of its own. */
 const OWN = ["pts", "shm", "mqueue", "console", "ptmx"];
 
-/** Every device below /dev, for --privileged. @throws {SyscallError} */
-export function hostDevices(directory = "/dev"): LinuxDevice[] {
+/**
+ * Every device below a directory, for --privileged all.
+ *
+ * @param inside where they are in the container.
+ * @throws {SyscallError}
+ */
+export function hostDevices(directory = "/dev", inside = directory): LinuxDevice[] {
   return readDirectory(directory).flatMap((name) => {
     if (directory === "/dev" && OWN.includes(name)) return [];
     const path = `${directory}/${name}`;
-    const node = readNode(path, path, AT_SYMLINK_NOFOLLOW);
-    if (node?.type === S_IFDIR) return hostDevices(path);
+    const at = `${inside}/${name}`;
+    const node = readNode(path, at, AT_SYMLINK_NOFOLLOW);
+    if (node?.type === S_IFDIR) return hostDevices(path, at);
     return node?.device ?? [];
   });
 }

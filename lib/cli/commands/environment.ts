@@ -1,5 +1,5 @@
-import { CrateError } from "../../errors.ts";
 import { parseEnvFile, resolveEnv } from "../../spec/mod.ts";
+import { readGiven } from "../given.ts";
 
 /** `--env-file` and `--env`, in this order; a name without a value passes on crate's own. */
 export function environment(
@@ -7,13 +7,7 @@ export function environment(
 ): string[] {
   const inherit = (name: string) => Deno.env.get(name);
   const fromFiles = envFile.flatMap((file) => {
-    let text: string;
-    try {
-      text = Deno.readTextFileSync(file);
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new CrateError("INVALID", `--env-file ${file} cannot be read: ${why}`, { cause });
-    }
+    const text = readGiven("--env-file", file);
     return resolveEnv(parseEnvFile(text, file), inherit, `--env-file ${file}`);
   });
   return [...fromFiles, ...resolveEnv(env, inherit)];

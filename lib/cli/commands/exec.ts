@@ -48,7 +48,7 @@ async function userOf(
   spec: Spec,
   { path }: ContainerRoot,
 ): Promise<User | undefined> {
-  if (word === undefined) return spec.process?.user;
+  if (!word) return spec.process?.user;
   const { parseUserWord } = await import("../../spec/mod.ts");
   const { resolveUser } = await import("../../security/mod.ts");
   const { readInRoot } = await import("../../security/mod.ts");
@@ -98,14 +98,15 @@ async function processOf(
   const terminal = tty ? ["TERM=xterm"] : [];
   const capabilities = privileged
     ? capabilitiesOf(availableCapabilities(), user)
-    : options.user === undefined
+    : !options.user
     ? own.capabilities
     : capabilitiesOf(own.capabilities?.bounding ?? [], user);
   return {
     ...own,
     args: positionals.slice(1),
     env: mergeEnv(mergeEnv(own.env ?? [], terminal), await environmentOf(options)),
-    cwd: options.workdir ?? options.cwd ?? own.cwd,
+    // An empty word, which a shell's unset variable leaves, is none.
+    cwd: options.workdir || options.cwd || own.cwd,
     terminal: tty,
     consoleSize: tty && !options.detach ? windowSize() : undefined,
     user,
@@ -224,9 +225,13 @@ export default async function exec(call: ExecCall): Promise<number> {
       "crate exec: COMMAND is missing (usage: crate exec [OPTIONS] CONTAINER COMMAND [ARG...])",
     );
   }
+  if (positionals[1] === "") {
+    throw new CrateError("INVALID", "the command is empty: name a program");
+  }
   for (const name of ["workdir", "cwd"] as const) {
-    if (options[name]?.startsWith("/") === false) {
-      throw new CrateError("INVALID", `--${name} must be absolute, got "${options[name]}"`);
+    const directory = options[name];
+    if (directory && !directory.startsWith("/")) {
+      throw new CrateError("INVALID", `--${name} must be absolute, got "${directory}"`);
     }
   }
   const common = {

@@ -68,9 +68,9 @@ export default async function logs({ options, positionals, globals }: LogsCall):
   if (!readState(root, id)!.record.detached) {
     throw new CrateError("STATE", `container "${id}" is not detached: it has no log`);
   }
-  const tail = options.tail === undefined || options.tail === "all"
+  const tail = [undefined, "all", "-1"].includes(options.tail)
     ? Infinity
-    : parseInteger(options.tail, "--tail", 0, Number.MAX_SAFE_INTEGER);
+    : parseInteger(options.tail!, "--tail", 0, Number.MAX_SAFE_INTEGER);
   const since = options.since === undefined ? undefined : parseSince(options.since);
   const printer = new Printer(options.timestamps);
   const wanted = (frame: LogFrame) => since === undefined || frame.at >= since;

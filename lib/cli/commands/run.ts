@@ -78,10 +78,29 @@ function refuseEngineOptions(options: RunCall["options"]): void {
   throw new CrateError("USAGE", `crate run: --${word} is for --bundle`);
 }
 
+/** Refuses what other programs do for those who ask, and crate does not. */
+function refuseOthersWays({ restart = "no", userns = "host" }: RunCall["options"]): void {
+  if (restart !== "no") {
+    throw new CrateError(
+      "UNSUPPORTED",
+      `--restart ${restart}: crate has no supervisor that would start it again: ` +
+        "let a systemd unit with Restart= run it, in the foreground",
+    );
+  }
+  if (userns !== "host") {
+    throw new CrateError(
+      "UNSUPPORTED",
+      `--userns ${userns}: it is host: users are those of crate's own user namespace ` +
+        "(one of the container's own is for an OCI bundle, by --bundle)",
+    );
+  }
+}
+
 /** Whether a volume of the store is asked for, and not only directories of the host. */
 function hasVolumes({ volume, mount }: RunCall["options"]): boolean {
   return volume.some((word) => !/^[/.][^:]*:/.test(word)) ||
-    mount.some((word) => word.includes("type=volume"));
+    // Without a type it is one, too.
+    mount.some((word) => !/(?:^|,)"?type=(?:bind|tmpfs)"?(?:,|$)/i.test(word));
 }
 
 /** `crate run`. */
@@ -92,6 +111,7 @@ export default async function run(given: RunCall): Promise<number> {
     ? undefined
     : (await import("./run_bundle.ts")).bundleOf(given);
   if (bundle === undefined) refuseEngineOptions(options);
+  refuseOthersWays(options);
   // As runc's: what ends is deleted unless --keep says otherwise, and a detached one is the caller's.
   const isRuncs = bundle?.name !== undefined;
   const name = options.name ?? bundle?.name;
@@ -122,7 +142,7 @@ export default async function run(given: RunCall): Promise<number> {
     const path = anonymous[0];
     throw new CrateError(
       "INVALID",
-      `--volume ${path} alone is for an image, and none is named: give it a name (-v NAME:${path})`,
+      `a volume without a name, at ${path}, is for an image, and none is named: give it one (-v NAME:${path})`,
     );
   }
   if (word === undefined) refuseImageOptions(options);
@@ -136,7 +156,7 @@ export default async function run(given: RunCall): Promise<number> {
     : await (await import("./run_network.ts")).runNetwork(call, config, id, image?.config);
   const parts = { image, network: network ?? { namespace: mode, mounts: [] } };
   const { spec, preserveFds } = bundle === undefined
-    ? { spec: validateSpec(runSpec(call, config, id, parts), "crate run"), preserveFds: 0 }
+    ? { spec: validateSpec(runSpec(call, config, id, parts), "the options"), preserveFds: 0 }
     : handOn(
       (await import("./run_bundle.ts")).withGroup(bundle.spec, globals, config, id),
       isRuncs ? options.preserveFds : "0",

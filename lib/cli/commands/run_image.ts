@@ -103,8 +103,8 @@ export async function prepareImage(
     throw new CrateError(
       "INVALID",
       kept === undefined
-        ? `--volume ${path} alone: ${store.root} cannot hold it: give it a name (-v NAME:${path})`
-        : `--volume ${path} alone is not for --keep: give it a name (-v NAME:${path})`,
+        ? `a volume without a name, at ${path}: ${store.root} cannot hold it: give it one (-v NAME:${path})`
+        : `a volume without a name, at ${path}, is not for --keep: give it one (-v NAME:${path})`,
     );
   }
   const declared = [...Object.keys(imageConfig.config?.Volumes ?? {}), ...anonymous];

@@ -133,7 +133,7 @@ function requestOf(
   return {
     endpoints: networks.map((network) => ({ network, ip, ip6, mac, aliases })),
     ports: portsOf(options, image),
-    hostname: options.hostname,
+    hostname: options.hostname || undefined,
     addHosts: options.addHost,
     dns: options.dns,
     dnsSearch: options.dnsSearch,

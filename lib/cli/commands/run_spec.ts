@@ -35,8 +35,9 @@ import {
 } from "../../spec/mod.ts";
 import type { ExecutionConfig } from "../../image/mod.ts";
 import { groupPath } from "../group.ts";
+import { readGiven } from "../given.ts";
 import type { RunCall } from "../words/mod.ts";
-import { hostDevice, hostDevices } from "./devices.ts";
+import { hostDevices, hostDevicesOf } from "./devices.ts";
 import { environment } from "./environment.ts";
 
 type Options = RunCall["options"];
@@ -128,8 +129,10 @@ function userOf(
   layers: readonly string[],
   image?: RunImage,
 ): { user: User; home: string } {
-  const name = options.user ?? (image?.config.User || undefined);
-  const word = name === undefined ? undefined : parseUserWord(name);
+  // An empty word, which a shell's unset variable leaves, is none.
+  const name = options.user || image?.config.User;
+  const where = options.user ? "--user" : "USER of the image";
+  const word = name ? parseUserWord(name, where) : undefined;
   const groups = options.groupAdd.map((group) => parseGroupWord(group));
   // The usual case needs no look at the files: root is 0, and at home in /root.
   if (word === undefined && groups.length === 0) return { user: { uid: 0, gid: 0 }, home: "/root" };
@@ -169,6 +172,7 @@ function argsOf({ options, positionals }: RunCall, image?: RunImage): string[] {
   const before = entrypoint === undefined ? own?.Entrypoint ?? [] : [entrypoint].filter(Boolean);
   const after = words.length > 0 || entrypoint !== undefined ? words : own?.Cmd ?? [];
   const args = [...before, ...after];
+  if (args[0] === "") throw new CrateError("INVALID", "the command is empty: name a program");
   if (args.length > 0) return args;
   throw image === undefined
     ? new CrateError("USAGE", "crate run: what to run is missing, such as crate run /bin/sh")
@@ -202,10 +206,13 @@ function securityOptions(words: readonly string[]): {
       found.noNewPrivileges = value !== "false";
     } else if (name === "seccomp" && value === "unconfined") found.seccomp = null;
     else if (name === "seccomp" && value) found.seccomp = readProfile(value);
+    else if (name === "label" && value === "disable") continue; // A container gets no label.
+    else if (name === "apparmor" && value === "unconfined") continue; // Nor a profile.
     else {
       throw new CrateError(
         "INVALID",
-        `--security-opt ${word}: it is no-new-privileges[=false], seccomp=FILE or seccomp=unconfined`,
+        `--security-opt ${word}: it is no-new-privileges[=false], seccomp=FILE, seccomp=unconfined, ` +
+          "label=disable or apparmor=unconfined",
       );
     }
   }
@@ -215,10 +222,10 @@ function securityOptions(words: readonly string[]): {
 function readProfile(file: string): LinuxSeccomp {
   let profile: unknown;
   try {
-    profile = parseJson(Deno.readTextFileSync(file), file);
+    profile = parseJson(readGiven("--security-opt", file), file);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CrateError("INVALID", `--security-opt seccomp=${file}: ${why}`, { cause });
+    if (!(cause instanceof CrateError)) throw cause;
+    throw new CrateError("INVALID", `--security-opt seccomp=${file}: ${cause.message}`, { cause });
   }
   if (typeof profile !== "object" || profile === null || !("defaultAction" in profile)) {
     throw new CrateError(
@@ -294,8 +301,8 @@ export function runSpec(
     rootfs: root.path,
     rootReadonly: options.readOnly ?? config["security.read_only_rootfs"].value,
     env: [`HOME=${home}`, ...image?.config.Env ?? [], ...environment(options)],
-    cwd: options.workdir ?? (image?.config.WorkingDir || undefined),
-    hostname: options.hostname ?? (options.uts === "host" ? undefined : id.slice(0, 63)),
+    cwd: options.workdir || image?.config.WorkingDir || undefined,
+    hostname: options.hostname || (options.uts === "host" ? undefined : id.slice(0, 63)),
     user,
     tty: options.tty,
     consoleSize: options.tty && !options.detach ? windowSize() : undefined,
@@ -309,7 +316,7 @@ export function runSpec(
     noNewPrivileges: security.noNewPrivileges ?? !privileged,
     seccomp,
     ulimits: options.ulimit.map((word) => parseUlimit(word)),
-    devices: options.device.map((word) => hostDevice(word)),
+    devices: options.device.flatMap(hostDevicesOf),
     ...limitsOf(options, config),
     network: network?.namespace,
     pid: share(options.pid),

@@ -2,7 +2,7 @@ import { close } from "../../../ffi/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
 import { type Claimed, copyFromRoot, type VolumeUse } from "../../image/mod.ts";
-import { normalize, type Spec } from "../../spec/mod.ts";
+import { normalize, parseMountFlag, parseVolume, type Spec, splitMount } from "../../spec/mod.ts";
 import { storeOf } from "../images.ts";
 import type { RunCall } from "../words/mod.ts";
 
@@ -23,9 +23,23 @@ export interface PreparedVolumes {
   claim(directory: string, spec: Spec, openRoot?: () => number): Promise<Claimed>;
 }
 
-/** A part of `--mount`, `KEY=VALUE`, whose key is one of these. */
-function partOf(parts: readonly string[], keys: readonly string[]): number {
-  return parts.findIndex((part) => keys.includes(part.split("=")[0]!.toLowerCase()));
+/** The key of a part of `--mount`, `KEY=VALUE`. */
+function keyOf(part: string): string {
+  return part.split("=")[0]!.toLowerCase();
+}
+
+/** A part as it may stand between commas. */
+function quoted(part: string): string {
+  return /[",]/.test(part) ? `"${part.replaceAll('"', '""')}"` : part;
+}
+
+/** Takes the part that has one of these keys out of all: its value; a key alone is `true`. */
+function takePart(parts: string[], keys: readonly string[]): string | undefined {
+  const at = parts.findIndex((part) => keys.includes(keyOf(part)));
+  if (at < 0) return undefined;
+  const [part] = parts.splice(at, 1);
+  const equals = part!.indexOf("=");
+  return equals < 0 ? "true" : part!.slice(equals + 1);
 }
 
 /** Reads what is said of volumes. @throws {CrateError} `INVALID` */
@@ -41,41 +55,53 @@ export async function prepareVolumes(call: RunCall, config: Effective): Promise<
     return path;
   }
 
+  /** A volume of the container's own. */
+  function own(option: string, word: string, target: string): string[] {
+    // Only for what it says of the path.
+    const { mount } = parseVolume(`/:${target}`, "/", option, word);
+    anonymous.push(mount.destination);
+    return [];
+  }
+
   function ofVolume(word: string): string[] {
     const [source = "", target, options, ...rest] = word.split(":");
-    if (target === undefined && source.startsWith("/")) {
-      const own = normalize(source);
-      if (own === "/") {
-        throw new CrateError("INVALID", `--volume ${word}: not over the container's root, /`);
-      }
-      anonymous.push(own);
-      return [];
-    }
+    if (target === undefined && source.startsWith("/")) return own("--volume", word, source);
     if (/^([/.]|$)/.test(source) || target === undefined) return [word];
     const all = options?.split(",") ?? [];
     const others = all.filter((option) => option !== "nocopy");
-    const bound = path(source, others.length === all.length);
-    return [[bound, target, ...others.length > 0 ? [others.join(",")] : [], ...rest].join(":")];
+    const more = [target, ...others.length > 0 ? [others.join(",")] : [], ...rest];
+    // What is wrong with the rest is told of the word that was typed, not of the store's directory.
+    parseVolume(["/", ...more].join(":"), "/", "--volume", word);
+    return [[path(source, others.length === all.length), ...more].join(":")];
   }
 
   function ofMount(word: string): string[] {
-    const parts = word.split(",");
-    const type = partOf(parts, ["type"]);
-    if (parts[type]?.slice(5) !== "volume") return [word];
-    const noCopy = partOf(parts, ["volume-nocopy"]);
-    const [, value = "true"] = parts[noCopy]?.split("=") ?? ["", "false"];
-    if (!["true", "1", "false", "0"].includes(value)) {
-      throw new CrateError("INVALID", `--mount ${word}: volume-nocopy is true or false`);
+    const parts = splitMount(word);
+    const refuse = (problem: string): never => {
+      throw new CrateError("INVALID", `--mount ${word}: ${problem}`);
+    };
+    const type = takePart(parts, ["type"]) ?? "volume";
+    if (type !== "volume") return [word];
+    const noCopy = takePart(parts, ["volume-nocopy"]);
+    if (noCopy !== undefined && !["true", "1", "false", "0"].includes(noCopy)) {
+      refuse("volume-nocopy is true or false");
     }
-    const isFilled = value === "false" || value === "0";
-    parts[type] = "type=bind";
-    const source = partOf(parts, ["src", "source"]);
-    const name = parts[source]?.split("=")[1];
+    const isFilled = noCopy === undefined || noCopy === "false" || noCopy === "0";
+    const foreign = parts.map(keyOf).find((key) => /^(bind|tmpfs)-/.test(key));
+    if (foreign !== undefined) refuse(`${foreign} does not go with type=volume`);
+    const name = takePart(parts, ["src", "source"]);
+    if (name?.startsWith("/")) refuse("a path of the host is a type=bind, and a volume has a name");
     if (!name) {
-      throw new CrateError("INVALID", `--mount ${word}: type=volume must have src=NAME`);
+      const target = takePart(parts, ["dst", "target", "destination"]);
+      if (target === undefined) refuse("must have dst=PATH");
+      if (noCopy !== undefined || parts.length > 0) {
+        refuse("a volume without a name has a path alone: give it a name, src=NAME");
+      }
+      return own("--mount", word, target!);
     }
-    parts[source] = `src=${path(name, isFilled)}`;
-    return [parts.filter((_, i) => i !== noCopy).join(",")];
+    const bind = (source: string) => ["type=bind", `src=${source}`, ...parts].map(quoted).join(",");
+    parseMountFlag(bind("/"), "/", "--mount", word);
+    return [bind(path(name, isFilled))];
   }
 
   const options: Options = {

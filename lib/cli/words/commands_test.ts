@@ -53,7 +53,9 @@ Deno.test("words of such a command are read alike by both", async () => {
 
 Deno.test("no name or letter of an option, and no name of a command, is used twice", () => {
   for (const [command, options] of lists) {
-    const names = options.flatMap(({ long, short }) => [long, ...short ?? ""]);
+    const names = options.flatMap((
+      { long, short, also },
+    ) => [long, ...short ?? "", ...also === undefined ? [] : [also]]);
     assert.deepEqual(names, [...new Set(names)], command);
   }
   const commands = commandLine.commands.flatMap(({ name, aliases }) => [name, ...aliases ?? []]);

@@ -197,8 +197,10 @@ function term({ short, long, argument }: OptionTable, indent = ""): string {
   return `${letters}--${long}${argument === undefined ? "" : ` ${argument}`}`;
 }
 
-function optionText({ description, choices, default: preset, repeat }: OptionTable): string {
+function optionText(option: OptionTable): string {
+  const { also, description, choices, default: preset, repeat } = option;
   const notes = [
+    ...also === undefined ? [] : [`also --${also}`],
     ...choices ? [either(choices)] : [],
     ...preset === undefined ? [] : [`default: ${preset}`],
     ...repeat ? ["repeatable"] : [],

@@ -57,6 +57,7 @@ Deno.test("help that was asked for goes to stdout with exit code 0", async () =>
     /^Usage: crate run \[OPTIONS\] \[IMAGE\] \[COMMAND\] \[ARG\.\.\.\]\n\nRun a command/,
   );
   assert.match(run.stdout, /\nResources:\n {2}-m, --memory BYTES +limit of memory, such as 512m\n/);
+  assert.match(run.stdout.replace(/\s+/g, " "), / --network NETWORK .*\(also --net; default: /);
   assert.match(run.stdout, /\n {2}-h, -H, --hostname NAME +host name inside/);
   assert.match(run.stdout, /\nExamples:\n(?:.*\n)*? {2}# .*\n {2}crate run -it \/bin\/sh\n/);
   assert.deepEqual(await explain("help", "run"), run);

@@ -206,7 +206,7 @@ function scanLong(
   const equals = word.indexOf("=");
   const name = word.slice(2, equals < 0 ? undefined : equals);
   for (const option of options) {
-    if (option.long !== name) continue;
+    if (option.long !== name && option.also !== name) continue;
     return assign(values, option, equals < 0 ? undefined : word.slice(equals + 1), next);
   }
   return name === "help" ? { kind: "help" } : { kind: "unknown-option", name: `--${name}`, word };

@@ -30,6 +30,12 @@ Deno.test("an option's value stands in the next word, after =, or right after it
   }
 });
 
+Deno.test("an option has the long name by which fingers know it from elsewhere, too", () => {
+  assert.deepEqual(options("run", "--net", "a", "--network=b", "sh").network, ["a", "b"]);
+  assert.equal(options("stop", "--timeout=3", "web").time, "3");
+  assert.equal(parseWords(commandLine, ["stop", "--timeou", "3", "web"]), undefined);
+});
+
 Deno.test("a value may be empty, hold = or begin with a dash", () => {
   assert.equal(options("run", "--name", "", "sh").name, "");
   assert.equal(options("run", "--name=", "sh").name, "");

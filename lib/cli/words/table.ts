@@ -12,6 +12,8 @@ export interface OptionTable {
   readonly long: string;
   /** The short name without its dash; several letters are several names of one option: `hH`. */
   readonly short?: string;
+  /** One more long name, by which fingers know it from elsewhere: `net`. */
+  readonly also?: string;
   /** What the value is called in help: `BYTES`. Absent: a flag, which takes no word after it. */
   readonly argument?: string;
   /** May be given many times, and every value counts; otherwise the last one wins. */

@@ -2,6 +2,7 @@ import {
   close,
   O_RDONLY,
   open,
+  S_IFDIR,
   S_IFREG,
   syscall,
   SyscallError,
@@ -10,6 +11,7 @@ import {
 import { CrateError } from "../../errors.ts";
 import { type Compression, inflate, sniff, sniffed, statusOf } from "../unpack/mod.ts";
 import { type ArchiveFiles, tarFiles } from "./files.ts";
+import { refuseForeign } from "./foreign.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -43,12 +45,14 @@ export async function openArchive(
   const input = path === undefined ? 0 : stack.adopt(openFile(path), close);
   const isFile = statusOf(input).type === S_IFREG;
   if (isFile && compressionOf(input) === "none") {
+    refuseForeign(input, name);
     const files = tarFiles(input, name);
     const kept = stack.move();
     return { files, [Symbol.dispose]: () => kept.dispose() };
   }
   const copy = stack.adopt(temporary(), close);
   await spool(chunksOf(input, path === undefined, signal), copy, name);
+  refuseForeign(copy, name);
   const files = tarFiles(copy, name);
   const kept = stack.move();
   return { files, [Symbol.dispose]: () => kept.dispose() };
@@ -56,13 +60,17 @@ export async function openArchive(
 
 /** @throws {CrateError} */
 export function openFile(path: string): number {
+  let fd: number;
   try {
-    return open(path, O_RDONLY);
+    fd = open(path, O_RDONLY);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     const code = error.code === "ENOENT" ? "NOT_FOUND" : "PERMISSION";
     throw new CrateError(code, `${path} cannot be opened: ${error.code}`, { cause: error });
   }
+  if (statusOf(fd).type !== S_IFDIR) return fd;
+  close(fd);
+  throw new CrateError("INVALID", `${path} is a directory, and no archive`);
 }
 
 function compressionOf(fd: number): Compression {

@@ -3,6 +3,7 @@ import {
   AT_REMOVEDIR,
   ENOENT,
   exists,
+  isMissing,
   mkdirAll,
   MNT_DETACH,
   readDirectory,
@@ -140,7 +141,7 @@ export async function reclaimForeign(root: string): Promise<void> {
   try {
     keys = readDirectory(all);
   } catch (error) {
-    if (error instanceof SyscallError && error.errno === ENOENT) return;
+    if (isMissing(error)) return;
     throw error;
   }
   for (const key of keys) {

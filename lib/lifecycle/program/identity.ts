@@ -16,7 +16,7 @@ import {
   valueOf,
 } from "../../../ffi/mod.ts";
 import { capabilityBit, capabilityMask, rlimitNumber } from "../../security/mod.ts";
-import type { LinuxIDMapping, Process, Spec } from "../../spec/mod.ts";
+import type { LinuxIDMapping, Process, Spec, Uint64 } from "../../spec/mod.ts";
 import type { Scope } from "./scope.ts";
 
 const CAP_SYS_ADMIN = 21;
@@ -67,12 +67,17 @@ export function ownProcFiles(s: Scope, { linux }: Spec): void {
   s.p.call("prctl", [PR_SET_DUMPABLE, 1, 0, 0, 0], { label: "own what /proc has of it" });
 }
 
+/** linux/resource.h, RLIM64_INFINITY. */
+const UNLIMITED = 2n ** 64n - 1n;
+
+const limitText = (limit: Uint64) => limit === UNLIMITED ? "unlimited" : String(limit);
+
 /** Resource limits, while the process may still raise them. */
 export function setRlimits(s: Scope, { rlimits }: Process): void {
   for (const { type, soft, hard } of rlimits ?? []) {
     const limit = s.p.struct(rlimit64, { rlim_cur: soft, rlim_max: hard });
     s.p.call("prlimit64", [0, rlimitNumber(type), limit, 0], {
-      label: `set ${type} to ${soft}:${hard}`,
+      label: `set ${type} to ${limitText(soft)}:${limitText(hard)}`,
     });
   }
 }

@@ -41,7 +41,7 @@ export const logsOptions = [
     long: "tail",
     short: "n",
     argument: "N",
-    description: "print the last N lines only",
+    description: "print the last N lines only; -1 is all",
     default: "all",
   },
   { long: "timestamps", short: "t", description: "print each line's time before it" },
@@ -72,6 +72,7 @@ export const stopOptions = [
   {
     long: "time",
     short: "t",
+    also: "timeout",
     argument: "SECONDS",
     description: "how long to wait before SIGKILL",
     default: "the container's --stop-timeout",

@@ -1,4 +1,5 @@
 import type { Call, CommandTableOf, OptionValues } from "../table.ts";
+import { isolationOptions } from "./run_isolation.ts";
 import { networkOptions } from "./run_network.ts";
 import { bundleOptions } from "./verbs.ts";
 
@@ -72,6 +73,13 @@ export const runOptions = [
     argument: "SECONDS",
     description: "how long crate stop waits before SIGKILL",
     default: "10",
+    group: "Container",
+  },
+  {
+    long: "restart",
+    argument: "POLICY",
+    description: "no: crate has no supervisor, and a systemd unit is what starts it again",
+    default: "no",
     group: "Container",
   },
   {
@@ -225,7 +233,7 @@ export const runOptions = [
     long: "device",
     argument: "HOST[:PATH[:rwm]]",
     repeat: true,
-    description: "allow and create a device of the host",
+    description: "allow and create a device of the host, or all below a directory",
     group: "Files",
   },
   ...bundleOptions,
@@ -294,71 +302,7 @@ export const runOptions = [
     group: "Resources",
   },
   ...networkOptions,
-  {
-    long: "pid",
-    argument: "MODE",
-    choices: ["private", "host"],
-    description: "whose processes it sees",
-    default: "private",
-    group: "Isolation",
-  },
-  {
-    long: "ipc",
-    argument: "MODE",
-    choices: ["private", "host"],
-    description: "whose System V IPC and message queues it uses",
-    default: "private",
-    group: "Isolation",
-  },
-  {
-    long: "uts",
-    argument: "MODE",
-    choices: ["private", "host"],
-    description: "whose host name it has",
-    default: "private",
-    group: "Isolation",
-  },
-  {
-    long: "cgroupns",
-    argument: "MODE",
-    choices: ["private", "host"],
-    description: "whose view of the cgroup tree it has",
-    default: "private",
-    group: "Isolation",
-  },
-  {
-    long: "sysctl",
-    argument: "NAME=VALUE",
-    repeat: true,
-    description: "set a kernel parameter of its namespaces",
-    group: "Isolation",
-  },
-  {
-    long: "cap-add",
-    argument: "CAPABILITY",
-    repeat: true,
-    description: "add a capability to the default 14, or ALL",
-    group: "Security",
-  },
-  {
-    long: "cap-drop",
-    argument: "CAPABILITY",
-    repeat: true,
-    description: "take a capability away, or ALL",
-    group: "Security",
-  },
-  {
-    long: "security-opt",
-    argument: "OPTION",
-    repeat: true,
-    description: "no-new-privileges[=false], seccomp=FILE or seccomp=unconfined",
-    group: "Security",
-  },
-  {
-    long: "privileged",
-    description: "all capabilities and devices, no seccomp filter, nothing masked",
-    group: "Security",
-  },
+  ...isolationOptions,
 ] as const;
 
 /** What `crate run` is called with. */

@@ -2,6 +2,7 @@
 export const networkOptions = [
   {
     long: "network",
+    also: "net",
     argument: "NETWORK",
     repeat: true,
     description:

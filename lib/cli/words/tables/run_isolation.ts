@@ -1,0 +1,76 @@
+/** The options of `crate run` about what it shares with the host, and what it may do. */
+export const isolationOptions = [
+  {
+    long: "pid",
+    argument: "MODE",
+    choices: ["private", "host"],
+    description: "whose processes it sees",
+    default: "private",
+    group: "Isolation",
+  },
+  {
+    long: "ipc",
+    argument: "MODE",
+    choices: ["private", "host"],
+    description: "whose System V IPC and message queues it uses",
+    default: "private",
+    group: "Isolation",
+  },
+  {
+    long: "uts",
+    argument: "MODE",
+    choices: ["private", "host"],
+    description: "whose host name it has",
+    default: "private",
+    group: "Isolation",
+  },
+  {
+    long: "cgroupns",
+    argument: "MODE",
+    choices: ["private", "host"],
+    description: "whose view of the cgroup tree it has",
+    default: "private",
+    group: "Isolation",
+  },
+  {
+    long: "userns",
+    argument: "MODE",
+    description: "whose users it has: host, those of crate's own user namespace",
+    default: "host",
+    group: "Isolation",
+  },
+  {
+    long: "sysctl",
+    argument: "NAME=VALUE",
+    repeat: true,
+    description: "set a kernel parameter of its namespaces",
+    group: "Isolation",
+  },
+  {
+    long: "cap-add",
+    argument: "CAPABILITY",
+    repeat: true,
+    description: "add a capability to the default 14, or ALL",
+    group: "Security",
+  },
+  {
+    long: "cap-drop",
+    argument: "CAPABILITY",
+    repeat: true,
+    description: "take a capability away, or ALL",
+    group: "Security",
+  },
+  {
+    long: "security-opt",
+    argument: "OPTION",
+    repeat: true,
+    description:
+      "no-new-privileges[=false], seccomp=FILE or seccomp=unconfined; label=disable and apparmor=unconfined hold",
+    group: "Security",
+  },
+  {
+    long: "privileged",
+    description: "all capabilities and devices, no seccomp filter, nothing masked",
+    group: "Security",
+  },
+] as const;
