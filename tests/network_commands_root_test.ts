@@ -221,7 +221,10 @@ networkTest(
       [["--ip6", "10.90.0.3"], /an IPv4 address is --ip's$/],
       [["--ip", "nonsense"], /^crate: --ip nonsense/],
       [["--mac-address", "nonsense"], /^crate: --mac-address nonsense: it is six bytes/],
-      [["--network-alias", "a b"], /^crate: --network-alias: "a b" is no host name: letters, digits, /],
+      [
+        ["--network-alias", "a b"],
+        /^crate: --network-alias: "a b" is no host name: letters, digits, /,
+      ],
       [["--network-alias", "a\nb"], /is no host name: letters, digits, /],
       [["--dns", "nonsense"], /^crate: --dns nonsense: it is an address/],
       [["--dns-search", "a b"], /^crate: --dns-search a b/],

@@ -139,7 +139,8 @@ test("the working directory is made where it is missing, and is what -w says", a
   assert.equal(await box.sh("pwd; cd /; pwd", ["-w", "/new/deep"]), "/new/deep\n/");
   assert.ok(Deno.statSync(`${box.rootfs}/new/deep`).isDirectory);
   assert.equal(await box.sh("pwd", ["-w", "/etc/../tmp/."]), "/tmp");
-  for (const directory of ["relative", "/etc/passwd", ""]) {
+  assert.equal(await box.sh("pwd", ["-w", ""]), "/", "a shell's unset variable is none");
+  for (const directory of ["relative", "/etc/passwd"]) {
     const words = ["run", "--rm", "-r", box.rootfs, "-w", directory, "pwd"];
     const { code, stdout, stderr } = await box.crate(words);
     assert.deepEqual([code, stdout], [125, ""], directory);
