@@ -136,7 +136,7 @@ if os.fork() == 0:
 else: os.wait()`,
     `${pid}`,
   ], { input: { open: true } });
-  await until("the pid", () => other.stdout !== "" || other.stderr !== "");
+  await until("the pid", () => other.stdout.endsWith("\n") || other.stderr !== "");
   assert.deepEqual([other.stdout, other.stderr], [`${pid}\n`, ""]);
   const { stdout } = await walk(at(box, "state", "p"));
   assert.equal(JSON.parse(stdout).status, "stopped");
