@@ -73,7 +73,7 @@ test("what an engine executes for the third time is walked, and is the same", as
   const script = `cat /proc/self/status | grep -E '^(Uid|Gid|Groups|Cap|NoNew|Seccomp|Sig|Shd)'
 cat /proc/self/limits /proc/self/oom_score_adj /proc/self/cgroup /proc/self/mountinfo; umask
 for name in ipc mnt net pid uts cgroup user; do readlink /proc/self/ns/$name; done
-cut -d' ' -f5-8 /proc/self/stat | sed "s/\\<$$\\>/own/g"; ls /proc/$$/fd; pwd; env; id; exit 3`;
+cut -d' ' -f5-8 /proc/self/stat | sed "s/\\<$$\\>/own/g"; ls /proc/self/fd; pwd; env; id; exit 3`;
   const file = processFile(box, "process", { args: ["/bin/sh", "-c", script] });
   await ready(box, file);
   const walked = await said(box, file, true);
