@@ -98,6 +98,7 @@ export const COMMANDS: readonly (readonly string[])[] = [
   ]),
   ["lib/cli/commands/exec.ts", "lib/spec/read_process.ts"],
   ["lib/cli/commands/exec.ts", "lib/lifecycle/exec_verb.ts"],
+  ["lib/cli/commands/exec.ts", "lib/cli/commands/environment.ts"],
   ["lib/cli/commands/pull.ts", "lib/image/unpack/unpack.ts"],
   ["lib/cli/commands/run.ts", "lib/cli/commands/run_network.ts", "lib/network/mod.ts"],
   ...["list", "logs", "stop"].map((name) => [
