@@ -2,7 +2,7 @@
 // Volumes with names, and -v PATH alone: whose they are, what is in them, when they go.
 import assert from "node:assert/strict";
 import { execute } from "./support/registry.ts";
-import { type Sandbox, test, until } from "./support/mod.ts";
+import { type Sandbox, Terminal, test, until } from "./support/mod.ts";
 
 /** An image `test:1` with busybox and `/data/first`, which is user 7's, and so many other files. */
 async function withImage(box: Sandbox, others = 0): Promise<void> {
@@ -66,6 +66,29 @@ test("prune takes volumes that nobody named, and with --all every one that is no
   assert.equal(await box.ok(["volume", "ls", "-q"]), "named");
   assert.match(await box.ok(["volume", "prune", "-a", "-f"]), /^named\nReclaimed: /);
   assert.equal(await box.ok(["volume", "ls", "-q"]), "");
+});
+
+test("on a terminal prune asks first, and --force does not", async (box) => {
+  const prune = async (words: readonly string[], answer?: string) => {
+    using terminal = new Terminal();
+    const running = terminal.start(box, [...words, ...answer === undefined ? ["--force"] : []]);
+    if (answer !== undefined) {
+      await terminal.shows("Go on? [y/N]");
+      terminal.type(answer);
+    }
+    return (await terminal.ended(running)).code;
+  };
+  await box.ok(["volume", "create", "kept"]);
+  for (const answer of ["n\r", "\r"]) {
+    assert.equal(await prune(["volume", "prune", "--all"], answer), 1);
+    assert.equal(await box.ok(["volume", "ls", "-q"]), "kept");
+  }
+  assert.equal(await prune(["volume", "prune", "--all"], "y\r"), 0);
+  assert.equal(await box.ok(["volume", "ls", "-q"]), "");
+  for (const words of [["volume", "prune"], ["network", "prune"], ["prune"]]) {
+    assert.equal(await prune(words, "n\r"), 1, words.join(" "));
+    assert.equal(await prune(words), 0, words.join(" "));
+  }
 });
 
 test("a volume that a container uses stays, and goes when the container has gone", async (box) => {

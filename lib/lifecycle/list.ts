@@ -21,9 +21,9 @@ import {
  * monitor died with them, directories on their way out.
  */
 export async function collectGarbage(root: string): Promise<void> {
+  await reclaimNetworks(root);
   // Nothing in a directory where crate has never made anything is its own.
   if (!exists(mountPoint(root))) return;
-  await reclaimNetworks(root);
   for (const directory of listMaking(root)) {
     using lock = tryLock(directory);
     if (lock !== undefined) await attempt(() => Promise.resolve(removeDirectory(directory)));

@@ -15,8 +15,8 @@ import type { Process, Spec } from "../spec/mod.ts";
 import { openDirectory } from "./start.ts";
 import { statePaths } from "./state.ts";
 
-// A container's next exec, ready for the launcher (scripts/verbs.sh) as a program in its directory. Nobody is told where
-// it cannot be there. What makes it, exec_verb.ts, is loaded when there is something to make.
+// A container's next exec, ready for the launcher (scripts/verbs.sh) as a program in its directory; crate does without
+// where it cannot be there. What makes it, exec_verb.ts, is loaded when there is something to make.
 
 /** The kind of the files: another one when what is in them, or how programs are encoded, changes. */
 export const EXEC_VERB_KIND = "crx1";
@@ -24,7 +24,7 @@ export const EXEC_VERB_KIND = "crx1";
 /** More than engines say of a process that looks after a container's health. */
 const MAX_PROCESS = 16384;
 
-/** Makes people's next exec ready, which is the container's own process with other arguments. */
+/** Makes people's next exec ready, which is the container's own process with other arguments. @throws {SyscallError} */
 export async function offerExec(root: string, id: string): Promise<void> {
   await offer(root, id, "exec", async (file, folder) => {
     if (isCurrent(file)) return;
@@ -39,6 +39,7 @@ export async function offerExec(root: string, id: string): Promise<void> {
  * same again and again, what else is executed comes once.
  *
  * @param text what the engine's file says of the process.
+ * @throws {SyscallError}
  */
 export async function offerEngineExec(
   root: string,
@@ -73,15 +74,11 @@ async function offer(
   make: (file: string, folder: number) => Promise<void>,
 ): Promise<void> {
   const { directory } = statePaths(root, id);
+  const folder = openDirectory(directory);
   try {
-    const folder = openDirectory(directory);
-    try {
-      await make(`${directory}/${name}`, folder);
-    } finally {
-      close(folder);
-    }
-  } catch {
-    // What is executed runs already: it must not end of this.
+    await make(`${directory}/${name}`, folder);
+  } finally {
+    close(folder);
   }
 }
 

@@ -36,6 +36,7 @@ import {
   type User,
 } from "../../spec/mod.ts";
 import { readConfig } from "../globals.ts";
+import { log } from "../log.ts";
 import type { ExecCall } from "../words/mod.ts";
 
 export { execTable as table } from "../words/mod.ts";
@@ -203,6 +204,11 @@ function isUsual({ options }: ExecCall, usual: readonly (keyof ExecCall["options
   );
 }
 
+/** What is executed runs already: it must not end of this. */
+function notReady(error: unknown): void {
+  log("debug", `the next exec is not ready: ${error instanceof Error ? error.message : error}`);
+}
+
 /** `crate exec`. */
 export default async function exec(call: ExecCall): Promise<number> {
   const { options, positionals, globals } = call;
@@ -260,7 +266,7 @@ export default async function exec(call: ExecCall): Promise<number> {
       beforeStart: tellPid,
     });
     if (fromFile !== undefined && isUsual(call, ["detach", "process", "pidFile"])) {
-      await offerEngineExec(root, id, encodeText(fromFile.text), fromFile.process);
+      await offerEngineExec(root, id, encodeText(fromFile.text), fromFile.process).catch(notReady);
     }
     return end(0);
   }
@@ -294,6 +300,6 @@ export default async function exec(call: ExecCall): Promise<number> {
     stdio: detach || tty ? [none, none, none] : [none, 1, 2],
   });
   if (foreground === undefined) return 0;
-  if (isUsual(call, ["interactive"]) && input) await offerExec(root, id);
+  if (isUsual(call, ["interactive"]) && input) await offerExec(root, id).catch(notReady);
   runInForeground(launched, foreground);
 }

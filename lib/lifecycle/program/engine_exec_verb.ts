@@ -17,10 +17,11 @@ import {
   WEXITED,
 } from "../../../ffi/mod.ts";
 import { findLine, NEWLINE, readBytes } from "./lines.ts";
-import { Scope } from "./scope.ts";
+import type { Scope } from "./scope.ts";
 import {
   abandon,
   awaitProcess,
+  compileWalked,
   letGo,
   openContainer,
   startProgram,
@@ -51,36 +52,29 @@ export interface WalkedEngineExec extends WalkedExec {
 
 /** The program of an engine's exec; until the engine's process runs, whatever fails is left to crate. */
 export function compileEngineExecVerb(input: WalkedEngineExec): Program {
-  const s = new Scope();
-  const { p } = s;
-  const [begin, ask] = [p.label("exec"), p.label("ask crate")];
-  p.jump(begin);
-  p.place(begin);
-  p.call("fcntl", [PROCESS_FILE, F_SETFD, FD_CLOEXEC], { negative: ask });
-  unlessOther(s, input.process, ask);
-  const more = openContainer(s, input, ask);
-  const paths = readPidFile(s, ask);
-  const argv = p.pointers([p.string("crate-exec")], "[crate-exec]");
-  const started = startProgram(s, input.program, argv, more);
-  const failed = s.label("failed");
-  const executed = s.label("executed");
-  const process = awaitProcess(s, started, failed);
-  writePid(s, process, paths, failed);
-  letGo(s, started, executed, failed);
-  p.place(failed);
-  abandon(s, started);
-  p.call("unlinkat", [AT_FDCWD, paths.temporary, 0], { negative: NEXT });
-  p.jump(ask);
+  return compileWalked((s, ask) => {
+    const { p } = s;
+    p.call("fcntl", [PROCESS_FILE, F_SETFD, FD_CLOEXEC], { negative: ask });
+    unlessOther(s, input.process, ask);
+    const more = openContainer(s, input, ask);
+    const paths = readPidFile(s, ask);
+    const argv = p.pointers([p.string("crate-exec")], "[crate-exec]");
+    const started = startProgram(s, input.program, argv, more);
+    const failed = s.label("failed");
+    const executed = s.label("executed");
+    const process = awaitProcess(s, started, failed);
+    writePid(s, process, paths, failed);
+    letGo(s, started, executed, failed);
+    p.place(failed);
+    abandon(s, started);
+    p.call("unlinkat", [AT_FDCWD, paths.temporary, 0], { negative: NEXT });
+    p.jump(ask);
 
-  p.place(executed);
-  // It has cloned the process, and ended.
-  p.call("waitid", [P_PIDFD, valueOf(started.pidfd), 0, WEXITED, 0], { negative: NEXT });
-  p.call("exit_group", [0]);
-  p.place(ask);
-  // A step that fails: the loader knows what that means.
-  p.compute(-1, 0, -1);
-  s.writeAsides();
-  return p.build();
+    p.place(executed);
+    // It has cloned the process, and ended.
+    p.call("waitid", [P_PIDFD, valueOf(started.pidfd), 0, WEXITED, 0], { negative: NEXT });
+    p.call("exit_group", [0]);
+  });
 }
 
 /** Goes on at `ask` when the engine's file says something else. */

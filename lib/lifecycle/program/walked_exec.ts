@@ -24,6 +24,7 @@ import {
   placeIn,
   pollfd,
   POLLIN,
+  type Program,
   resetDispositions,
   rlimit64,
   SIGCHLD,
@@ -37,7 +38,7 @@ import { rlimitNumber } from "../../security/mod.ts";
 import type { ProcessId } from "../process_id.ts";
 import { findLine, readBytes, unlessEnded, unlessPaused } from "./lines.ts";
 import { RECORD_SIZE } from "./protocol.ts";
-import type { Scope } from "./scope.ts";
+import { Scope } from "./scope.ts";
 
 // What programs that execute something in a container consist of, for those who walk them without crate: looking whether
 // the container runs, starting exec's program, talking with it. exec_verb.ts, engine_exec_verb.ts
@@ -53,6 +54,21 @@ export interface WalkedExec {
   readonly program: Uint8Array<ArrayBuffer>;
   /** The file of the walked program. */
   readonly file: string;
+}
+
+/** The program that these steps are: where they go on at `ask`, or one fails, crate is asked. */
+export function compileWalked(write: (s: Scope, ask: Label) => void): Program {
+  const s = new Scope();
+  const { p } = s;
+  const [begin, ask] = [p.label("exec"), p.label("ask crate")];
+  p.jump(begin);
+  p.place(begin);
+  write(s, ask);
+  p.place(ask);
+  // A step that fails: the loader knows what that means.
+  p.compute(-1, 0, -1);
+  s.writeAsides();
+  return p.build();
 }
 
 /**
