@@ -54,7 +54,9 @@ export {
   encodeMapped,
   LOADER_FAILED,
   type LoaderOptions,
+  mapAgain,
   MAPPED_FILE,
+  mappedOffset,
 } from "./program/mapped.ts";
 export { CallBatch, FixedCells } from "./batch.ts";
 export { canHash, Sha256 } from "./sha256/sha256.ts";

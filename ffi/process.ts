@@ -49,6 +49,8 @@ export interface ProcessOptions {
   descriptors: readonly number[];
   /** Where an unlinked file may stand if the host forbids executable memfds. */
   directory?: string;
+  /** The program's ELF file, where it is known already. */
+  file?: Uint8Array<ArrayBuffer>;
 }
 
 /** What a program starts with that this process becomes. */
@@ -61,8 +63,10 @@ export interface BecomeOptions extends ProcessOptions {
 }
 
 /** A sealed executable in memory, as a descriptor. @throws {SyscallError} */
-function executable(program: Program, directory = "/tmp"): number {
-  const { bytes } = encodeElf(program, arch);
+function executable(
+  program: Program,
+  { directory = "/tmp", file: bytes = encodeElf(program, arch).bytes }: ProcessOptions,
+): number {
   const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   let fd = trySyscall("memfd_create", "crate", flags | MFD_EXEC);
   // Before Linux 6.3 there is no MFD_EXEC, and every memfd can be executed.
@@ -190,7 +194,7 @@ function stepIndex(program: Program, header: DataView, failed: bigint): number {
  * @throws {SyscallError}
  */
 export function spawn(program: Program, options: ProcessOptions): number {
-  const fd = executable(program, options.directory);
+  const fd = executable(program, options);
   try {
     const p = new ProgramBuilder();
     const pid = p.variable("pid", 4);
@@ -271,7 +275,7 @@ function leaveMemory(p: ProgramBuilder): { ends: Cell; keeper: Cell } {
  * @throws {SyscallError}
  */
 export function become(program: Program, options: BecomeOptions): never {
-  const fd = executable(program, options.directory);
+  const fd = executable(program, options);
   const p = new ProgramBuilder();
   const broken = p.label("broken");
   p.handler(broken);

@@ -190,15 +190,16 @@ async function bundle(): Promise<{ name: string; flags: string }> {
 async function writeLoaders(folder: string): Promise<string[]> {
   if (!isThere("lib/lifecycle/program/verbs.ts")) return [];
   const { arch, compileLoader, encodeElf } = await import("../ffi/mod.ts");
-  const { VERBS, VERBS_KIND } = await import("../lib/lifecycle/program/mod.ts");
+  const { CREATE_KIND, VERBS, VERBS_KIND } = await import("../lib/lifecycle/program/mod.ts");
   const { EXEC_VERB_KIND } = await import("../lib/lifecycle/mod.ts");
   // Its name is what it gives its words to: /bin/sh may be one of a file that has many.
-  Deno.mkdirSync(`${folder}/exec`, { recursive: true });
+  for (const name of ["exec", "create"]) Deno.mkdirSync(`${folder}/${name}`, { recursive: true });
   const script = Deno.readTextFileSync(`${root}/scripts/verbs.sh`);
   Deno.writeTextFileSync(`${folder}/verbs.sh`, script);
   const programs = [
     ...VERBS.map((verb, entry) => ({ name: verb, program: compileLoader(entry, VERBS_KIND) })),
     { name: "exec/sh", program: compileLoader(0, EXEC_VERB_KIND, { inPlace: true }) },
+    { name: "create/sh", program: compileLoader(0, CREATE_KIND, { inPlace: true }) },
   ];
   const loaders = programs.map(({ name, program }) => {
     const { bytes } = encodeElf(program, arch);

@@ -40,11 +40,18 @@ verbs() {
     esac
     shift
   done
-  if [ "$1" = exec ]; then
+  case $1 in
+  exec)
     shift
     _crate_exec "$@"
     return
-  fi
+    ;;
+  create)
+    shift
+    _crate_create "$@"
+    return
+    ;;
+  esac
   case $#$1 in
   2start) [ -z "$NOTIFY_SOCKET" ] || return ;;
   2state) [ -z "$_crate_log" ] || return ;; # it may fail in its middle, and that belongs into the log
@@ -76,6 +83,41 @@ verbs() {
     exit 125
     ;;
   esac
+}
+
+# _crate_create [ARGUMENT...]: an engine's creation of a container, as it has created others. It becomes the loader, as exec
+# does, with words whose places program/create_request.ts and lib/cli/commands/create_request.ts know.
+_crate_create() {
+  _crate_bundle='' _crate_pid=''
+  while :; do
+    case $1 in
+    --bundle=/*) _crate_bundle=${1#*=} ;;
+    --pid-file=/*) _crate_pid=${1#*=} ;;
+    -b | --bundle | --pid-file)
+      case $2 in /*) ;; *) return ;; esac
+      if [ "$1" = --pid-file ]; then _crate_pid=$2; else _crate_bundle=$2; fi
+      shift
+      ;;
+    *) break ;;
+    esac
+    shift
+  done
+  [ $# = 1 ] && [ -n "$_crate_bundle" ] && _crate_is_id "$1" || return
+  [ -z "$_crate_driver$LISTEN_FDS$NODE_CHANNEL_FD$NOTIFY_SOCKET" ] && [ -f "$_crate_launcher" ] || return
+  _crate_find_state
+  _crate_file=${_crate_loaders%/verbs}
+  _crate_kinds=$_crate_state/.create-${_crate_file##*/}
+  # The first one that is there goes on at the others.
+  for _crate_kind in 0 1 2 3; do
+    _crate_file=$_crate_kinds-$_crate_kind
+    [ ! -f "$_crate_file" ] || break
+  done
+  [ -f "$_crate_file" ] && [ -f "$_crate_bundle/config.json" ] || return
+  { command exec 3<"$_crate_file" 4<"$_crate_bundle/config.json"; } 2>/dev/null || return
+  export _crate_asked=1
+  _crate_root=--root=$_crate_state
+  exec "$_crate_loaders/create/sh" "$_crate_launcher" "$_crate_root" "${_crate_log:-$_crate_root}" "${_crate_format:-$_crate_root}" \
+    create --bundle "$_crate_bundle" ${_crate_pid:+--pid-file "$_crate_pid"} "$1" 3<&3 4<&4
 }
 
 _crate_is_id() {

@@ -12,8 +12,8 @@ import {
 import { statx_layout } from "../structs.ts";
 import type { Arch } from "../syscalls.ts";
 import { encodeText } from "../text.ts";
-import { NEXT, type Program, ProgramBuilder, valueOf } from "./builder.ts";
-import { align, fill, STEP_SIZE } from "./encode.ts";
+import { type Cell, type Label, NEXT, type Program, ProgramBuilder, valueOf } from "./builder.ts";
+import { align, fill, STEP_SIZE, stepAddress } from "./encode.ts";
 
 // A program as a file that is mapped and not executed: what one process has prepared, another does later, where a
 // file that was written meanwhile must not be executed (/run is mounted noexec by Debian). The file has steps,
@@ -25,7 +25,7 @@ const HEADER = 8;
 const SIZE_AT = 4;
 /** Where a loader maps the file: nothing of its own process is near. */
 const ADDRESS = 0x20000000;
-const SIZE = 1 << 18;
+const SIZE = 1 << 19;
 /** A loader's descriptor of the file, which stays open. */
 export const MAPPED_FILE = 3;
 
@@ -64,6 +64,12 @@ export function encodeMapped(
   return bytes;
 }
 
+/** Where a variable of a program stands in its file. */
+export function mappedOffset({ steps, sizes }: Program, { kind, offset }: Cell): number {
+  if (kind !== "variable") throw new Error(`a ${kind} is nobody's to change`);
+  return align(HEADER + steps.length * STEP_SIZE + sizes.constants, 8) + offset;
+}
+
 /** What a loader is beside what it loads. */
 export interface LoaderOptions {
   /**
@@ -71,6 +77,11 @@ export interface LoaderOptions {
    * executed with its own arguments and environment. Else it is a child, which ends.
    */
   readonly inPlace?: boolean;
+}
+
+/** Where a mapped program goes on that has made another file the loader's descriptor 3: at its loader, which maps that. */
+export function mapAgain(arch: Arch): Label {
+  return { name: "map another file", index: NaN, address: stepAddress(1, arch) };
 }
 
 /**
@@ -85,6 +96,12 @@ export function compileLoader(
   const p = new ProgramBuilder();
   const refused = p.label("refused");
   p.handler(refused);
+  const [begin, look] = [p.label("begin"), p.label("look")];
+  p.jump(begin);
+  // A mapped program has put another file in its place.
+  p.call("munmap", [ADDRESS, SIZE]);
+  p.jump(look);
+  p.place(begin);
   const mask = p.variable("signal mask", 8);
   // All that the kernel knows of a file, statx(2).
   const status = p.variable("status", 256);
@@ -97,6 +114,7 @@ export function compileLoader(
   if (inPlace) p.call("rt_sigprocmask", [SIG_SETMASK, all, mask, 8]);
   // Who kills the one that called it means this process.
   else p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+  p.place(look);
   p.call("statx", [MAPPED_FILE, p.string(""), AT_EMPTY_PATH, STATX_BASIC_STATS, status]);
   p.call("geteuid", [], { result: user });
   p.jumpIfEqual(valueOf(status, statx_layout.offset("stx_uid")), valueOf(user), own);

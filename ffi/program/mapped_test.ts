@@ -159,6 +159,6 @@ Deno.test("a program that fails by itself, or is too large, is no such file", ()
   p.place(handler);
   assert.throws(() => encodeMapped(p.build(), arch, KIND), /loader's/);
   const large = new ProgramBuilder();
-  large.bytes(new Uint8Array(1 << 18));
+  large.bytes(new Uint8Array(1 << 19));
   assert.equal(encodeMapped(large.build(), arch, KIND), undefined);
 });

@@ -1,7 +1,10 @@
 import {
   AT_FDCWD,
+  type Cell,
   EPERM,
+  type Label,
   Layout,
+  NEXT,
   O_CLOEXEC,
   O_DIRECTORY,
   O_RDONLY,
@@ -20,18 +23,20 @@ const BPF_PROG_TYPE_CGROUP_DEVICE = 15;
 const BPF_CGROUP_DEVICE = 6;
 const BPF_F_ALLOW_MULTI = 2;
 
-/**
- * Loads a device program and attaches it to a cgroup v2 directory; it goes when the group goes.
- *
- * Other programs, of groups above or of systemd, stay in force: a device must pass all of them
- * (`BPF_F_ALLOW_MULTI`).
- *
- * @param program as `compileDeviceProgram` makes it.
- * @throws {CrateError} `PERMISSION` without CAP_BPF or CAP_SYS_ADMIN in the initial user namespace,
- * `UNSUPPORTED` when the kernel takes no such program.
- */
-export function attachDeviceProgram(directory: string, program: Uint8Array): void {
-  const p = new ProgramBuilder();
+/** What the steps of {@linkcode attachSteps} have: descriptors, or a failure's negative number; -1 where they did not come. */
+export interface AttachCells {
+  readonly target: Cell;
+  readonly loaded: Cell;
+  readonly attached: Cell;
+}
+
+/** The steps that load a device program and attach it to the group of a path. */
+export function attachSteps(
+  p: ProgramBuilder,
+  directory: Cell,
+  program: Uint8Array,
+  failed: Label,
+): AttachCells {
   // Layouts live in here, not at the module's top: only a host with cgroup v2 needs them.
   const load = new Layout("bpf_attr (BPF_PROG_LOAD)", {
     prog_type: "u32",
@@ -60,30 +65,38 @@ export function attachDeviceProgram(directory: string, program: Uint8Array): voi
     attach_type: BPF_CGROUP_DEVICE,
     attach_flags: BPF_F_ALLOW_MULTI,
   });
-  const loaded = p.variable("loaded", 4);
-  const attached = p.variable("attached", 4);
-  const target = p.variable("target", 4);
-  const noTarget = p.label("no target");
-  const notLoaded = p.label("not loaded");
-  const closeProgram = p.label("close program");
-  const closeTarget = p.label("close target");
-  p.call("openat", [AT_FDCWD, p.string(directory), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0], {
+  const none = () => new Uint8Array(4).fill(0xff);
+  const target = p.variable("target", 4, none());
+  const loaded = p.variable("loaded", 4, none());
+  const attached = p.variable("attached", 4, none());
+  const negative = failed;
+  p.call("openat", [AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0], {
     result: target,
-    negative: noTarget,
+    negative,
   });
-  p.call("bpf", [BPF_PROG_LOAD, loadAttr, load.size], { result: loaded, negative: notLoaded });
+  p.call("bpf", [BPF_PROG_LOAD, loadAttr, load.size], { result: loaded, negative });
   p.set(placeIn(attachAttr, attach.offset("target_fd")), valueOf(target));
   p.set(placeIn(attachAttr, attach.offset("attach_bpf_fd")), valueOf(loaded));
-  p.call("bpf", [BPF_PROG_ATTACH, attachAttr, attach.size], {
-    result: attached,
-    negative: closeProgram,
-  });
-  p.place(closeProgram);
-  p.call("close", [valueOf(loaded)], { negative: closeTarget });
-  p.place(notLoaded);
-  p.place(closeTarget);
-  p.call("close", [valueOf(target)], { negative: noTarget });
-  p.place(noTarget);
+  p.call("bpf", [BPF_PROG_ATTACH, attachAttr, attach.size], { result: attached, negative });
+  return { target, loaded, attached };
+}
+
+/**
+ * Loads a device program and attaches it to a cgroup v2 directory; it goes when the group goes.
+ *
+ * Other programs, of groups above or of systemd, stay in force: a device must pass all of them
+ * (`BPF_F_ALLOW_MULTI`).
+ *
+ * @param program as `compileDeviceProgram` makes it.
+ * @throws {CrateError} `PERMISSION` without CAP_BPF or CAP_SYS_ADMIN in the initial user namespace,
+ * `UNSUPPORTED` when the kernel takes no such program.
+ */
+export function attachDeviceProgram(directory: string, program: Uint8Array): void {
+  const p = new ProgramBuilder();
+  const end = p.label("end");
+  const { target, loaded, attached } = attachSteps(p, p.string(directory), program, end);
+  p.place(end);
+  for (const fd of [loaded, target]) p.call("close", [valueOf(fd)], { negative: NEXT });
   p.return();
   const run = runProgram(p.build());
   for (const [cell, step] of [[target, "openat"], [loaded, "bpf"], [attached, "bpf"]] as const) {

@@ -14,6 +14,7 @@ export { type CgroupEnable, type CgroupPlan, planCgroup, type PlanOptions } from
 export type { CgroupWrite } from "./write.ts";
 export { createCgroup, type CreateOptions } from "./create.ts";
 export { updateCgroup } from "./update.ts";
+export { attachSteps } from "./device_attach.ts";
 export { removeCgroup, type RemoveOptions } from "./remove.ts";
 export { cgroupProcesses } from "./processes.ts";
 export { killAll } from "./kill.ts";

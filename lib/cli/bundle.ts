@@ -10,6 +10,8 @@ export interface Bundle {
   /** Absolute. */
   readonly directory: string;
   readonly spec: Spec;
+  /** The text of its config. */
+  readonly text: string;
 }
 
 /**
@@ -55,5 +57,5 @@ export function readBundle(given: string, name = "config.json"): Bundle {
       }),
     },
   };
-  return { directory, spec };
+  return { directory, spec, text };
 }

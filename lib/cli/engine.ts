@@ -1,4 +1,4 @@
-import { createContainer } from "../lifecycle/mod.ts";
+import { createContainer, type CreateRequest } from "../lifecycle/mod.ts";
 import { parseInteger, type Spec } from "../spec/mod.ts";
 import type { Bundle } from "./bundle.ts";
 import { isSystemds } from "./group.ts";
@@ -56,12 +56,13 @@ type CreateWords = Pick<
 
 /** Creates a container that is the engine's child and waits for its start. @throws {CrateError} */
 export async function createForEngine(
-  { id, root, bundle: { directory, spec }, options, globals }: {
+  { id, root, bundle: { directory, spec }, options, globals, request }: {
     readonly id: string;
     readonly root: string;
     readonly bundle: Bundle;
     readonly options: CreateWords;
     readonly globals: Globals;
+    readonly request?: CreateRequest;
   },
 ): Promise<void> {
   await createContainer({
@@ -76,6 +77,7 @@ export async function createForEngine(
     noPivot: options.noPivot,
     noNewKeyring: options.noNewKeyring,
     notifySocket: Deno.env.get("NOTIFY_SOCKET"),
+    request,
     ...groupOptions(globals),
   });
 }

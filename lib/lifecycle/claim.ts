@@ -131,7 +131,7 @@ export function claim(root: string, record: Omit<ContainerRecord, "version">): L
 }
 
 /** The record as JSON, in which a config's 64-bit numbers stay exact. */
-function formatRecord({ spec, ...record }: ContainerRecord): string {
+export function formatRecord({ spec, ...record }: ContainerRecord): string {
   return `${JSON.stringify(record).slice(0, -1)},"spec":${formatSpec(spec)}}`;
 }
 

@@ -1,4 +1,4 @@
-import { arch, close, type Program, stepAddress } from "../../ffi/mod.ts";
+import { arch, close, encodeElf, type Program, stepAddress, SyscallError } from "../../ffi/mod.ts";
 import { type CgroupPlan, cgroupProcesses, createCgroup, loadResctrl } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { Spec } from "../spec/mod.ts";
@@ -17,6 +17,8 @@ import { equip } from "./equip.ts";
 import { early } from "./stages.ts";
 import { handedOn } from "./handed_on.ts";
 import { makeIdmaps } from "./idmap.ts";
+import type { Request } from "./kind.ts";
+import type { Made } from "./offer_create.ts";
 import {
   CGROUP,
   type EngineOptions,
@@ -62,6 +64,14 @@ export interface CreateOptions extends Grouping {
   readonly notifySocket?: string;
   /** systemd makes its groups; `linux.cgroupsPath` is `SLICE:PREFIX:NAME`. */
   readonly systemd?: boolean;
+  /** What the launcher would ask for; absent: something that it does not understand. */
+  readonly request?: CreateRequest;
+}
+
+/** A creation as the launcher has it; see scripts/verbs.sh. */
+export interface CreateRequest extends Request {
+  /** Which crate it is: another one may make containers otherwise. */
+  readonly crate: string;
 }
 
 /**
@@ -119,6 +129,10 @@ async function make(
   const { id, root, spec, bundle, pidFile, consoleSocket, preserveFds = 0 } = options;
   const { directory, start } = statePaths(root, id);
   const opened: number[] = [];
+  // What the next one of its kind is made from.
+  const { request } = options;
+  const file = request && encodeElf(program, arch).bytes;
+  let isUsual = request !== undefined && !options.notifySocket && options.pidfdSocket === undefined;
   const keep = (fd: number) => {
     opened.push(fd);
     return fd;
@@ -132,7 +146,7 @@ async function make(
     using holder = unit && await enterUnit(unit, cgroup, spec, directory, false);
     grouped = holder !== undefined;
     if (grouped) createCgroup(cgroup, { existing: true });
-    else enterGroups(cgroup);
+    else if (!enterGroups(cgroup)) isUsual = false;
     grouped = true;
     if (resctrl !== undefined) (await loadResctrl()).makeResctrl(resctrl);
     const sockets = [keep(listenAt(start))];
@@ -148,18 +162,23 @@ async function make(
         extra: [...group, ...sockets, ...listener.descriptors, ...preserved, ...idmaps.descriptors],
         directory,
         released: true,
+        file,
       }));
     const { init } = launched;
     if (cgroup.join.length === 0) holder?.[Symbol.dispose]();
     equip(spec, init);
     if (resctrl !== undefined) (await loadResctrl()).joinResctrl(resctrl, init.pid);
     devices = await takeNetDevices(spec, init.pid);
+    const who = { init, startSteps: startSteps(program) };
     // The init is at its mounts meanwhile.
     const offerVerbs = prepareVerbs(root, record, init);
     const atStage = early({ id, spec, bundle, directory }, init);
     await launched.go(async (stage, next) => {
-      if (stage !== STAGE_CREATED) return await atStage(stage, next);
-      recordProcess(lock, root, id, { init, startSteps: startSteps(program) });
+      if (stage !== STAGE_CREATED) {
+        isUsual = false;
+        return await atStage(stage, next);
+      }
+      recordProcess(lock, root, id, who);
       offerVerbs();
       if (pidFile !== undefined) writePidFile(pidFile, init.pid);
       pidfd.send(init);
@@ -169,6 +188,10 @@ async function make(
     }
     close(launched.control);
     devices?.keep();
+    if (isUsual && request !== undefined && file !== undefined) {
+      const made = { root, record, init, cgroup, seccomp, program: file, pidFile };
+      await offer(request, { ...made, crate: request.crate, process: JSON.stringify(who) });
+    }
   } catch (error) {
     devices?.giveBack();
     await launched?.abandon();
@@ -182,15 +205,32 @@ async function make(
   }
 }
 
-/** An engine may have made the groups before, for a pod: they are used when nobody is in them. */
-function enterGroups(cgroup: CgroupPlan): void {
+/** Makes the next creation of its kind ready, or does without. */
+async function offer(request: Request, made: Made): Promise<void> {
+  const { offerCreate } = await import("./offer_create.ts");
+  try {
+    await offerCreate(request, made);
+  } catch (error) {
+    // The container is created.
+    if (!(error instanceof CrateError || error instanceof SyscallError)) throw error;
+  }
+}
+
+/**
+ * An engine may have made the groups before, for a pod: they are used when nobody is in them.
+ *
+ * @returns whether they were not there.
+ */
+function enterGroups(cgroup: CgroupPlan): boolean {
   try {
     createCgroup(cgroup);
+    return true;
   } catch (error) {
     const isEmpty = error instanceof CrateError && error.code === "EXISTS" &&
       cgroupProcesses(cgroup).length === 0;
     if (!isEmpty) throw error;
     createCgroup(cgroup, { existing: true });
+    return false;
   }
 }
 

@@ -17,6 +17,7 @@ export { createContainer, type CreateOptions } from "./create.ts";
 export { requireConsole, writePidFile } from "./engine_files.ts";
 export { waitForExit } from "./ended.ts";
 export { type ContainerRoot, execInContainer, type ExecOptions } from "./exec.ts";
+export type { CreateRequest } from "./create.ts";
 export { EXEC_VERB_KIND, offerEngineExec, offerExec } from "./offer_exec.ts";
 export {
   type Foreground,

@@ -1,17 +1,6 @@
-import {
-  AT_FDCWD,
-  AT_SYMLINK_FOLLOW,
-  close,
-  decodeText,
-  isMissing,
-  O_CLOEXEC,
-  O_TMPFILE,
-  O_WRONLY,
-  readFile,
-  trySyscall,
-  writeAll,
-} from "../../ffi/mod.ts";
+import { close } from "../../ffi/mod.ts";
 import type { Process, Spec } from "../spec/mod.ts";
+import { contentOf, isOfKind, put } from "./offers.ts";
 import { openDirectory } from "./start.ts";
 import { statePaths } from "./state.ts";
 
@@ -27,7 +16,7 @@ const MAX_PROCESS = 16384;
 /** Makes people's next exec ready, which is the container's own process with other arguments. @throws {SyscallError} */
 export async function offerExec(root: string, id: string): Promise<void> {
   await offer(root, id, "exec", async (file, folder) => {
-    if (isCurrent(file)) return;
+    if (isOfKind(file, EXEC_VERB_KIND)) return;
     const { execVerb } = await import("./exec_verb.ts");
     const bytes = await execVerb(root, id, file);
     if (bytes !== undefined) put(folder, "exec", bytes);
@@ -49,10 +38,10 @@ export async function offerEngineExec(
 ): Promise<void> {
   if (text.length > MAX_PROCESS) return;
   await offer(root, id, "engine-exec", async (file, folder) => {
-    const last = contentOf(`${file}-last`);
+    const last = contentOf(`${file}-last`, MAX_PROCESS + 1);
     const isSame = last !== undefined && last.length === text.length + 1 &&
       text.every((byte, i) => byte === last[i + 1]);
-    if (isSame && last[0] === READY && isCurrent(file)) return;
+    if (isSame && last[0] === READY && isOfKind(file, EXEC_VERB_KIND)) return;
     const bytes = isSame
       ? await (await import("./exec_verb.ts")).engineExecVerb(root, id, file, text, process)
       : undefined;
@@ -79,34 +68,5 @@ async function offer(
     await make(`${directory}/${name}`, folder);
   } finally {
     close(folder);
-  }
-}
-
-/** Whether a program is there, and not an older crate's. @throws {SyscallError} */
-function isCurrent(file: string): boolean {
-  const kind = contentOf(file, EXEC_VERB_KIND.length);
-  return kind !== undefined && decodeText(kind) === EXEC_VERB_KIND;
-}
-
-/** The first bytes of a file that is there. @throws {SyscallError} */
-function contentOf(file: string, max = MAX_PROCESS + 1): Uint8Array<ArrayBuffer> | undefined {
-  try {
-    return readFile(file, max);
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-/** Puts a whole file in its place, or none where another one that does the same was faster. @throws {SyscallError} */
-function put(folder: number, name: string, bytes: Uint8Array<ArrayBuffer>): void {
-  const fd = trySyscall("openat", folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0o600);
-  if (fd < 0) return;
-  try {
-    writeAll(fd, bytes);
-    trySyscall("unlinkat", folder, name, 0);
-    trySyscall("linkat", AT_FDCWD, `/proc/self/fd/${fd}`, folder, name, AT_SYMLINK_FOLLOW);
-  } finally {
-    close(fd);
   }
 }

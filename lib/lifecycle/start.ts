@@ -76,6 +76,8 @@ export interface LaunchOptions {
   readonly directory: string;
   /** The first process only clones the init, and ends. */
   readonly released?: boolean;
+  /** The program's ELF file, where it is known already. */
+  readonly file?: Uint8Array<ArrayBuffer>;
 }
 
 const END = Symbol("end of the report");
@@ -102,7 +104,8 @@ export function launch(program: Program, options: LaunchOptions): Launched {
   const [report, theirReport] = pipe as unknown as [number, number];
   try {
     const descriptors = [...options.stdio, theirControl, theirReport, ...options.extra ?? []];
-    monitorPid = spawn(program, { name: options.name, descriptors, directory: options.directory });
+    const { name, directory, file } = options;
+    monitorPid = spawn(program, { name, descriptors, directory, file });
   } catch (error) {
     close(control);
     close(report);

@@ -271,9 +271,9 @@ export function retiredPath(root: string, id: string): string {
   return `${root}/${RETIRED}${id}-${unique()}`;
 }
 
-/** A name for a container's directory before it has its record. */
-export function makingPath(root: string): string {
-  return `${root}/${MAKING}${unique()}`;
+/** A path for a container's directory before it has its record. @param name that nobody else gives. */
+export function makingPath(root: string, name: string = unique()): string {
+  return `${root}/${MAKING}${name}`;
 }
 
 /** The files that a container's directory may hold. */

@@ -10,12 +10,17 @@ const MAX = HEADER + 8 * 4096;
 
 const pathIn = (directory: string) => `${directory}/filter`;
 
-/** Puts a filter into a container's directory: flags and length, then the instructions. @throws {SyscallError} */
-export function storeFilter(directory: string, { filter, flags }: SeccompFilter): void {
+/** Puts a filter into a container's directory. @throws {SyscallError} */
+export function storeFilter(directory: string, filter: SeccompFilter): void {
+  createFile(pathIn(directory), filterFile(filter), 0o600);
+}
+
+/** What stands in its file: flags and length, then the instructions. */
+export function filterFile({ filter, flags }: SeccompFilter): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(HEADER + filter.length);
   new Uint32Array(bytes.buffer, 0, 2).set([flags, filter.length]);
   bytes.set(filter, HEADER);
-  createFile(pathIn(directory), bytes, 0o600);
+  return bytes;
 }
 
 /** The filter in a container's directory; undefined where none was put, or not all of it. @throws {SyscallError} */

@@ -15,7 +15,7 @@ import { freezerOf } from "./freezer.ts";
 import { notifyDirectory } from "./notify.ts";
 import { stateDocument } from "./oci_state.ts";
 import type { ProcessId } from "./process_id.ts";
-import { compileVerbs, VERBS_KIND, type VerbsInput } from "./program/mod.ts";
+import { type CompiledVerbs, compileVerbs, VERBS_KIND, type VerbsInput } from "./program/mod.ts";
 import { startFailurePath } from "./start_failure.ts";
 import { type ContainerRecord, ENGINE_FILES, retiredPath, statePaths } from "./state.ts";
 
@@ -36,12 +36,28 @@ export function prepareVerbs(
   record: Omit<ContainerRecord, "version">,
   init: ProcessId,
 ): () => void {
+  const verbs = verbsOf(root, record, init);
+  const verbsFile = `${statePaths(root, record.id).directory}/verbs`;
+  const prepared = `${verbsFile}.new`;
+  if (verbs === undefined || !writes(prepared, verbs.bytes)) return () => {};
+  return () => trySyscall("renameat2", AT_FDCWD, prepared, AT_FDCWD, verbsFile, 0);
+}
+
+/** A container's verbs, and their file. */
+export interface Verbs extends CompiledVerbs {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** The verbs of a container, where they can be had. */
+export function verbsOf(
+  root: string,
+  record: Omit<ContainerRecord, "version">,
+  init: ProcessId,
+): Verbs | undefined {
   const { id, spec, cgroupsPath } = record;
   const { directory, start } = statePaths(root, id);
   const verbsFile = `${directory}/verbs`;
-  if (!directory.startsWith("/") || encodeText(start).length >= PATH_SIZE) {
-    return () => {};
-  }
+  if (!directory.startsWith("/") || encodeText(start).length >= PATH_SIZE) return undefined;
   const location = cgroupsPath === undefined
     ? undefined
     : locateCgroup(detectLayout(), cgroupsPath);
@@ -52,7 +68,7 @@ export function prepareVerbs(
     const pid = status === "stopped" ? undefined : init.pid;
     return [status, `${JSON.stringify(stateDocument(record, status, pid), null, 2)}\n`];
   });
-  const program = compileVerbs({
+  const compiled = compileVerbs({
     init,
     directory,
     // The record first: without it nobody who finds the directory takes it for more than it is.
@@ -68,10 +84,8 @@ export function prepareVerbs(
       ? undefined
       : { groups: location?.directories ?? [], retired: retiredPath(root, id) },
   });
-  const verbs = encodeMapped(program, arch, VERBS_KIND);
-  const prepared = `${verbsFile}.new`;
-  if (verbs === undefined || !writes(prepared, verbs)) return () => {};
-  return () => trySyscall("renameat2", AT_FDCWD, prepared, AT_FDCWD, verbsFile, 0);
+  const bytes = encodeMapped(compiled.program, arch, VERBS_KIND);
+  return bytes && { ...compiled, bytes };
 }
 
 function writes(file: string, bytes: Uint8Array): boolean {

@@ -81,12 +81,17 @@ function processes(): string[] {
   });
 }
 
+/** What is in a state directory but what stays there: the mount point, and creations that are ready. */
+export function stateIn(root: string): string[] {
+  return names(root).filter((name) => !LASTING.includes(name) && !name.startsWith(".create-"));
+}
+
 /** Everything of a sandbox that is still there. */
 function leftovers({ directory, root, cgroupParent }: Traces): string[] {
   const mounts = Deno.readTextFileSync("/proc/self/mountinfo").split("\n");
   return [
     ...processes(),
-    ...names(root).filter((name) => !LASTING.includes(name)).map((name) => `state ${name}`),
+    ...stateIn(root).map((name) => `state ${name}`),
     ...names(`${root}/.networks`).map((name) => `files of a network: ${name}`),
     ...names(`${root}/.mount`).map((name) => `a file in the mount point: ${name}`),
     ...groupDirectories(cgroupParent).flatMap((parent) =>

@@ -1,6 +1,6 @@
-import { arch, compileLoader, encodeElf } from "../../ffi/mod.ts";
+import { arch, compileLoader, encodeElf, exists } from "../../ffi/mod.ts";
 import { EXEC_VERB_KIND } from "../../lib/lifecycle/mod.ts";
-import { VERBS, VERBS_KIND } from "../../lib/lifecycle/program/mod.ts";
+import { CREATE_KIND, VERBS, VERBS_KIND } from "../../lib/lifecycle/program/mod.ts";
 import { reapOrphans } from "./leftovers.ts";
 import { type Result, Running } from "./running.ts";
 import { type Sandbox, until } from "./sandbox.ts";
@@ -26,11 +26,17 @@ export function walker(box: Sandbox): Walk {
 
 /** The launcher's file: it has loaders of its own, and ends where it would ask crate. */
 export function makeLauncher(box: Sandbox): string {
-  const loaders = box.mkdir("loaders");
-  box.mkdir("loaders/exec");
+  // What is ready is so for one crate, which is known by its bundle's name.
+  const made = Deno.readTextFileSync(new URL("../../.cache/bundle/current", import.meta.url));
+  const [, bundle] = /^bundle='(\w+)'$/m.exec(made)!;
+  const loaders = box.mkdir(`${bundle}/verbs`);
+  for (const name of ["exec", "create"]) box.mkdir(`${bundle}/verbs/${name}`);
+  const name = box.path("loaders");
+  if (!exists(name)) Deno.symlinkSync(loaders, name);
   const programs = [
     ...VERBS.map((verb, entry) => [verb, compileLoader(entry, VERBS_KIND)] as const),
     ["exec/sh", compileLoader(0, EXEC_VERB_KIND, { inPlace: true })] as const,
+    ["create/sh", compileLoader(0, CREATE_KIND, { inPlace: true })] as const,
   ];
   for (const [name, program] of programs) {
     Deno.writeFileSync(`${loaders}/${name}`, encodeElf(program, arch).bytes, { mode: 0o755 });

@@ -4,6 +4,7 @@ import { readBundle } from "../bundle.ts";
 import { createForEngine } from "../engine.ts";
 import { readConfig } from "../globals.ts";
 import type { CreateCall } from "../words/mod.ts";
+import { createRequest } from "./create_request.ts";
 
 export { createTable as table } from "../words/mod.ts";
 
@@ -13,6 +14,7 @@ export default async function create(call: CreateCall): Promise<number> {
   const root = (await readConfig(globals)).root.value;
   const id = validateId(positionals[0]!);
   const bundle = readBundle(options.bundle ?? ".", options.config);
-  await createForEngine({ id, root, bundle, options, globals });
+  const request = createRequest(call, root, bundle.text);
+  await createForEngine({ id, root, bundle, options, globals, request });
   return end(0);
 }

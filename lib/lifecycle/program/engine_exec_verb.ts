@@ -59,10 +59,10 @@ export function compileEngineExecVerb(input: WalkedEngineExec): Program {
     const more = openContainer(s, input, ask);
     const paths = readPidFile(s, ask);
     const argv = p.pointers([p.string("crate-exec")], "[crate-exec]");
-    const started = startProgram(s, input.program, argv, more);
+    const started = startProgram(s, { program: input.program, argv, more });
     const failed = s.label("failed");
     const executed = s.label("executed");
-    const process = awaitProcess(s, started, failed);
+    const process = awaitProcess(s, started, failed).pidfd;
     writePid(s, process, paths, failed);
     letGo(s, started, executed, failed);
     p.place(failed);

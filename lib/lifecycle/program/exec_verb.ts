@@ -50,13 +50,14 @@ export function compileExecVerb(input: WalkedExec): Program {
     const { p } = s;
     const more = openContainer(s, input, ask);
     const signals = openSignals(s);
-    const started = startProgram(s, input.program, { own: "argv", from: ARGUMENTS }, more);
+    const argv = { own: "argv", from: ARGUMENTS } as const;
+    const started = startProgram(s, { program: input.program, argv, more });
     // The kernel reaps it: the relay has nobody who would.
     setDisposition(p, "SIG_IGN", SIGCHLD);
     const zeros = openZeros(s);
     const failed = s.label("failed");
     const executed = s.label("executed");
-    const process = awaitProcess(s, started, failed);
+    const process = awaitProcess(s, started, failed).pidfd;
     // While its parent is there, the pid is its own.
     const monitor = p.variable("monitor", pollfd.size, pollfd.pack({ events: POLLIN }));
     p.set(placeIn(monitor, 0), valueOf(started.pidfd));

@@ -1,4 +1,5 @@
 import {
+  type Argument,
   AT_FDCWD,
   type Cell,
   encodeText,
@@ -61,16 +62,22 @@ export function findLine(s: Scope, text: string, reading: Reading): void {
 }
 
 /** Reads a file from its beginning, a byte at a time. @param missing where to go on when it cannot be opened. */
-export function readBytes(s: Scope, file: string, missing: Label): Pick<Reading, "read" | "byte"> {
+export function readBytes(
+  s: Scope,
+  file: string | Cell,
+  missing: Label,
+  below: Argument = AT_FDCWD,
+): Pick<Reading, "read" | "byte"> & { readonly fd: Cell } {
   const { p } = s;
-  const fd = s.descriptor(file);
+  const path = typeof file === "string" ? p.string(file) : file;
+  const fd = s.descriptor("text");
   const byte = p.variable("byte", 4);
-  p.call("openat", [AT_FDCWD, p.string(file), O_RDONLY | O_CLOEXEC, 0], {
+  p.call("openat", [below, path, O_RDONLY | O_CLOEXEC, 0], {
     result: fd,
     negative: missing,
   });
   const read = (end: Label) => p.call("read", [valueOf(fd), byte, 1], { negative: end, zero: end });
-  return { read, byte };
+  return { fd, read, byte };
 }
 
 /** Goes on at the next step while the container's processes do not stand still. As `isPaused`. */
@@ -86,15 +93,70 @@ export function unlessPaused(
   s.p.place(absent);
 }
 
+/** Room for the numbers of a process as text, and something around them. */
+export const PROCESS_TEXT = 24;
+
+/** A process that a program has in cells: whoever has its file may write another one's there. */
+export interface ProcessCells {
+  readonly pid: Cell;
+  /** The path of its /proc/pid/stat. */
+  readonly stat: Cell;
+  /** When it started, in digits, and a space; and how long that is. */
+  readonly startTime: Cell;
+  readonly length: Cell;
+}
+
+/** Cells with a process in them. */
+export function processCells({ p }: Scope, { pid, startTime }: ProcessId): ProcessCells {
+  const started = `${startTime} `;
+  return {
+    pid: p.variable("process", 4, numberBytes(pid)),
+    stat: p.variable("process's stat", PROCESS_TEXT, `/proc/${pid}/stat`),
+    startTime: p.variable("process's start time", PROCESS_TEXT, started),
+    length: p.variable("its length", 4, numberBytes(started.length)),
+  };
+}
+
+/** A number as it stands in a cell. */
+export function numberBytes(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setInt32(0, value, true);
+  return bytes;
+}
+
 /**
  * Goes on at the next step while this very process runs; one that only waits to be reaped does not. As `isAlive`.
+ */
+export function unlessEnded(
+  s: Scope,
+  { stat, startTime, length }: ProcessCells,
+  ended: Label,
+): void {
+  const { p } = s;
+  const { fd, state } = readToStartTime(s, stat, ended);
+  for (const letter of ENDED) p.jumpIfEqual(valueOf(state), letter, ended);
+  const found = p.variable("start time", PROCESS_TEXT);
+  const same = s.label("same start time");
+  // More fields follow than fit.
+  p.call("read", [valueOf(fd), found, PROCESS_TEXT], { negative: ended });
+  p.compare(found, startTime, valueOf(length), same, ended);
+  p.place(same);
+}
+
+/**
+ * Reads a /proc/pid/stat up to when the process started: what is read next is that field.
  *
  * Its name may hold any characters, but no more than fifteen: what comes behind the last parenthesis is recognised by
  * the number of its fields.
  */
-export function unlessEnded(s: Scope, { pid, startTime }: ProcessId, ended: Label): void {
+export function readToStartTime(
+  s: Scope,
+  file: string | Cell,
+  missing: Label,
+  below?: Argument,
+): { readonly fd: Cell; readonly state: Cell } {
   const { p } = s;
-  const { read, byte } = readBytes(s, `/proc/${pid}/stat`, ended);
+  const { fd, read, byte } = readBytes(s, file, missing, below);
   const spaces = p.variable("spaces", 4);
   const state = p.variable("state", 4);
   const next = s.label("next byte");
@@ -103,7 +165,7 @@ export function unlessEnded(s: Scope, { pid, startTime }: ProcessId, ended: Labe
   const kept = s.label("state");
   const compare = s.label("start time");
   p.place(next);
-  read(ended);
+  read(missing);
   p.jumpIfEqual(valueOf(byte), CLOSING, name);
   p.jumpIfEqual(valueOf(byte), SPACE, field);
   p.jumpIfEqual(valueOf(spaces), STATE, kept);
@@ -119,12 +181,5 @@ export function unlessEnded(s: Scope, { pid, startTime }: ProcessId, ended: Labe
   p.set(state, valueOf(byte));
   p.jump(next);
   p.place(compare);
-  for (const letter of ENDED) p.jumpIfEqual(valueOf(state), letter, ended);
-  for (const character of `${startTime} `) {
-    const same = s.label(character);
-    read(ended);
-    p.jumpIfEqual(valueOf(byte), character.charCodeAt(0), same);
-    p.jump(ended);
-    p.place(same);
-  }
+  return { fd, state };
 }

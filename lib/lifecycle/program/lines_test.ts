@@ -12,7 +12,7 @@ import {
   trySyscall,
   WEXITED,
 } from "../../../ffi/mod.ts";
-import { findLine, readBytes, unlessEnded } from "./lines.ts";
+import { findLine, processCells, readBytes, unlessEnded } from "./lines.ts";
 import { Scope } from "./scope.ts";
 
 /** Whether a program takes the way that `write` is given. */
@@ -69,7 +69,8 @@ Deno.test("a file that is not there has no line", () => {
   assert(missing);
 });
 
-const ended = (process: ProcessId) => takes((s, way) => unlessEnded(s, process, way));
+const ended = (process: ProcessId) =>
+  takes((s, way) => unlessEnded(s, processCells(s, process), way));
 
 /** A process that has a name, for as long as it is used. */
 async function named(name: string, use: (process: ProcessId) => void | Promise<void>) {

@@ -35,5 +35,17 @@ export type {
   Preserved,
 } from "./input.ts";
 export * from "./protocol.ts";
-export { compileVerbs, VERBS, VERBS_KIND, type VerbsInput } from "./verbs.ts";
+export { type CompiledVerbs, compileVerbs, VERBS, VERBS_KIND, type VerbsInput } from "./verbs.ts";
+export { compileCreateVerb, CREATE_KIND, type CreateInput, type Filling } from "./create_verb.ts";
+export type { CreateGroups } from "./create_groups.ts";
+export {
+  type CreateHost,
+  type CreateRequest,
+  type Hole,
+  IDENTITY,
+  STATX_MNT_ID,
+} from "./create_request.ts";
+export { CLOCK, PID_DIGITS } from "./digits.ts";
+export { PROCESS_TEXT } from "./lines.ts";
+export { findWords, latin1 } from "./words.ts";
 export { compileEnter, compileUserNamespace } from "./user_namespace.ts";

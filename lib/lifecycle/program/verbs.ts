@@ -34,7 +34,14 @@ import {
 } from "../../../ffi/mod.ts";
 import type { FreezerFiles } from "../../cgroup/mod.ts";
 import type { ProcessId } from "../process_id.ts";
-import { unlessEnded, unlessPaused } from "./lines.ts";
+import { PID_DIGITS } from "./digits.ts";
+import {
+  numberBytes,
+  type ProcessCells,
+  processCells,
+  unlessEnded,
+  unlessPaused,
+} from "./lines.ts";
 import { RECORD_SIZE } from "./protocol.ts";
 import { Scope } from "./scope.ts";
 
@@ -44,7 +51,7 @@ import { Scope } from "./scope.ts";
 // to whom the program's process tells so by its exit code: to crate itself.
 
 /** The kind of the program's file: another one when what follows, or how programs are encoded, changes. */
-export const VERBS_KIND = "crv2";
+export const VERBS_KIND = "crv3";
 
 /** The exit code when a part of what a verb prints is out, and the rest cannot be written. */
 const VERB_FAILED = 125;
@@ -75,10 +82,30 @@ export interface VerbsInput {
   readonly delete?: { readonly groups: readonly string[]; readonly retired: string };
 }
 
+/** A text in cells, with room for a pid of the most digits. */
+export interface VerbsText {
+  readonly text: Cell;
+  readonly length: Cell;
+}
+
+/** The program of a container's verbs, and its cells that are not the same for each container of a kind. */
+export interface CompiledVerbs {
+  readonly program: Program;
+  readonly init: ProcessCells;
+  /** What `state` prints. */
+  readonly texts: readonly VerbsText[];
+}
+
 /** The program of a container's verbs. */
-export function compileVerbs(input: VerbsInput): Program {
+export function compileVerbs(input: VerbsInput): CompiledVerbs {
   const s = new Scope();
   const { p } = s;
+  const init = processCells(s, input.init);
+  const states = Object.entries(input.states).map(([status, content]): [string, VerbsText] => {
+    const bytes = encodeText(content);
+    const length = p.variable("its length", 4, numberBytes(bytes.length));
+    return [status, { text: p.variable(content, bytes.length + PID_DIGITS, bytes), length }];
+  });
   const ask = p.label("ask crate");
   const entries = VERBS.map((verb) => p.label(verb));
   for (const entry of entries) p.jump(entry);
@@ -88,9 +115,9 @@ export function compileVerbs(input: VerbsInput): Program {
   if (input.start) startInit(s, input, ask);
   else p.jump(ask);
   p.place(state);
-  printState(s, input, ask);
+  printState(s, input, init, Object.fromEntries(states) as States, ask);
   p.place(remove);
-  if (input.delete !== undefined) removeContainer(s, input, input.delete, ask);
+  if (input.delete !== undefined) removeContainer(s, input, input.delete, init, ask);
   else p.jump(ask);
   const signal = p.variable("signal", 4);
   const send = p.label("send the signal");
@@ -100,14 +127,16 @@ export function compileVerbs(input: VerbsInput): Program {
   p.place(kill);
   p.set(signal, SIGKILL);
   p.place(send);
-  sendSignal(s, input, signal, ask);
+  sendSignal(s, input, init, signal, ask);
 
   p.place(ask);
   // A step that fails: the loader knows what that means.
   p.compute(-1, 0, -1);
   s.writeAsides();
-  return p.build();
+  return { program: p.build(), init, texts: states.map(([, text]) => text) };
 }
+
+type States = Readonly<Record<keyof VerbsInput["states"], VerbsText>>;
 
 /** As `startCreated`. */
 function startInit(s: Scope, input: VerbsInput, ask: Label): void {
@@ -135,11 +164,17 @@ function startInit(s: Scope, input: VerbsInput, ask: Label): void {
 }
 
 /** As `killContainer`: the signal is in a cell. */
-function sendSignal(s: Scope, { init, freezer }: VerbsInput, signal: Cell, ask: Label): void {
+function sendSignal(
+  s: Scope,
+  { freezer }: VerbsInput,
+  init: ProcessCells,
+  signal: Cell,
+  ask: Label,
+): void {
   const { p } = s;
   const pidfd = s.descriptor("pidfd");
   const done = s.label("sent");
-  p.call("pidfd_open", [init.pid, 0], { result: pidfd, negative: ask });
+  p.call("pidfd_open", [valueOf(init.pid), 0], { result: pidfd, negative: ask });
   unlessEnded(s, init, ask);
   p.call("pidfd_send_signal", [valueOf(pidfd), valueOf(signal), 0, 0], { negative: ask });
   if (freezer !== undefined) {
@@ -158,16 +193,21 @@ function sendSignal(s: Scope, { init, freezer }: VerbsInput, signal: Cell, ask: 
 }
 
 /** As `ociState`, of what `readState` tells. */
-function printState(s: Scope, input: VerbsInput, ask: Label): void {
+function printState(
+  s: Scope,
+  input: VerbsInput,
+  init: ProcessCells,
+  states: States,
+  ask: Label,
+): void {
   const { p } = s;
-  const { init, socket, address, states } = input;
+  const { socket, address } = input;
   const text = p.variable("text", iovec.size);
   const [base, left] = [placeIn(text, iovec.offset("iov_base")), iovec.offset("iov_len")];
   const write = s.label("write");
-  const print = (content: string) => {
-    const bytes = encodeText(content);
-    p.set(base, p.bytes(bytes, content));
-    p.set(placeIn(text, left), bytes.length);
+  const print = (status: VerbsText) => {
+    p.set(base, status.text);
+    p.set(placeIn(text, left), valueOf(status.length));
     p.jump(write);
   };
   // Else the next descriptor would be the output.
@@ -223,10 +263,11 @@ function removeContainer(
   s: Scope,
   input: VerbsInput,
   { groups, retired }: NonNullable<VerbsInput["delete"]>,
+  init: ProcessCells,
   ask: Label,
 ): void {
   const { p } = s;
-  const { init, directory, files } = input;
+  const { directory, files } = input;
   const ended = s.label("ended");
   lock(s, input, ask);
   unlessEnded(s, init, ended);

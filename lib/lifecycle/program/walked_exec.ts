@@ -36,7 +36,7 @@ import {
 import type { FreezerFiles } from "../../cgroup/mod.ts";
 import { rlimitNumber } from "../../security/mod.ts";
 import type { ProcessId } from "../process_id.ts";
-import { findLine, readBytes, unlessEnded, unlessPaused } from "./lines.ts";
+import { findLine, processCells, readBytes, unlessEnded, unlessPaused } from "./lines.ts";
 import { RECORD_SIZE } from "./protocol.ts";
 import { Scope } from "./scope.ts";
 
@@ -83,7 +83,7 @@ export function openContainer(s: Scope, input: WalkedExec, ask: Label): Argument
   const init = s.descriptor("init's pidfd");
   const [ended, lives] = [s.label("ended"), s.label("lives")];
   p.call("pidfd_open", [input.init.pid, 0], { result: init, negative: ended });
-  unlessEnded(s, input.init, ended);
+  unlessEnded(s, processCells(s, input.init), ended);
   p.jump(lives);
   p.place(ended);
   // It may have been started again, with another init: this program has had its time.
@@ -100,7 +100,7 @@ export function openContainer(s: Scope, input: WalkedExec, ask: Label): Argument
  * Raises the limit of open files as far as it may be: Deno does so at its start, and what is executed in a container has
  * the same limit whoever does it.
  */
-function raiseDescriptors(s: Scope): void {
+export function raiseDescriptors(s: Scope): void {
   const { p } = s;
   const limit = p.variable("limit of open files", rlimit64.size);
   const number = rlimitNumber("RLIMIT_NOFILE");
@@ -140,21 +140,25 @@ export interface StartedProgram {
   readonly report: Cell;
 }
 
+/** What a program is started with. */
+export interface StartInput {
+  /** Its ELF file; or the steps that write it. */
+  readonly program: Uint8Array<ArrayBuffer> | ((file: Argument) => void);
+  readonly argv: Argument;
+  /** Its descriptors from 5 on. */
+  readonly more: readonly Argument[];
+  /** Where a failing step goes on; absent: at the program's handler. */
+  readonly failed?: Label;
+}
+
 /** As `launch`: a sealed file in memory, a socket, a pipe, a process. */
 export function startProgram(
   s: Scope,
-  program: Uint8Array<ArrayBuffer>,
-  argv: Argument,
-  more: readonly Argument[],
+  { program, argv, more, failed: negative }: StartInput,
 ): StartedProgram {
   const { p } = s;
   const file = s.descriptor("program");
-  const written = s.descriptor("written");
-  const [plain, made, whole] = ["no MFD_EXEC", "made", "whole"].map((name) => s.label(name)) as [
-    Label,
-    Label,
-    Label,
-  ];
+  const [plain, made] = ["no MFD_EXEC", "made"].map((name) => s.label(name)) as [Label, Label];
   const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   const name = p.string("crate");
   p.call("memfd_create", [name, flags | MFD_EXEC], {
@@ -165,19 +169,16 @@ export function startProgram(
   });
   p.place(plain);
   // Before Linux 6.3; where executable ones are forbidden, starting it fails.
-  p.call("memfd_create", [name, flags], { result: file });
+  p.call("memfd_create", [name, flags], { result: file, negative });
   p.place(made);
-  const { length } = program;
-  p.call("write", [valueOf(file), p.bytes(program, "exec's program"), length], { result: written });
-  p.jumpIfEqual(valueOf(written), length, whole);
-  p.compute(-1, 0, -1, { label: "write the program" });
-  p.place(whole);
-  p.call("fcntl", [valueOf(file), F_ADD_SEALS, F_SEAL_ALL]);
+  if (typeof program === "function") program(valueOf(file));
+  else writeWhole(s, valueOf(file), program, negative);
+  p.call("fcntl", [valueOf(file), F_ADD_SEALS, F_SEAL_ALL], { negative });
 
   const pair = p.variable("control sockets", 8);
   const pipe = p.variable("report pipe", 8);
-  p.call("socketpair", [AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair]);
-  p.call("pipe2", [pipe, O_CLOEXEC]);
+  p.call("socketpair", [AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair], { negative });
+  p.call("pipe2", [pipe, O_CLOEXEC], { negative });
   const [control, report] = [s.descriptor("control"), s.descriptor("report end")];
   p.set(control, valueOf(pair));
   p.set(report, valueOf(pipe));
@@ -188,7 +189,7 @@ export function startProgram(
   });
   p.pointer(placeIn(args, clone_args.offset("pidfd")), pidfd);
   const child = s.label("child");
-  p.call("clone3", [args, clone_args.size], { zero: child });
+  p.call("clone3", [args, clone_args.size], { zero: child, negative });
   p.call("close", [valueOf(pair, 4)], { negative: NEXT });
   p.call("close", [valueOf(pipe, 4)], { negative: NEXT });
   s.aside(() => {
@@ -208,12 +209,33 @@ export function startProgram(
   return { pidfd, control, report };
 }
 
-/** Waits until the program tells its process, and opens that. @returns the process's pidfd. */
+function writeWhole(
+  s: Scope,
+  file: Argument,
+  bytes: Uint8Array<ArrayBuffer>,
+  negative: Label | undefined,
+): void {
+  const { p } = s;
+  const { length } = bytes;
+  const [written, whole] = [s.descriptor("written"), s.label("whole")];
+  p.call("write", [file, p.bytes(bytes, "the program"), length], { result: written, negative });
+  p.jumpIfEqual(valueOf(written), length, whole);
+  p.compute(-1, 0, -1, { label: "write the program", negative });
+  p.place(whole);
+}
+
+/** The process that a program has told. */
+export interface ToldProcess {
+  readonly pid: Argument;
+  readonly pidfd: Cell;
+}
+
+/** Waits until the program tells its process, and opens that. */
 export function awaitProcess(
   s: Scope,
   { pidfd, report }: StartedProgram,
   failed: Label,
-): Cell {
+): ToldProcess {
   const { p } = s;
   const { size } = pollfd;
   const initial = new Uint8Array(2 * size);
@@ -238,8 +260,9 @@ export function awaitProcess(
     p.place(zero);
   }
   const process = s.descriptor("process");
-  p.call("pidfd_open", [valueOf(record, 8), 0], { result: process, negative: failed });
-  return process;
+  const pid = valueOf(record, 8);
+  p.call("pidfd_open", [pid, 0], { result: process, negative: failed });
+  return { pid, pidfd: process };
 }
 
 /** Lets the process go on, and waits until the user's program has been executed, or has not. */

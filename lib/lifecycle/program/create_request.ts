@@ -1,0 +1,267 @@
+import {
+  addressOf,
+  arch,
+  AT_FDCWD,
+  type Cell,
+  F_GETFD,
+  F_SETFD,
+  FD_CLOEXEC,
+  type Label,
+  mapAgain,
+  MAPPED_FILE,
+  MFD_CLOEXEC,
+  O_CLOEXEC,
+  O_RDONLY,
+  placeIn,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFMT,
+  STATX_BASIC_STATS,
+  statx_layout,
+  valueOf,
+} from "../../../ffi/mod.ts";
+import type { Scope } from "./scope.ts";
+import type { Word, Words } from "./words.ts";
+
+// What an engine asks for when it creates a container: its own words, as scripts/verbs.sh has them, and the config. Both
+// together are the request; those of one kind differ in a few words, which are as long in each.
+
+/** The descriptor of the config, from scripts/verbs.sh. */
+const CONFIG = 4;
+/** How many words of the walking process's come before the request's: the loader and the launcher. */
+const BEFORE = 2;
+
+/** A word that is another one in each request. */
+export interface Hole {
+  readonly text: string;
+  /** Where it stands, in order. */
+  readonly places: readonly number[];
+  /** It is part of another one, which begins so many bytes before it. */
+  readonly within?: { readonly hole: number; readonly after: number };
+}
+
+/** The last request of a kind. */
+export interface CreateRequest {
+  readonly bytes: Uint8Array;
+  /** How many of them are the engine's words, each with a NUL behind it. */
+  readonly words: number;
+  readonly holes: readonly Hole[];
+  /** The files of programs for other kinds, that are tried for a request of another one. */
+  readonly others: readonly string[];
+}
+
+/** What of the host was so when the last container of the kind was made, and must be so again. */
+export interface CreateHost {
+  /** Directories, and what statx(2) tells of each between two of its bytes. */
+  readonly mounts: readonly { readonly path: string; readonly status: Uint8Array }[];
+  readonly directories: readonly string[];
+  readonly files: readonly string[];
+  /** /dev/null is to be what it is called. */
+  readonly null: boolean;
+}
+
+/** Of `struct statx` what tells one mounted directory from another: where, and its inode with what follows. */
+export const IDENTITY = [
+  { from: statx_layout.offset("stx_ino"), size: 8 },
+  // stx_dev_major, stx_dev_minor, stx_mnt_id
+  { from: 0x88, size: 16 },
+] as const;
+/** STATX_MNT_ID, linux/stat.h. */
+export const STATX_MNT_ID = 0x1000;
+const STATX_SIZE = 256;
+const RDEV = 0x80;
+
+const LETTERS = [["0", "9"], ["A", "Z"], ["a", "z"]] as const;
+
+/**
+ * Reads the request, and goes on at `ask` when it is of another kind.
+ *
+ * @returns its file, and its words.
+ */
+export function readRequest(
+  s: Scope,
+  { bytes, words: size, holes, others }: CreateRequest,
+  ask: Label,
+): { readonly fd: Cell; readonly words: readonly Word[] } {
+  const { p } = s;
+  const { length } = bytes;
+  const other = s.label("of another kind");
+  tryOthers(s, others, other, ask);
+  const fd = s.descriptor("request");
+  const text = p.variable("request's text", length + 1);
+  const last = p.bytes(bytes, "the last request");
+  // Else what is opened next would be one of the three.
+  for (const standard of [0, 1, 2]) p.call("fcntl", [standard, F_GETFD, 0], { negative: ask });
+  p.call("fcntl", [CONFIG, F_SETFD, FD_CLOEXEC], { negative: ask });
+  const count = s.descriptor("count");
+  const exactly = (expected: number) => {
+    const as = s.label("as long");
+    p.jumpIfEqual(valueOf(count), expected, as);
+    p.jump(other);
+    p.place(as);
+  };
+  p.call("read", [CONFIG, addressOf(text, size), length - size + 1], {
+    result: count,
+    negative: ask,
+  });
+  exactly(length - size);
+  p.call("memfd_create", [p.string("request"), MFD_CLOEXEC], { result: fd, negative: ask });
+  const at = skipWords(s);
+  p.call("write", [valueOf(fd), { own: "words", from: at }, size], {
+    result: count,
+    negative: ask,
+  });
+  exactly(size);
+  p.call("pread64", [valueOf(fd), text, size, 0], { negative: ask });
+  p.call("write", [valueOf(fd), addressOf(text, size), length - size], {
+    result: count,
+    negative: ask,
+  });
+  exactly(length - size);
+
+  const compare = (from: number, to: number, size: number, against = last) => {
+    const same = s.label("the same");
+    p.compare(addressOf(text, from), addressOf(against, to), size, same, other);
+    p.place(same);
+  };
+  let end = 0;
+  const places = holes.flatMap(({ text, places }) =>
+    places.map((at) => ({ at, size: text.length }))
+  );
+  for (const { at, size } of places.toSorted((a, b) => a.at - b.at)) {
+    if (at > end) compare(end, end, at - end);
+    end = at + size;
+  }
+  if (length > end) compare(end, end, length - end);
+  for (const { text: word, places: [first, ...more], within } of holes) {
+    for (const at of more) compare(at, first!, word.length, text);
+    if (within !== undefined) {
+      compare(first!, holes[within.hole]!.places[0]! + within.after, word.length, text);
+    }
+    checkLetters(s, fd, first!, word.length, other);
+  }
+  return {
+    fd,
+    words: holes.map(({ text: word, places: [first] }) => ({
+      text: word,
+      place: placeIn(text, first!),
+      at: first!,
+    })),
+  };
+}
+
+/** Goes on at the next file's program that is there. */
+function tryOthers(s: Scope, files: readonly string[], other: Label, ask: Label): void {
+  s.aside(() => {
+    const { p } = s;
+    const fd = s.descriptor("another file");
+    const found = s.label("found");
+    p.place(other);
+    p.call("lseek", [CONFIG, 0, 0], { negative: ask });
+    for (const file of files) {
+      const next = s.label("next file");
+      const flags = O_RDONLY | O_CLOEXEC;
+      p.call("openat", [AT_FDCWD, p.string(file), flags, 0], {
+        result: fd,
+        negative: next,
+        zero: found,
+        positive: found,
+      });
+      p.place(next);
+    }
+    p.jump(ask);
+    p.place(found);
+    p.call("dup3", [valueOf(fd), MAPPED_FILE, O_CLOEXEC], { negative: ask });
+    p.jump(mapAgain(arch));
+  });
+}
+
+/** Where the request's words begin among the process's own, counted from the first one's beginning. */
+function skipWords(s: Scope): Cell {
+  const { p } = s;
+  const [at, left] = [p.variable("at", 4), p.variable("words left", 4)];
+  const nul = p.string("");
+  const [next, end, begun] = [s.label("next letter"), s.label("its end"), s.label("the words")];
+  p.set(left, BEFORE);
+  p.place(next);
+  const letter = s.label("letter");
+  p.compare(nul, { own: "words", from: at }, 1, end, letter);
+  p.place(letter);
+  p.subtract(at, valueOf(at), -1);
+  p.jump(next);
+  p.place(end);
+  p.subtract(at, valueOf(at), -1);
+  p.compute(valueOf(left), 1, -1, { result: left, positive: next, zero: begun });
+  p.place(begun);
+  return at;
+}
+
+/** Goes on at `ask` for a word with anything but letters and digits: then the config is as it looks. */
+function checkLetters(s: Scope, fd: Cell, from: number, size: number, ask: Label): void {
+  const { p } = s;
+  const [byte, at, left] = ["letter", "at", "left"].map((name) => p.variable(name, 4)) as [
+    Cell,
+    Cell,
+    Cell,
+  ];
+  const [next, good] = [s.label("next letter"), s.label("good letter")];
+  p.set(at, from);
+  p.set(left, size);
+  p.place(next);
+  p.call("pread64", [valueOf(fd), byte, 1, valueOf(at)], { negative: ask });
+  for (const [first, last] of LETTERS) {
+    const above = s.label(`above ${last}`);
+    p.compute(valueOf(byte), first.charCodeAt(0), -1, { negative: ask });
+    p.compute(valueOf(byte), last.charCodeAt(0), -1, {
+      negative: good,
+      zero: good,
+      positive: above,
+    });
+    p.place(above);
+  }
+  p.jump(ask);
+  p.place(good);
+  p.subtract(at, valueOf(at), -1);
+  p.compute(valueOf(left), 1, -1, { result: left, positive: next });
+}
+
+/** Goes on at `ask` when the host is not as it was. */
+export function checkHost(s: Scope, host: CreateHost, own: Words, ask: Label): void {
+  const { p } = s;
+  const status = p.variable("status", STATX_SIZE);
+  const look = (path: string, mask = STATX_BASIC_STATS) =>
+    p.call("statx", [AT_FDCWD, own.string(path), 0, mask, status], { negative: ask });
+  const kind = p.variable("kind", 4);
+  const mode = () =>
+    p.compute(valueOf(status, statx_layout.offset("stx_mode")), 0, S_IFMT, { result: kind });
+  const same = (from: number, bytes: Uint8Array) => {
+    const label = s.label("the same");
+    p.compare(addressOf(status, from), p.bytes(bytes), bytes.length, label, ask);
+    p.place(label);
+  };
+  for (const { path, status: expected } of host.mounts) {
+    look(path, STATX_BASIC_STATS | STATX_MNT_ID);
+    for (const { from, size } of IDENTITY) same(from, expected.subarray(from, from + size));
+  }
+  for (const path of host.directories) {
+    const is = s.label("a directory");
+    look(path);
+    mode();
+    p.jumpIfEqual(valueOf(kind), S_IFDIR, is);
+    p.jump(ask);
+    p.place(is);
+  }
+  for (const path of host.files) {
+    look(path);
+    mode();
+    p.jumpIfEqual(valueOf(kind), S_IFDIR, ask);
+  }
+  if (!host.null) return;
+  const is = s.label("a device");
+  look("/dev/null");
+  mode();
+  p.jumpIfEqual(valueOf(kind), S_IFCHR, is);
+  p.jump(ask);
+  p.place(is);
+  same(RDEV, new Uint8Array([1, 0, 0, 0, 3, 0, 0, 0]));
+}
