@@ -77,22 +77,22 @@ interface Difference {
   readonly places: number[];
 }
 
-/** The words that differ, by the second text's; undefined when anything else does, or a word stands for two. */
+/** The words that differ, of letters, digits, and what times have between them, by the second text's; undefined when anything else does, or a word stands for two. */
 function differences(a: string, b: string): Map<string, Difference> | undefined {
   const found = new Map<string, Difference>();
   const others = new Set<string>();
-  const letters = /[0-9A-Za-z]+/y;
+  const letters = /[0-9A-Za-z.:]+/y;
   for (let at = 0; at < b.length; at++) {
     if (a[at] === b[at]) continue;
     let from = at;
-    while (from > 0 && /[0-9A-Za-z]/.test(b[from - 1]!)) from--;
+    while (from > 0 && /[0-9A-Za-z.:]/.test(b[from - 1]!)) from--;
     letters.lastIndex = from;
     const [text] = letters.exec(b) ?? [];
     if (text === undefined) return undefined;
     const was = a.slice(from, from + text.length);
     const end = from + text.length;
     // It is the whole of a word there, too.
-    if (!/^[0-9A-Za-z]+$/.test(was) || a[from - 1] !== b[from - 1] || a[end] !== b[end]) {
+    if (!/^[0-9A-Za-z.:]+$/.test(was) || a[from - 1] !== b[from - 1] || a[end] !== b[end]) {
       return undefined;
     }
     const known = found.get(text);

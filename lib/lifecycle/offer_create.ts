@@ -20,7 +20,7 @@ const MAX_NOTE = 1 << 20;
 
 /** A note: its state, the day, the sizes of the words and of the request; then the request, then what was made. */
 const HEADER = 16;
-/** It was created once; there is a program; the two last ones were not made alike. */
+/** It was created; there is a program; there is more to one of this kind than the program does. */
 const [SEEN, READY, REFUSED] = [1, 2, 3] as const;
 
 const DAY = 24 * 60 * 60;
@@ -64,14 +64,14 @@ export async function offerCreate(request: Request, made: Made): Promise<void> {
     if (note.state === READY && isOfToday && isOfKind(file, CREATE_KIND)) return;
     if (isSameBut(latin1(note.products), latin1(products), kind)) {
       const { createVerb } = await import("./create_verb.ts");
-      program = await createVerb(
+      program = createVerb(
         made,
         request,
         kind,
         Array.from({ length: KINDS - 1 - slot }, (_, i) => `${root}/${nameOf(slot + 1 + i)}`),
       );
+      state = program === undefined ? REFUSED : READY;
     }
-    state = program === undefined ? REFUSED : READY;
   }
   const folder = openDirectory(root);
   try {

@@ -87,10 +87,39 @@ export async function makeRows(parts: Parts): Promise<Row[]> {
       return timed(name, `\`${name}\``, "crun exec", words(runtime, runtime.exec));
     }),
     ...byDeno(parts),
+    firstCreate(parts),
     ...[crate, ...peers].flatMap((runtime) => verbRows(parts, runtime)),
     timed("deno, nothing", "`deno run` of an empty file", "crun run", deno(empty)),
     timed("deno, a line", "`deno run` that prints a line", "crun run", deno(line)),
   ];
+}
+
+/** The creation of a container of a kind that crate does not know: in a state directory in which it has created none. */
+function firstCreate({ place, timer, crate }: Parts): Row {
+  const { file, verbs, remove } = crate;
+  const state = place.mkdir("state-first");
+  const id = "first";
+  const at = verbs.create.indexOf("create");
+  const words = (args: readonly string[]) => ({
+    file,
+    args: ["--root", state, ...args],
+    env: place.env,
+  });
+  const create = words([...verbs.create.slice(at, -1), id]);
+  const end = words(remove(id).slice(-3));
+  return {
+    key: "crate create, the first",
+    title: "`crate create`, the first of its kind",
+    comparedTo: "crun create",
+    sample() {
+      const sample = timer.run(create, true);
+      timer.run(end, true);
+      for (const { name } of Deno.readDirSync(state)) {
+        if (name.startsWith(".create-")) rmSync(`${state}/${name}`);
+      }
+      return sample;
+    },
+  };
 }
 
 /** What of an exec starts Deno: the first in a container, and one that has options. */

@@ -71,7 +71,8 @@ export const STATX_MNT_ID = 0x1000;
 const STATX_SIZE = 256;
 const RDEV = 0x80;
 
-const LETTERS = [["0", "9"], ["A", "Z"], ["a", "z"]] as const;
+/** What a word has, in the order of ASCII: no quote ends it, and no slash makes it two parts of a path. */
+const LETTERS = [[".", "."], ["0", ":"], ["A", "Z"], ["a", "z"]] as const;
 
 /**
  * Reads the request, and goes on at `ask` when it is of another kind.
@@ -196,7 +197,7 @@ function skipWords(s: Scope): Cell {
   return at;
 }
 
-/** Goes on at `ask` for a word with anything but letters and digits: then the config is as it looks. */
+/** Goes on at `ask` for a word with anything else than words have: then the config is as it looks. */
 function checkLetters(s: Scope, fd: Cell, from: number, size: number, ask: Label): void {
   const { p } = s;
   const [byte, at, left] = ["letter", "at", "left"].map((name) => p.variable(name, 4)) as [
