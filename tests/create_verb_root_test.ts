@@ -6,6 +6,7 @@ import { type BundleChanges, engineSpec } from "./support/bundle.ts";
 import {
   delay,
   EMULATED,
+  EVERYWHERE_THE_SAME,
   groupDirectories,
   reapOrphans,
   type Result,
@@ -253,7 +254,7 @@ test("what is of another kind is crate's, and is ready when it comes again", asy
   // A shorter id.
   bundleOf(box, "short", "exec sleep 100");
   assert(!await walked(box, "short"));
-});
+}, EVERYWHERE_THE_SAME);
 
 test("what stands in a creation's way is left to crate, which tells it", async (box) => {
   await ready(box, "exec sleep 100");
@@ -290,7 +291,7 @@ test("what stands in a creation's way is left to crate, which tells it", async (
   assert.equal((await box.state(id)).status, "created");
   await box.ok(["delete", "--force", id]);
   reapOrphans();
-});
+}, EVERYWHERE_THE_SAME);
 
 test("whatever step fails, the container is created or nothing of it is left", async (box) => {
   await ready(box, "exec sleep 100");
@@ -383,4 +384,4 @@ test("many at once are created, and one of a name", async (box) => {
     await box.ok(["delete", "--force", id]);
   }
   reapOrphans();
-});
+}, EVERYWHERE_THE_SAME);

@@ -304,7 +304,7 @@ test("podman has its groups made by systemd with crate as with runc", async (box
     const none = ["--net", "none"];
     const files = ["memory.max", "pids.max", "cpu.max", "*/memory.limit_in_bytes", "*/pids.max"];
     const cat = `cd /sys/fs/cgroup; cat ${files.join(" ")} 2>/dev/null; true`;
-    await say("run", "--rm", ...none, ...limits, IMAGE, "/bin/sh", "-c", cat);
+    if (!EMULATED) await say("run", "--rm", ...none, ...limits, IMAGE, "/bin/sh", "-c", cat);
     const script = "trap 'exit 5' TERM; while sleep 0.1; do :; done";
     const words = ["--name", "web", ...none, ...limits, IMAGE, "/bin/sh", "-c", script];
     await say("run", "-d", ...words);
@@ -315,9 +315,12 @@ test("podman has its groups made by systemd with crate as with runc", async (box
     );
     said.push(plain([Slice, TasksMax, CPUQuotaPerSecUSec, Delegate, ControlGroup].join(" ")));
     await say("inspect", "--format", "{{.State.CgroupPath}}", "web");
-    await say("exec", "web", "/bin/sh", "-c", "echo inside; exit 9");
-    await say("pause", "web");
-    await say("unpause", "web");
+    // Each takes many seconds in an emulated machine, twice.
+    if (!EMULATED) {
+      await say("exec", "web", "/bin/sh", "-c", "echo inside; exit 9");
+      await say("pause", "web");
+      await say("unpause", "web");
+    }
     await say("stop", "-t", "5", "web");
     await say("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", "web");
     if (!EMULATED) await say("start", "web");
