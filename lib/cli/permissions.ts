@@ -123,6 +123,7 @@ const NEEDS = {
   restart: (places) => [...onContainersToStart(places), netlink, network],
   kill: onContainers,
   delete: onContainers,
+  cp: onBoth,
   diff: onBoth,
   commit: onBoth,
   export: onBoth,

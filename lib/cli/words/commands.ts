@@ -39,6 +39,7 @@ import {
   rmiTable,
   tagTable,
 } from "./tables/images.ts";
+import { cpTable } from "./tables/copy.ts";
 import { checkpointTable, restoreTable } from "./tables/checkpoint.ts";
 import {
   eventsTable,
@@ -173,6 +174,7 @@ export const commandLine: CommandLine = {
     checkpointTable,
     restoreTable,
     deleteTable,
+    cpTable,
     diffTable,
     commitTable,
     exportTable,
@@ -204,6 +206,7 @@ export const commandLine: CommandLine = {
       summary: "The commands on containers by docker's longer names",
       commands: [
         ["commit", commitTable],
+        ["cp", cpTable],
         ["diff", diffTable],
         ["exec", execTable],
         ["export", exportTable],

@@ -54,6 +54,7 @@ export type {
   RmiCall,
   TagCall,
 } from "./tables/images.ts";
+export type { CpCall } from "./tables/copy.ts";
 export type { CheckpointCall, RestoreCall } from "./tables/checkpoint.ts";
 export type { EventsCall, FeaturesCall, MountsCall, PsCall, UpdateCall } from "./tables/engine.ts";
 export { type ExecCall, execTable } from "./tables/exec.ts";
