@@ -94,7 +94,8 @@ networkTest(
     await network(["inspect", "made"], `${await box.ok(["network", "inspect", "made"])}\n`);
     await network(["disconnect", "made", id]);
     await network(["rm", "made"], "made\n");
-    await box.ok(["delete", "--force", id]);
+    await holds(box, { command: "rename", words: ["rename", id, "renamed"], expected: {} });
+    await box.ok(["delete", "--force", "renamed"]);
     await network(["prune"], "crate0\n");
   },
 );

@@ -117,6 +117,7 @@ const NEEDS = {
   stats: onContainers,
   wait: onContainers,
   pause: onContainers,
+  rename: onNetworks,
   resume: onContainers,
   stop: onContainers,
   start: (places) => [...onContainersToStart(places), netlink, network],

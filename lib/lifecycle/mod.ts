@@ -31,6 +31,7 @@ export { addMounts, removeMounts } from "./change_mounts.ts";
 export { isDirectory } from "./facts.ts";
 export { type LogFrame, readFrames, tailFrames } from "./logs.ts";
 export { deleteContainer, type DeleteOptions } from "./delete.ts";
+export { renameContainer } from "./rename.ts";
 export { killAllOf, killContainer } from "./kill.ts";
 export { collectGarbage, listContainers } from "./list.ts";
 export { ociState } from "./oci_state.ts";

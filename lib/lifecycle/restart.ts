@@ -139,7 +139,11 @@ async function startEnded(
       (await loadResctrl()).joinResctrl(resctrl, launched.init.pid);
     }
     devices = await takeNetDevices(record.spec, launched.init.pid);
-    recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });
+    recordProcess(lock, root, id, {
+      init: launched.init,
+      monitor: launched.monitor,
+      ...!record.remove && { movable: true },
+    });
     await launched.go(early({ ...record, directory }, launched.init));
     network.claim?.letGo();
     devices?.keep();

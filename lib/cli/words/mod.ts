@@ -27,6 +27,7 @@ export type {
   ListCall,
   LogsCall,
   PauseCall,
+  RenameCall,
   StatsCall,
   StopCall,
   TopCall,

@@ -294,6 +294,17 @@ export class Store {
     return removeVolumes(this.#paths, which);
   }
 
+  /**
+   * A container gets another state directory.
+   *
+   * @param move gives it that; what it throws leaves all as it was.
+   * @throws {CrateError}
+   */
+  async renamed<T>(from: string, to: string, move: () => T | Promise<T>): Promise<T> {
+    const { renameContainer } = await import("./rename.ts");
+    return await renameContainer(this.#paths, from, to, move);
+  }
+
   /** The container is gone. @throws {CrateError} */
   unpin(directory: string): void {
     unpin(this.#paths, directory);
