@@ -50,7 +50,7 @@ test("every command on images works under its own flags, and reaches no registry
   await run("export", "export", "-o", box.path("root.tar"), "c");
   await run("import", "import", "-q", box.path("root.tar"), "three");
   await run("save", "save", "-o", box.path("two.tar"), "two");
-  await run("delete", "delete", "c");
+  assert.match(await run("prune", "container", "prune"), /^c\nReclaimed: /);
   assert.match(await run("volume", "volume", "ls"), /data/);
   await run("rmi", "rmi", "two", "three");
   assert.equal(
@@ -59,6 +59,7 @@ test("every command on images works under its own flags, and reaches no registry
   );
   assert.equal(await run("push", "push", "-q", image, `${registry.host}/other:2`), digest);
   assert.match(await run("df", "df"), /^Volumes +1 /m);
+  assert.match(await run("system", "system", "df"), /^Volumes +1 /m);
   assert.match(await run("prune", "prune", "--all"), /^Reclaimed: /m);
 });
 
@@ -96,6 +97,8 @@ networkTest(
     await network(["rm", "made"], "made\n");
     await holds(box, { command: "rename", words: ["rename", id, "renamed"], expected: {} });
     await box.ok(["delete", "--force", "renamed"]);
-    await network(["prune"], "crate0\n");
+    const prune = ["system", "prune", "--force"];
+    const stdout = "Deleted network: crate0\nReclaimed: 0B\n";
+    await holds(box, { command: "system", words: prune, expected: { stdout } });
   },
 );

@@ -138,8 +138,10 @@ const NEEDS = {
   history: onStore,
   tag: onStore,
   rmi: onStore,
-  prune: onStore,
+  // Of containers, too: `crate container prune`.
+  prune: onContainers,
   df: onContainers,
+  system: onNetworks,
   volume: onStore,
   network: onNetworks,
   port: onNetworks,

@@ -62,6 +62,7 @@ import {
   portTable,
 } from "./tables/networks.ts";
 import { pullTable } from "./tables/pull.ts";
+import { containerPruneTable, systemDfTable, systemPruneTable } from "./tables/system.ts";
 import { runTable } from "./tables/run.ts";
 import { createTable, deleteTable, killTable, startTable, stateTable } from "./tables/verbs.ts";
 import {
@@ -220,6 +221,7 @@ export const commandLine: CommandLine = {
         ["run", runTable],
         ["pause", pauseTable],
         ["port", portTable],
+        ["prune", containerPruneTable],
         ["rename", renameTable],
         ["restart", restartTable],
         ["start", startTable],
@@ -267,6 +269,14 @@ export const commandLine: CommandLine = {
         ["ls", networkListTable],
         ["prune", networkPruneTable],
         ["rm", networkRemoveTable],
+      ],
+    },
+    {
+      name: "system",
+      summary: "What crate takes on the disk, and what nobody needs of it",
+      commands: [
+        ["df", systemDfTable],
+        ["prune", systemPruneTable],
       ],
     },
     {

@@ -83,6 +83,7 @@ export {
   type StateCall,
   stateTable,
 } from "./tables/verbs.ts";
+export type { ContainerPruneCall, SystemPruneCall } from "./tables/system.ts";
 export type {
   VolumeCreateCall,
   VolumeInspectCall,

@@ -2,7 +2,7 @@ import type { Descriptor, Digest, ImageSource, Platform } from "../types.ts";
 import { CrateError } from "../../errors.ts";
 import { blobStream, hasBlob } from "./blobs.ts";
 import { clearDead, collect, type Collected, digestsOf } from "./garbage.ts";
-import { type ContainerFiles, containerFiles, type Owner } from "./containers.ts";
+import { type ContainerFiles, containerFiles, type Owner, storedContainers } from "./containers.ts";
 import { contentOf, type Image, isWhole, readImages } from "./images.ts";
 import { type HistoryLine, historyOf, type ImageInspection, inspectionOf } from "./inspect.ts";
 import { findLayer, type Layer, type NewLayer, openLayer, settleLayers } from "./layers.ts";
@@ -255,6 +255,15 @@ export class Store {
   /** Directories for what a container of an image will write. */
   containerFiles(): ContainerFiles {
     return containerFiles(this.#paths);
+  }
+
+  /** Bytes on the disk that containers have written, by their state directories. */
+  containerSizes(): ReadonlyMap<string, number> {
+    return new Map(
+      storedContainers(this.#paths).flatMap(({ directory, size }) =>
+        directory === undefined ? [] : [[directory, size]]
+      ),
+    );
   }
 
   /** The image that a container is of, by that one's state directory. @throws {CrateError} */
