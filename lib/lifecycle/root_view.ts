@@ -40,6 +40,7 @@ import { isAlive } from "./process_id.ts";
 import { isBind, isIdmapped } from "./program/mod.ts";
 import { allowMount, goneRootfs, overlayOf } from "./rootfs.ts";
 import { type ContainerRecord, type ContainerState, isLive, mountPoint } from "./state.ts";
+import { waitForMonitor } from "./stop.ts";
 
 /** A container's files as a path in the container names them. */
 export interface RootView extends Disposable {
@@ -93,6 +94,8 @@ export async function openRootView(
   if (state.status === "creating") {
     throw new CrateError("STATE", `container "${id}" is being made by another crate right now`);
   }
+  // Until then its last processes may hold its own mount of the same directories.
+  if (writable) await waitForMonitor(state.process?.monitor);
   try {
     const { fd, missing } = mountView(record, mountPoint(root), overlays, writable, stack);
     const owned = stack.move();
