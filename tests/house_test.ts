@@ -48,7 +48,7 @@ const COLD: Record<string, readonly string[]> = {
 
 /** The commands on images, and what makes a container of one: the only way to the rooms of images. */
 const IMAGE_COMMANDS =
-  "commit df diff export history images import inspect load login logout prune pull push rmi run_image run_volumes save tag volume"
+  "commit cp df diff export history images import inspect load login logout prune pull push rmi run_image run_volumes save system_prune tag volume"
     .split(
       " ",
     )

@@ -85,7 +85,14 @@ test("on a terminal prune asks first, and --force does not", async (box) => {
   }
   assert.equal(await prune(["volume", "prune", "--all"], "y\r"), 0);
   assert.equal(await box.ok(["volume", "ls", "-q"]), "");
-  for (const words of [["volume", "prune"], ["network", "prune"], ["prune"]]) {
+  const others = [
+    ["volume", "prune"],
+    ["network", "prune"],
+    ["prune"],
+    ["container", "prune"],
+    ["system", "prune"],
+  ];
+  for (const words of others) {
     assert.equal(await prune(words, "n\r"), 1, words.join(" "));
     assert.equal(await prune(words), 0, words.join(" "));
   }

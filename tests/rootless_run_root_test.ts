@@ -140,3 +140,33 @@ run --rm -r ${box.rootfs} -u 5 /bin/true
   assert.match(lines[2]!, /^crate: /);
   assert.match(lines[3]!, /^= 12[56]$/);
 });
+
+test("a user's copies are the user's own, from and to containers that run or have ended", async (box) => {
+  const lines = await user(
+    box,
+    `
+run -d --name a --tmpfs /tmp -r ${box.rootfs} /bin/sh -c 'echo x > /x; chown 5:6 /x; echo m > /tmp/m; echo ready; sleep 1000'
+until crate logs a | grep -q ready; do sleep 0.1; done
+crate cp a:/x ./mine
+stat -c %u:%g mine
+crate cp a:/tmp/m ./m
+crate cp ./mine a:/etc/mine
+crate exec a /bin/stat -c %u:%g /etc/mine
+crate stop -t 0 a
+crate cp a:/etc/mine ./again
+crate cp ./again a:/
+crate cp a:/tmp/m ./none
+crate rename a b
+crate container prune
+`,
+  );
+  const own = `${USER_ID}:${USER_ID}`;
+  assert.deepEqual(lines.filter((line) => !/^(a|= 0)$/.test(line)), [
+    own,
+    "0:0",
+    "crate: a:/tmp was in memory, at /tmp, and is gone with the container",
+    "= 125",
+    "b",
+    "Reclaimed: 0B",
+  ]);
+});

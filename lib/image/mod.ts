@@ -16,6 +16,15 @@ export { type Claimed, claimImage, copyFromRoot, type Volume } from "./container
 export { importImage, type ImportOptions } from "./import.ts";
 export { fetchMissing } from "./layers.ts";
 export { type Loaded, loadImages } from "./load.ts";
+export {
+  copyFiles,
+  type CopyOptions,
+  type End,
+  packFiles,
+  Place,
+  type PlaceOptions,
+  unpackFiles,
+} from "./copy/mod.ts";
 export { tarOf, type TreeChange, treeChanges, walkTree } from "./pack/mod.ts";
 export { ownXattrs } from "./unpack/mod.ts";
 export { type Pulled, pullImage, type PullOptions } from "./pull.ts";

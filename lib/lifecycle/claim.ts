@@ -150,7 +150,8 @@ function make(making: string, text: string): Lock | undefined {
   }
 }
 
-function inUse(root: string, id: string): CrateError {
+/** The refusal of a name that is not free. */
+export function inUse(root: string, id: string): CrateError {
   const state = readState(root, id);
   const { directory } = statePaths(root, id);
   using lock = state === undefined ? tryLock(directory) : undefined;
@@ -237,7 +238,7 @@ export function ownDirectory(lock: Lock): string | undefined {
 }
 
 /** Whether the directory of this name is still the locked one. */
-export function isOwn(lock: Lock, directory: string): boolean {
+export function isOwn(lock: Pick<Lock, "fd">, directory: string): boolean {
   const inode = (fd: number, path: string): string | undefined => {
     const buffer = new Uint8Array(256);
     const result = trySyscall("statx", fd, path, AT_EMPTY_PATH, STATX_BASIC_STATS, buffer);

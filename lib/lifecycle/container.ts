@@ -317,7 +317,11 @@ export async function startContainer(
     await network?.attach(init);
     if (resctrl !== undefined) (await loadResctrl()).joinResctrl(resctrl, init.pid);
     devices = await takeNetDevices(spec, init.pid);
-    recordProcess(lock, root, id, { init, monitor: launched.monitor });
+    recordProcess(lock, root, id, {
+      init,
+      monitor: launched.monitor,
+      ...!remove && { movable: true },
+    });
     pidfd.send(init);
     beforeStart?.(launched);
     await launched.go(early({ id, spec, bundle, directory }, init));

@@ -1,5 +1,6 @@
-import { close } from "../../ffi/mod.ts";
+import { close, trySyscall } from "../../ffi/mod.ts";
 import type { Process, Spec } from "../spec/mod.ts";
+import { isOwn } from "./claim.ts";
 import { contentOf, isOfKind, put } from "./offers.ts";
 import { openDirectory } from "./start.ts";
 import { statePaths } from "./state.ts";
@@ -66,6 +67,8 @@ async function offer(
   const folder = openDirectory(directory);
   try {
     await make(`${directory}/${name}`, folder);
+    // What names files of a directory that has another name by now is of no use.
+    if (!isOwn({ fd: folder }, directory)) trySyscall("unlinkat", folder, name, 0);
   } finally {
     close(folder);
   }

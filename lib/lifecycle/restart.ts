@@ -1,4 +1,4 @@
-import { AT_FDCWD, AT_REMOVEDIR, ENOENT, SyscallError, trySyscall } from "../../ffi/mod.ts";
+import { AT_FDCWD, ENOENT, SyscallError, trySyscall } from "../../ffi/mod.ts";
 import { createCgroup, loadResctrl } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type Lock, recordProcess, replaceRecord, tryLock } from "./claim.ts";
@@ -17,10 +17,11 @@ import {
 } from "./notify.ts";
 import { shownStatus } from "./paused.ts";
 import { isAlive } from "./process_id.ts";
+import { allowMount } from "./rootfs.ts";
 import { openListener } from "./seccomp_listener.ts";
 import { early } from "./stages.ts";
 import { launch, type Launched, nullStdio } from "./start.ts";
-import { type ContainerRecord, type ContainerState, readState, statePaths } from "./state.ts";
+import { type ContainerState, readState, statePaths } from "./state.ts";
 import { enterUnit } from "./unit.ts";
 import { withGroup } from "./group.ts";
 
@@ -138,7 +139,11 @@ async function startEnded(
       (await loadResctrl()).joinResctrl(resctrl, launched.init.pid);
     }
     devices = await takeNetDevices(record.spec, launched.init.pid);
-    recordProcess(lock, root, id, { init: launched.init, monitor: launched.monitor });
+    recordProcess(lock, root, id, {
+      init: launched.init,
+      monitor: launched.monitor,
+      ...!record.remove && { movable: true },
+    });
     await launched.go(early({ ...record, directory }, launched.init));
     network.claim?.letGo();
     devices?.keep();
@@ -185,28 +190,4 @@ export function move(from: string, to: string): boolean {
   const result = trySyscall("renameat2", AT_FDCWD, from, AT_FDCWD, to, 0);
   if (result < 0 && result !== -ENOENT) throw new SyscallError("renameat2", -result, from);
   return result === 0;
-}
-
-/**
- * An overlay that was mounted as `volatile` leaves a mark that it may not be mounted again: after a crash of the
- * machine it might not be whole. This one's state would not have outlived that crash.
- *
- * @see https://docs.kernel.org/filesystems/overlayfs.html, "Volatile mount"
- */
-export function allowMount({ spec }: ContainerRecord): void {
-  const root = spec.mounts?.find(({ destination, type }) =>
-    destination === "/" && type === "overlay"
-  );
-  const option = root?.options?.find((each) => each.startsWith("workdir="));
-  if (option === undefined || !root!.options!.includes("volatile")) return;
-  const incompatible = `${option.slice("workdir=".length)}/work/incompat`;
-  const volatile = `${incompatible}/volatile`;
-  const marks = [[`${volatile}/dirty`, 0], [volatile, AT_REMOVEDIR], [
-    incompatible,
-    AT_REMOVEDIR,
-  ]] as const;
-  for (const [path, flags] of marks) {
-    const result = trySyscall("unlinkat", AT_FDCWD, path, flags);
-    if (result < 0 && result !== -ENOENT) throw new SyscallError("unlinkat", -result, path);
-  }
 }

@@ -1,4 +1,14 @@
-import { close, O_DIRECTORY, O_PATH, open, SyscallError } from "../../ffi/mod.ts";
+import {
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  close,
+  ENOENT,
+  O_DIRECTORY,
+  O_PATH,
+  open,
+  SyscallError,
+  trySyscall,
+} from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { isAlive } from "./process_id.ts";
 import type { ContainerRecord, ContainerState } from "./state.ts";
@@ -54,8 +64,37 @@ export function openRootfs(
       { cause },
     );
   }
-  throw new CrateError(
+  throw goneRootfs(id);
+}
+
+/** The refusal of a root filesystem that was in memory. */
+export function goneRootfs(id: string): CrateError {
+  return new CrateError(
     "STATE",
     `what container "${id}" wrote was in memory, and is gone since it has ended (--keep keeps it)`,
   );
+}
+
+/**
+ * An overlay that was mounted as `volatile` leaves a mark that it may not be mounted again: after a crash of the
+ * machine it might not be whole. This one's state would not have outlived that crash.
+ *
+ * @see https://docs.kernel.org/filesystems/overlayfs.html, "Volatile mount"
+ */
+export function allowMount({ spec }: ContainerRecord): void {
+  const root = spec.mounts?.find(({ destination, type }) =>
+    destination === "/" && type === "overlay"
+  );
+  const option = root?.options?.find((each) => each.startsWith("workdir="));
+  if (option === undefined || !root!.options!.includes("volatile")) return;
+  const incompatible = `${option.slice("workdir=".length)}/work/incompat`;
+  const volatile = `${incompatible}/volatile`;
+  const marks = [[`${volatile}/dirty`, 0], [volatile, AT_REMOVEDIR], [
+    incompatible,
+    AT_REMOVEDIR,
+  ]] as const;
+  for (const [path, flags] of marks) {
+    const result = trySyscall("unlinkat", AT_FDCWD, path, flags);
+    if (result < 0 && result !== -ENOENT) throw new SyscallError("unlinkat", -result, path);
+  }
 }

@@ -80,6 +80,8 @@ export interface ContainerRecord {
 export interface ProcessRecord {
   readonly init: ProcessId;
   readonly monitor?: ProcessId;
+  /** The monitor finds its files in the directory, whatever that is called by then. */
+  readonly movable?: true;
   /** What the steps between `start` and the user's program are called, by their addresses. */
   readonly startSteps?: Readonly<Record<string, string>>;
 }
@@ -208,8 +210,10 @@ export function decodeExit(siginfo: Uint8Array<ArrayBuffer>): Exit {
 /** A container's state, undefined when there is none of this id. @throws {CrateError} */
 export function readState(root: string, id: string): ContainerState | undefined {
   const paths = statePaths(root, id);
-  const record = readJson<ContainerRecord>(paths.container, RECORD);
-  if (record === undefined) return undefined;
+  const written = readJson<ContainerRecord>(paths.container, RECORD);
+  if (written === undefined) return undefined;
+  // A container is called what its directory is: a rename is one step.
+  const record = { ...written, id };
   if (record.version !== VERSION) {
     throw new CrateError(
       "UNSUPPORTED",

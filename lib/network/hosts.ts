@@ -59,6 +59,22 @@ export function ownHosts(
   return `${[LOCAL, ...own, ...added].join("\n")}\n`;
 }
 
+/** What a container's own lines become when it is renamed: its addresses have the new name, and keep its host name. */
+export function renamedHosts(
+  { id, hosts, endpoints }: Attachment,
+  to: string,
+  hostname: string,
+): string {
+  const own = new Set(["127.0.1.1", ...endpoints.flatMap(({ ip, ip6 }) => [ip, ip6])]);
+  return hosts.split("\n").map((line) => {
+    const [address = "", names = ""] = line.split("\t");
+    const words = names.split(" ");
+    if (!own.has(address) || words.at(-1) !== id) return line;
+    const kept = id === hostname ? words : words.slice(0, -1);
+    return `${address}\t${[...new Set([...kept, to])].join(" ")}`;
+  }).join("\n");
+}
+
 /** The names by which others on a network find a container. */
 function namesOn(id: string, { aliases }: Endpoint): string {
   return [...new Set([id, ...aliases])].join(" ");

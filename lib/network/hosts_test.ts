@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CrateError } from "../errors.ts";
-import { hostsFiles, linesFor, ownHosts, parseAddHost } from "./hosts.ts";
+import { hostsFiles, linesFor, ownHosts, parseAddHost, renamedHosts } from "./hosts.ts";
 import type { Attachment, Endpoint } from "./types.ts";
 
 function endpoint(network: string, ip: string, aliases: string[] = [], ip6?: string): Endpoint {
@@ -15,6 +15,21 @@ function attached(id: string, ...endpoints: Endpoint[]): Attachment {
 
 /** The lines behind those that are the same for all. */
 const own = (text: string) => text.trimEnd().split("\n").slice(6);
+
+Deno.test("a container that is renamed keeps its host name and what was added for it", () => {
+  const endpoints = [{ network: "n", interface: "eth0", mac: "", ip: "10.0.0.2", aliases: [] }];
+  const added = { addHosts: ["web:10.9.9.9"] };
+  const own = (id: string, hostname?: string) =>
+    ownHosts(id, { ...added, ...hostname !== undefined && { hostname } }, endpoints, undefined);
+  const lines = (id: string, hosts: string, hostname: string) => {
+    const holder = { pid: 1, startTime: 1 };
+    const attachment = { id, key: "k", holder, endpoints, ports: [], hosts };
+    return renamedHosts(attachment, "new", hostname).split("\n").slice(6, 8);
+  };
+  assert.deepEqual(lines("web", own("web"), "web"), ["10.0.0.2\tweb new", "10.9.9.9\tweb"]);
+  assert.deepEqual(lines("web", own("web", "h"), "h"), ["10.0.0.2\th new", "10.9.9.9\tweb"]);
+  assert.equal(lines("web", own("web", "h"), "h")[0], own("new", "h").split("\n")[6]);
+});
 
 Deno.test("a host of --add-host is a name and an address", () => {
   const cases: [word: string, name: string, address: string][] = [

@@ -45,13 +45,42 @@ export function openMerged(layers: readonly string[]): number {
   return layers.length === 1 ? open(layers[0]!, O_PATH | O_DIRECTORY) : mounted(layers);
 }
 
-function mounted(layers: readonly string[]): number {
+/** What is written on layers that are laid over each other. */
+export interface Written {
+  readonly upper: string;
+  readonly work: string;
+  /** The other options of the container's own mount, as the kernel takes them. */
+  readonly options: readonly string[];
+}
+
+/**
+ * The same for who writes to them, as the container did that has ended. Nobody else may have mounted these meanwhile.
+ *
+ * @returns the mount's descriptor, the caller's to close.
+ */
+export function openWritable(layers: readonly string[], written: Written): number {
+  return mounted(layers, written);
+}
+
+function mounted(layers: readonly string[], written?: Written): number {
   const opened: number[] = [];
   const context = syscall("fsopen", "overlay", FSOPEN_CLOEXEC);
   try {
     const set = (key: string, value: string) =>
       syscall("fsconfig", context, FSCONFIG_SET_STRING, key, value, 0);
-    syscall("fsconfig", context, FSCONFIG_SET_FLAG, "ro", null, 0);
+    if (written === undefined) syscall("fsconfig", context, FSCONFIG_SET_FLAG, "ro", null, 0);
+    else {
+      for (const [key, path] of [["upperdir", written.upper], ["workdir", written.work]] as const) {
+        const fd = open(path, O_PATH | O_DIRECTORY);
+        opened.push(fd);
+        set(key, path.length <= MAX_STRING ? path : `/proc/self/fd/${fd}`);
+      }
+      for (const option of written.options) {
+        const [key, value] = option.split("=", 2) as [string, string?];
+        if (value !== undefined) set(key, value);
+        else if (key !== "userxattr") syscall("fsconfig", context, FSCONFIG_SET_FLAG, key, null, 0);
+      }
+    }
     if (!isInitialUserNamespace()) {
       syscall("fsconfig", context, FSCONFIG_SET_FLAG, "userxattr", null, 0);
     }

@@ -10,28 +10,12 @@ import {
 } from "../../lifecycle/mod.ts";
 import { parseInteger } from "../../spec/mod.ts";
 import { readConfig } from "../globals.ts";
+import { parseMoment } from "../moment.ts";
 import { write } from "../print.ts";
 import type { LogsCall } from "../words/mod.ts";
 
 const FOLLOW_INTERVAL = 50;
 const CHUNK = 1 << 20;
-
-/** `2026-01-31T12:00:00Z`, seconds since 1970, or a span before now: `10m`. */
-function parseSince(word: string): Date {
-  const span = /^(\d+)(s|m|h|d)$/.exec(word);
-  if (span) {
-    const seconds = { s: 1, m: 60, h: 3600, d: 86400 }[span[2] as "s" | "m" | "h" | "d"];
-    return new Date(Date.now() - Number(span[1]) * seconds * 1000);
-  }
-  const date = /^\d+(\.\d+)?$/.test(word) ? new Date(Number(word) * 1000) : new Date(word);
-  if (Number.isNaN(date.getTime())) {
-    throw new CrateError(
-      "INVALID",
-      `--since ${word}: it is a time (2026-01-31T12:00:00Z), seconds since 1970, or a span (10m)`,
-    );
-  }
-  return date;
-}
 
 /** Writes frames to where they came from, with a time before each line if asked for. */
 class Printer {
@@ -71,7 +55,7 @@ export default async function logs({ options, positionals, globals }: LogsCall):
   const tail = [undefined, "all", "-1"].includes(options.tail)
     ? Infinity
     : parseInteger(options.tail!, "--tail", 0, Number.MAX_SAFE_INTEGER);
-  const since = options.since === undefined ? undefined : parseSince(options.since);
+  const since = options.since === undefined ? undefined : parseMoment(options.since, "--since");
   const printer = new Printer(options.timestamps);
   const wanted = (frame: LogFrame) => since === undefined || frame.at >= since;
 

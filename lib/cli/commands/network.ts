@@ -143,9 +143,14 @@ export async function remove(
 /** `crate network prune`. */
 export async function prune({ options, globals }: NetworkPruneCall): Promise<number> {
   if (!isConfirmed("every network that no container is on", options)) return 1;
-  const { places } = await open(globals);
-  for (const name of await (await loadChanges()).pruneNetworks(places)) print(name);
+  for (const name of await pruneUnusedNetworks(await readConfig(globals))) print(name);
   return 0;
+}
+
+/** Removes all networks that no container is on. @returns their names. */
+export async function pruneUnusedNetworks(config: Effective): Promise<string[]> {
+  await reclaimNetworks(config.root.value);
+  return await (await loadChanges()).pruneNetworks(networkPlaces(config.image_root.value));
 }
 
 /** `crate network connect`. */

@@ -93,9 +93,16 @@ export async function remove({ options, positionals, globals }: VolumeRemoveCall
 export async function prune({ options, globals }: VolumePruneCall): Promise<number> {
   const which = options.all ? "that no container uses" : "without a name that no container uses";
   if (!isConfirmed(`every volume ${which}, and all that is in them`, options)) return 1;
-  const store = await open(globals);
-  const { removed, freed } = await store.removeVolumes((name) => options.all || NO_NAME.test(name));
+  const { removed, freed } = await pruneVolumes(await open(globals), options.all);
   for (const name of removed) print(name);
   print(`Reclaimed: ${formatSize(freed)}`);
   return 0;
+}
+
+/** Removes the volumes that no container uses: all, or those that nobody named. */
+export function pruneVolumes(
+  store: Store,
+  all: boolean,
+): Promise<{ removed: readonly string[]; freed: number }> {
+  return store.removeVolumes((name) => all || NO_NAME.test(name));
 }

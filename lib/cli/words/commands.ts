@@ -10,6 +10,7 @@ import {
   listTable,
   logsTable,
   pauseTable,
+  renameTable,
   restartTable,
   resumeTable,
   statsTable,
@@ -39,6 +40,7 @@ import {
   rmiTable,
   tagTable,
 } from "./tables/images.ts";
+import { cpTable } from "./tables/copy.ts";
 import { checkpointTable, restoreTable } from "./tables/checkpoint.ts";
 import {
   eventsTable,
@@ -60,6 +62,7 @@ import {
   portTable,
 } from "./tables/networks.ts";
 import { pullTable } from "./tables/pull.ts";
+import { containerPruneTable, systemDfTable, systemPruneTable } from "./tables/system.ts";
 import { runTable } from "./tables/run.ts";
 import { createTable, deleteTable, killTable, startTable, stateTable } from "./tables/verbs.ts";
 import {
@@ -168,11 +171,13 @@ export const commandLine: CommandLine = {
     stopTable,
     startTable,
     restartTable,
+    renameTable,
     killTable,
     updateTable,
     checkpointTable,
     restoreTable,
     deleteTable,
+    cpTable,
     diffTable,
     commitTable,
     exportTable,
@@ -204,6 +209,7 @@ export const commandLine: CommandLine = {
       summary: "The commands on containers by docker's longer names",
       commands: [
         ["commit", commitTable],
+        ["cp", cpTable],
         ["diff", diffTable],
         ["exec", execTable],
         ["export", exportTable],
@@ -215,6 +221,8 @@ export const commandLine: CommandLine = {
         ["run", runTable],
         ["pause", pauseTable],
         ["port", portTable],
+        ["prune", containerPruneTable],
+        ["rename", renameTable],
         ["restart", restartTable],
         ["start", startTable],
         ["stats", statsTable],
@@ -261,6 +269,14 @@ export const commandLine: CommandLine = {
         ["ls", networkListTable],
         ["prune", networkPruneTable],
         ["rm", networkRemoveTable],
+      ],
+    },
+    {
+      name: "system",
+      summary: "What crate takes on the disk, and what nobody needs of it",
+      commands: [
+        ["df", systemDfTable],
+        ["prune", systemPruneTable],
       ],
     },
     {

@@ -27,6 +27,7 @@ export type {
   ListCall,
   LogsCall,
   PauseCall,
+  RenameCall,
   StatsCall,
   StopCall,
   TopCall,
@@ -54,6 +55,7 @@ export type {
   RmiCall,
   TagCall,
 } from "./tables/images.ts";
+export type { CpCall } from "./tables/copy.ts";
 export type { CheckpointCall, RestoreCall } from "./tables/checkpoint.ts";
 export type { EventsCall, FeaturesCall, MountsCall, PsCall, UpdateCall } from "./tables/engine.ts";
 export { type ExecCall, execTable } from "./tables/exec.ts";
@@ -81,6 +83,7 @@ export {
   type StateCall,
   stateTable,
 } from "./tables/verbs.ts";
+export type { ContainerPruneCall, SystemPruneCall } from "./tables/system.ts";
 export type {
   VolumeCreateCall,
   VolumeInspectCall,

@@ -3,4 +3,4 @@ export { type TreeChange, treeChanges } from "./changes.ts";
 export { copyTree } from "./copy.ts";
 export { writeLayer } from "./layer.ts";
 export { tarOf } from "./tar.ts";
-export { type WalkEvent, type WalkOptions, walkTree } from "./walk.ts";
+export { walkEntry, type WalkEvent, type WalkOptions, walkTree } from "./walk.ts";

@@ -52,6 +52,12 @@ export type WalkEvent =
 export interface WalkOptions {
   /** The tree is an overlay's upper directory: its marks become those of a layer. */
   readonly overlay?: OverlayXattrs;
+  /**
+   * Whether to go into what is mounted in the tree. Default: not, and it shows as an empty directory.
+   *
+   * @param fd of the mount's root, `O_PATH`.
+   */
+  readonly enters?: (fd: number) => boolean;
 }
 
 const CHUNK = 1 << 18;
@@ -95,10 +101,45 @@ interface Frame {
  * @param root a descriptor of the tree's root, `O_PATH` or not; it stays the caller's.
  * @throws {CrateError} `INVALID` for what no archive can have. @throws {SyscallError}
  */
-export function* walkTree(root: number, { overlay }: WalkOptions = {}): Generator<WalkEvent> {
+export function* walkTree(root: number, options: WalkOptions = {}): Generator<WalkEvent> {
+  yield* walkBelow(root, "", options);
+}
+
+/**
+ * Walks one thing, whatever it is, under a name: a directory with all below it, or a file.
+ *
+ * @param fd a descriptor of it, `O_PATH`; it stays the caller's.
+ * @throws {CrateError} `INVALID` for a socket. @throws {SyscallError}
+ */
+export function* walkEntry(
+  fd: number,
+  name: ByteString,
+  options: WalkOptions = {},
+): Generator<WalkEvent> {
+  const looked = look(fd);
+  const type = TYPES.get(looked.type);
+  if (type === undefined) {
+    throw new CrateError("INVALID", `${quoted(name)} is a socket, which cannot be copied`);
+  }
+  if (type !== "directory") return yield* leaf(fd, name, type, looked, new Map());
+  const inner = dup(fd);
+  try {
+    yield entryOf(`${name}/`, type, looked, { xattrs: xattrsOf(inner) });
+  } finally {
+    close(inner);
+  }
+  yield { type: "end" };
+  yield* walkBelow(fd, name, options);
+}
+
+function* walkBelow(
+  root: number,
+  prefix: ByteString,
+  { overlay, enters }: WalkOptions,
+): Generator<WalkEvent> {
   const { mount } = look(root);
   const seen = new Map<string, ByteString>();
-  const frames: Frame[] = [{ fd: dup(root), path: "", names: sorted(root) }];
+  const frames: Frame[] = [{ fd: dup(root), path: prefix, names: sorted(root) }];
   try {
     while (frames.length > 0) {
       const { fd: parent, path: above, names } = frames.at(-1)!;
@@ -129,11 +170,12 @@ export function* walkTree(root: number, { overlay }: WalkOptions = {}): Generato
             `${quoted(path)} cannot be in a layer: .wh. names what it hides`,
           );
         }
+        const isOther = looked.mount !== mount && !enters?.(fd);
         if (type !== "directory") {
-          yield* leaf(fd, path, type, looked, seen);
+          // A file that is mounted on one is read only where mounts are gone into.
+          if (!isOther || enters === undefined) yield* leaf(fd, path, type, looked, seen);
           continue;
         }
-        const isOther = looked.mount !== mount;
         const inner = isOther
           ? -1
           : trySyscall("openat", fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);

@@ -147,6 +147,8 @@ export interface Owner {
   readonly directory: string;
   /** What its record names. */
   readonly path: string;
+  /** The state directory under another name, while it is renamed. */
+  readonly also?: string;
 }
 
 /** Writes an owner's file that the caller has made and locked. @throws {SyscallError} */
@@ -154,7 +156,8 @@ export function writeOwner(fd: number, owner: Owner): void {
   writeAll(fd, JSON.stringify(owner), owner.path);
 }
 
-function parseOwner(text: string): Owner | undefined {
+/** What an owner's file says; undefined when it is not whole. */
+export function parseOwner(text: string): Owner | undefined {
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -175,11 +178,21 @@ export function ownersContainer(file: string): string | undefined {
     if (held) return owner?.directory ?? "";
     // Whoever made it died over it.
     if (owner === undefined) return undefined;
-    const { directory, path } = owner;
-    const record = readText(`${directory}/container.json`, MAX_RECORD);
-    return record.includes(JSON.stringify(path).slice(1, -1)) ? directory : undefined;
+    const { directory, path, also } = owner;
+    return [directory, ...also === undefined ? [] : [also]].find((each) => names(each, path));
   } catch (error) {
     if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether there is a container in a directory whose record names a path. */
+function names(directory: string, path: string): boolean {
+  try {
+    const record = readText(`${directory}/container.json`, MAX_RECORD);
+    return record.includes(JSON.stringify(path).slice(1, -1));
+  } catch (error) {
+    if (isMissing(error)) return false;
     throw error;
   }
 }

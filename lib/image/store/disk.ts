@@ -122,6 +122,21 @@ export function temporaryPath(paths: Paths): string {
   return `${paths.temporary}/${randomHex(8)}`;
 }
 
+/** Gives a file another content, whole; not synced. @throws {SyscallError} */
+export function replaceWhole(paths: Paths, file: string, text: string): void {
+  const temporary = temporaryPath(paths);
+  const fd = open(temporary, O_RDWR | O_CREAT | O_EXCL, 0o600);
+  try {
+    writeAll(fd, text, file);
+    rename(temporary, file);
+  } catch (error) {
+    unlinkIfThere(temporary);
+    throw error;
+  } finally {
+    close(fd);
+  }
+}
+
 /** A file that has lost its name: it is gone with its descriptor. @throws {SyscallError} */
 export function temporaryFile(paths: Paths): number {
   const path = temporaryPath(paths);

@@ -16,7 +16,14 @@ import { CrateError } from "../../errors.ts";
 import { digestOf } from "../documents/mod.ts";
 import { digestHex, isDigest } from "../names/mod.ts";
 import type { Digest } from "../types.ts";
-import { explainedAsync, namesIn, rename, temporaryPath, unlinkIfThere } from "./disk.ts";
+import {
+  explainedAsync,
+  namesIn,
+  rename,
+  replaceWhole,
+  temporaryPath,
+  unlinkIfThere,
+} from "./disk.ts";
 import type { Paths } from "./layout.ts";
 import { isHeld, tryFlock, underLock } from "./lock.ts";
 
@@ -99,6 +106,15 @@ function owner(path: string, fd: number): Pin {
 /** Forgets what a container needed; one without a pin is fine. @throws {CrateError} */
 export function unpin(paths: Paths, directory: string): void {
   unlinkIfThere(pinPath(paths, directory));
+}
+
+/** Makes a container's pin count for another state directory, too; one without a pin is fine. @throws {CrateError} */
+export function renamePin(paths: Paths, from: string, to: string): void {
+  const record = readPin(pinPath(paths, from));
+  if (record === undefined) return;
+  const container = to.slice(to.lastIndexOf("/") + 1);
+  const text = JSON.stringify({ ...record, container, directory: to });
+  replaceWhole(paths, pinPath(paths, to), text);
 }
 
 function readPin(path: string): PinRecord | undefined {

@@ -2,7 +2,7 @@ import type { Descriptor, Digest, ImageSource, Platform } from "../types.ts";
 import { CrateError } from "../../errors.ts";
 import { blobStream, hasBlob } from "./blobs.ts";
 import { clearDead, collect, type Collected, digestsOf } from "./garbage.ts";
-import { type ContainerFiles, containerFiles, type Owner } from "./containers.ts";
+import { type ContainerFiles, containerFiles, type Owner, storedContainers } from "./containers.ts";
 import { contentOf, type Image, isWhole, readImages } from "./images.ts";
 import { type HistoryLine, historyOf, type ImageInspection, inspectionOf } from "./inspect.ts";
 import { findLayer, type Layer, type NewLayer, openLayer, settleLayers } from "./layers.ts";
@@ -257,6 +257,15 @@ export class Store {
     return containerFiles(this.#paths);
   }
 
+  /** Bytes on the disk that containers have written, by their state directories. */
+  containerSizes(): ReadonlyMap<string, number> {
+    return new Map(
+      storedContainers(this.#paths).flatMap(({ directory, size }) =>
+        directory === undefined ? [] : [[directory, size]]
+      ),
+    );
+  }
+
   /** The image that a container is of, by that one's state directory. @throws {CrateError} */
   imageOf(directory: string): Digest | undefined {
     return readPins(this.#paths).find((pin) => pin.directory === directory)?.image;
@@ -292,6 +301,17 @@ export class Store {
     which: readonly string[] | ((name: string) => boolean),
   ): Promise<{ removed: readonly string[]; freed: number }> {
     return removeVolumes(this.#paths, which);
+  }
+
+  /**
+   * A container gets another state directory.
+   *
+   * @param move gives it that; what it throws leaves all as it was.
+   * @throws {CrateError}
+   */
+  async renamed<T>(from: string, to: string, move: () => T | Promise<T>): Promise<T> {
+    const { renameContainer } = await import("./rename.ts");
+    return await renameContainer(this.#paths, from, to, move);
   }
 
   /** The container is gone. @throws {CrateError} */

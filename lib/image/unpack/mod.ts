@@ -6,3 +6,4 @@ export { LayerWriter } from "./writer.ts";
 export { loadUnpacker, type Unpacked, unpackLayer, type UnpackOptions } from "./unpack.ts";
 export { isKept, opaqueMark, type OverlayXattrs, ownXattrs } from "./xattrs.ts";
 export { namesIn } from "./remove.ts";
+export { splitPath } from "./path.ts";

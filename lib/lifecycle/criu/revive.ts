@@ -184,6 +184,7 @@ class Witness {
       recordProcess(lock, root, id, {
         init,
         ...monitor && beside && { monitor: beside },
+        ...monitor?.exitFile !== undefined && { movable: true },
       });
     } else if (script === "orphan-pts-master" && fd !== undefined) {
       if (console !== undefined) sendWith(console, new Uint8Array(1), fd);

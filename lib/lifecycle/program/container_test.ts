@@ -224,7 +224,7 @@ Deno.test("every path of the container is resolved by the kernel inside its root
       ...input.cgroup.files,
       ...(spec.linux!.namespaces!).flatMap(({ path }) => path ?? []),
       "/dev/null",
-      ...input.parent.start === undefined ? [input.parent.log, `${input.parent.exitFile}.new`] : [],
+      ...input.parent.start === undefined ? [input.parent.log, "/run/crate/x", "exit.new"] : [],
     ]);
     const sources = new Set([
       spec.root!.path,

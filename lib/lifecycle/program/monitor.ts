@@ -15,6 +15,8 @@ import {
   MSG_NOSIGNAL,
   O_CLOEXEC,
   O_CREAT,
+  O_DIRECTORY,
+  O_PATH,
   O_TRUNC,
   O_WRONLY,
   P_PIDFD,
@@ -184,7 +186,14 @@ export interface Watched {
   readonly pidfd: Cell;
   readonly streams: readonly LogStream[];
   /** The file for its exit status. */
-  readonly exitFile?: Cell;
+  readonly exitFile?: ExitFile;
+}
+
+/** A file that gets its name when it is written: its directory is held, which may be renamed meanwhile. */
+export interface ExitFile {
+  readonly directory: Cell;
+  readonly fd: Cell;
+  readonly name: string;
 }
 
 /** Waits for the init's end, logging meanwhile, and for the starter's. Nothing comes after it. */
@@ -232,15 +241,22 @@ export function watch(s: Scope, options: WatchOptions, watched: Watched): void {
 }
 
 /** Makes the exit record's file with its full size: a disk that is full later has room for it. */
-export function reserve(s: Scope, exitFile: string): Cell {
+export function reserve(s: Scope, exitFile: string): ExitFile {
   const { p } = s;
+  const slash = exitFile.lastIndexOf("/");
+  const name = exitFile.slice(slash + 1);
+  const directory = s.descriptor("state directory");
   const fd = s.descriptor("exit file");
   const label = "make room for the exit status";
+  const place = p.string(exitFile.slice(0, slash));
+  const from = [AT_FDCWD, place, O_PATH | O_DIRECTORY | O_CLOEXEC, 0];
+  p.call("openat", from, { label, result: directory });
   const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-  p.call("openat", [AT_FDCWD, p.string(`${exitFile}.new`), flags, 0o644], { label, result: fd });
+  const at = [valueOf(directory), p.string(`${name}.new`), flags, 0o644];
+  p.call("openat", at, { label, result: fd });
   const empty = p.bytes(new Uint8Array(EXIT_RECORD_SIZE), "zeros");
   p.call("write", [valueOf(fd), empty, EXIT_RECORD_SIZE], { label });
-  return fd;
+  return { directory, fd, name };
 }
 
 /** The container has ended: what it still wrote, its status, its name, its groups. */
@@ -269,16 +285,16 @@ function conclude(
   const time = p.variable("exit time", timespec.size);
   p.call("waitid", [P_PIDFD, valueOf(pidfd), info, WEXITED, 0], { label: "wait for the init" });
   ignore((next) => p.call("clock_gettime", [CLOCK_REALTIME, time], { negative: next }));
-  const file = options.exitFile;
-  if (file !== undefined && exitFile !== undefined) {
+  if (exitFile !== undefined) {
+    const { directory, fd, name } = exitFile;
     ignore((next) => {
       const note = { label: "record the exit status", negative: next };
-      p.call("lseek", [valueOf(exitFile), 0, 0], note);
+      p.call("lseek", [valueOf(fd), 0, 0], note);
       // { siginfo, timespec } lie together in the exit record
-      p.call("write", [valueOf(exitFile), info, SIGINFO_SIZE], note);
-      p.call("write", [valueOf(exitFile), time, EXIT_RECORD_SIZE - SIGINFO_SIZE], note);
-      const made = p.string(`${file}.new`);
-      p.call("renameat2", [AT_FDCWD, made, AT_FDCWD, p.string(file), 0], note);
+      p.call("write", [valueOf(fd), info, SIGINFO_SIZE], note);
+      p.call("write", [valueOf(fd), time, EXIT_RECORD_SIZE - SIGINFO_SIZE], note);
+      const at = valueOf(directory);
+      p.call("renameat2", [at, p.string(`${name}.new`), at, p.string(name), 0], note);
     });
   }
   if (options.network !== undefined) {

@@ -68,6 +68,25 @@ export const logsTable: CommandTableOf<typeof logsOptions> = {
   load: () => import("../../commands/logs.ts"),
 };
 
+export const renameOptions = [] as const;
+
+/** What `crate rename` is called with. */
+export type RenameCall = Call<OptionValues<typeof renameOptions>>;
+
+export const renameTable: CommandTableOf<typeof renameOptions> = {
+  name: "rename",
+  summary: "Give a container another name, if it is not of --rm or an engine's",
+  usage: "CONTAINER NAME",
+  group: "Containers",
+  options: renameOptions,
+  positionals: [
+    container,
+    { name: "NAME", required: true, variadic: false, description: "what it is called from now on" },
+  ],
+  examples: [{ text: "whether it runs or not", command: "crate rename web old-web" }],
+  load: () => import("../../commands/rename.ts"),
+};
+
 export const stopOptions = [
   {
     long: "time",
