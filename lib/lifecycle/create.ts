@@ -1,4 +1,12 @@
-import { arch, close, encodeElf, type Program, stepAddress, SyscallError } from "../../ffi/mod.ts";
+import {
+  arch,
+  close,
+  encodeElf,
+  isInitialUserNamespace,
+  type Program,
+  stepAddress,
+  SyscallError,
+} from "../../ffi/mod.ts";
 import { type CgroupPlan, cgroupProcesses, createCgroup, loadResctrl } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { Spec } from "../spec/mod.ts";
@@ -132,7 +140,9 @@ async function make(
   // What the next one of its kind is made from.
   const { request } = options;
   const file = request && encodeElf(program, arch).bytes;
-  let isUsual = request !== undefined && !options.notifySocket && options.pidfdSocket === undefined;
+  let isUsual = request !== undefined && !options.notifySocket &&
+    options.pidfdSocket === undefined &&
+    isInitialUserNamespace();
   const keep = (fd: number) => {
     opened.push(fd);
     return fd;
