@@ -41,6 +41,11 @@ export const F_SETFL = 4;
 export const F_ADD_SEALS = 1033;
 /** F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE: nothing of the file changes any more. */
 export const F_SEAL_ALL = 0xf;
+/** Locks of ranges of a file, which end with the last descriptor that they were taken by. fcntl(2) */
+export const F_OFD_GETLK = 36;
+export const F_OFD_SETLK = 37;
+export const F_WRLCK = 1;
+export const F_UNLCK = 2;
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;

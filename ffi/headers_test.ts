@@ -120,6 +120,7 @@ const TYPES: Record<string, { type: string; kernel?: true; fields?: Record<strin
   },
   sched_attr: { type: "struct sched_attr", kernel: true },
   sock_fprog: { type: "struct sock_fprog", kernel: true },
+  flock: { type: "struct flock", kernel: true },
   pollfd: { type: "struct pollfd" },
   iovec: { type: "struct iovec" },
   msghdr: { type: "struct msghdr" },

@@ -1,4 +1,6 @@
 import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
   close,
   O_WRONLY,
   open,
@@ -26,6 +28,19 @@ export function equip(spec: Spec, { pid }: ProcessId): void {
     writeMaps(pid, linux?.uidMappings ?? [], linux?.gidMappings ?? [], "linux");
   }
   equipProcess(process, pid);
+}
+
+/**
+ * Gives files that a container has of the host, and that are its own, to the root of its user namespace.
+ *
+ * @throws {SyscallError}
+ */
+export function giveFiles({ linux }: Spec, files: readonly string[]): void {
+  const rootOf = (maps: readonly LinuxIDMapping[] = []) =>
+    maps.find(({ containerID }) => containerID === 0)?.hostID;
+  const [uid, gid] = [rootOf(linux?.uidMappings), rootOf(linux?.gidMappings)];
+  if (uid === undefined || gid === undefined) return;
+  for (const file of files) syscall("fchownat", AT_FDCWD, file, uid, gid, AT_SYMLINK_NOFOLLOW);
 }
 
 /** The limits and the oom score of a process in a user namespace. @throws {CrateError} */

@@ -25,7 +25,16 @@ import { isBind, isShared, leaveHost, mountOne, openBind } from "./mounts.ts";
 import { cloneFlags, isNew, joinFirst, joinNamespaces, raiseLoopback } from "./namespaces.ts";
 import { CONTROL, REPORT, STAGE_HOOKS } from "./protocol.ts";
 import { awaitByte, awaitStage, release } from "./release.ts";
-import { attachRoot, enterRoot, isolateMounts, openRoot, rootMount, sealRoot } from "./root.ts";
+import { mountMappedOverlay } from "./mapped_root.ts";
+import {
+  attachRoot,
+  enterRoot,
+  isMappedOverlay,
+  isolateMounts,
+  openRoot,
+  rootMount,
+  sealRoot,
+} from "./root.ts";
 import { setMemory, setSchedule } from "./schedule.ts";
 import { openOrMake, Scope } from "./scope.ts";
 import { makeFilesystem } from "./filesystem.ts";
@@ -61,7 +70,13 @@ export function compileContainer(input: CompileInput): Program {
   const foreign: Foreign = { binds: new Map() };
   const before = () => {
     if (hasUserNamespace(spec)) openForeign(s, input, foreign);
+    openMappedRoot(s, input, foreign);
     joinFirst(s, spec);
+  };
+  // The monitor is there as long as the container, and would keep them.
+  const after = () => {
+    const opened = new Set([...foreign.binds.values(), foreign.root]);
+    for (const tree of opened) if (tree !== undefined) s.p.call("close", [valueOf(tree)]);
   };
   if (parent.start !== undefined) {
     release(s, { name: "crate-create", namespaces, cgroup, before }, () => init(s, input, foreign));
@@ -82,6 +97,7 @@ export function compileContainer(input: CompileInput): Program {
         ),
         console: console && parent.detached ? { pair: consolePair, take: takeConsole } : undefined,
         before,
+        after,
       },
       (output) => init(s, input, foreign, output),
     );
@@ -107,9 +123,21 @@ function openForeign(s: Scope, { spec, idmaps, facts }: CompileInput, foreign: F
     if (!isShared(mount)) leaveHost(s, tree, `mount ${mount.source} on ${mount.destination}`);
     foreign.binds.set(mount, tree);
   }
-  if (rootMount(spec.mounts ?? []) !== undefined) return;
+  const mount = rootMount(spec.mounts ?? []);
+  if (mount !== undefined) {
+    foreign.root = foreign.binds.get(mount);
+    return;
+  }
   foreign.root = openRoot(s, spec);
   leaveHost(s, foreign.root, `mount ${spec.root!.path} as the root`);
+}
+
+/** A root whose layers have other ids: it takes the host's root to make it. */
+function openMappedRoot(s: Scope, { spec, idmaps, attachPoint }: CompileInput, foreign: Foreign) {
+  const mount = rootMount(spec.mounts ?? []);
+  const idmap = mount && isMappedOverlay(mount) ? idmaps?.get(mount) : undefined;
+  if (mount === undefined || idmap === undefined) return;
+  foreign.root = mountMappedOverlay(s, spec, mount, idmap, attachPoint);
 }
 
 /** Whether a mount's source is cloned. */

@@ -1,0 +1,168 @@
+import {
+  AT_FDCWD,
+  type Cell,
+  CLONE_NEWNS,
+  MS_PRIVATE,
+  MS_REC,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDONLY,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  valueOf,
+} from "../../../ffi/mod.ts";
+import type { LinuxIDMapping, Mount, Spec } from "../../spec/mod.ts";
+import { cloneTree, makeFilesystem, setAttributes } from "./filesystem.ts";
+import { withContext } from "./labels.ts";
+import { sortOptions } from "./mount_options.ts";
+import { mapIds } from "./mounts.ts";
+import { attachAt } from "./root.ts";
+import type { Scope } from "./scope.ts";
+
+// An overlay has no id-mapped mounts, but its layers may be some. They must be attached somewhere for that, and in a
+// user namespace nobody may map them: so it is made by the host's root, in a mount namespace that is left again.
+
+/** A string of fsconfig(2), without its NUL. */
+const MAX_STRING = 255;
+
+/** The directory that two paths have in common, and what is below it. */
+function common(one: string, other: string): { directory: string; below: [string, string] } {
+  const [a, b] = [one.split("/"), other.split("/")];
+  let count = 0;
+  while (count < Math.min(a.length, b.length) - 1 && a[count] === b[count]) count++;
+  return {
+    directory: a.slice(0, count).join("/") || "/",
+    below: [a.slice(count).join("/"), b.slice(count).join("/")],
+  };
+}
+
+/** What the container's root is on the host. */
+function rootOf(maps: readonly LinuxIDMapping[] = []): number {
+  const map = maps.find(({ containerID, size }) => containerID === 0 && size > 0);
+  return map?.hostID ?? 0;
+}
+
+/** Where a process was before it went into another mount namespace. */
+interface Home {
+  readonly namespace: Cell;
+  /** Its root directory: whoever joins a mount namespace is at that one's. setns(2) */
+  readonly root: Cell;
+}
+
+/** Goes into a new mount namespace, of which the host sees nothing. */
+function leaveHome(s: Scope): Home {
+  const { p } = s;
+  const label = "make a mount namespace for the layers";
+  const home = { namespace: s.descriptor("mount namespace"), root: s.descriptor("host's root") };
+  const open = (path: string, flags: number, result: Cell) =>
+    p.call("openat", [AT_FDCWD, p.string(path), flags | O_CLOEXEC, 0], { label, result });
+  open("/proc/self/ns/mnt", O_RDONLY, home.namespace);
+  open("/", O_PATH | O_DIRECTORY, home.root);
+  p.call("unshare", [CLONE_NEWNS], { label });
+  p.call("mount", [0, p.string("/"), 0, MS_PRIVATE | MS_REC, 0], { label });
+  return home;
+}
+
+function goHome(s: Scope, { namespace, root }: Home): void {
+  const { p } = s;
+  const label = "leave the mount namespace for the layers";
+  p.call("setns", [valueOf(namespace), CLONE_NEWNS], { label });
+  p.call("fchdir", [valueOf(root)], { label });
+  p.call("chroot", [p.string(".")], { label });
+  for (const fd of [namespace, root]) p.call("close", [valueOf(fd)], { label });
+}
+
+/**
+ * Makes an overlay whose layers are shown with other ids: what is written to its upper directory is on disk as if
+ * there were no user namespace. One without an upper directory gets one on a tmpfs, which is nobody else's and has the
+ * host's ids.
+ *
+ * @param idmap the descriptor of a user namespace that has the ids.
+ * @param attachPoint an existing directory.
+ * @returns the register of the descriptor of the mount, which is attached nowhere.
+ */
+export function mountMappedOverlay(
+  s: Scope,
+  spec: Spec,
+  mount: Mount,
+  idmap: number,
+  attachPoint: string,
+): Cell {
+  const { p } = s;
+  const label = "mount overlay as the root";
+  const { attributes, data } = sortOptions(mount.options ?? []);
+  const value = (name: string) => data.find(([key]) => key === name)?.[1];
+  const [upper, work] = [value("upperdir"), value("workdir")];
+  const lowers = value("lowerdir")?.split(":") ?? [];
+  const own = upper === undefined || work === undefined ? undefined : common(upper, work);
+  // By their paths as the host has them: in the other namespace something lies over the attach point.
+  const trees = [...lowers, ...own === undefined ? [] : [own.directory]].map((path) => {
+    const tree = cloneTree(s, AT_FDCWD, path, false, `mount ${path} for the root`);
+    mapIds(s, tree, idmap, 0, `${path} for the root`);
+    return tree;
+  });
+  const home = leaveHome(s);
+  const scratch = makeFilesystem(
+    s,
+    "tmpfs",
+    "tmpfs",
+    withContext("tmpfs", [["mode", "755"]], spec),
+    0,
+    "mount tmpfs for the root",
+  );
+  const at = p.string(attachPoint);
+  attachAt(s, scratch, attachPoint, "mount tmpfs for the root");
+  p.call("chdir", [at], { label });
+  const make = (name: string) =>
+    p.call("mkdirat", [valueOf(scratch), p.string(name), 0o755], { label });
+  trees.forEach((tree, i) => {
+    make(`${i}`);
+    attachAt(s, tree, `${attachPoint}/${i}`, label);
+    p.call("close", [valueOf(tree)]);
+  });
+  let [upperdir, workdir] = own?.below.map((path) => `${lowers.length}/${path}`) ?? [];
+  if (own === undefined) {
+    [upperdir, workdir] = ["upper", "work"];
+    for (const name of ["upper", "work"]) make(name);
+    const { uidMappings, gidMappings } = spec.linux ?? {};
+    p.call("fchownat", [
+      valueOf(scratch),
+      p.string("upper"),
+      rootOf(uidMappings),
+      rootOf(gidMappings),
+      0,
+    ], {
+      label: "give the root to the container",
+    });
+  }
+  const others = withContext("overlay", data, spec).filter(([key]) =>
+    !["lowerdir", "upperdir", "workdir"].includes(key)
+  );
+  const names = lowers.map((_, i) => `${i}`).join(":");
+  const all: (readonly [string, string?])[] = [
+    ["lowerdir", names],
+    ["upperdir", upperdir],
+    ["workdir", workdir],
+    ...others,
+  ];
+  const source = mount.source ?? "overlay";
+  let root: Cell;
+  if (names.length <= MAX_STRING) {
+    root = makeFilesystem(s, "overlay", source, all, attributes.set, label);
+  } else {
+    // More names than one option of fsconfig(2) takes, and fewer than a page.
+    make("root");
+    const text = all.map(([key, each]) => each === undefined ? key : `${key}=${each}`).join(",");
+    p.call("mount", [p.string(source), p.string("root"), p.string("overlay"), 0, p.string(text)], {
+      label,
+    });
+    root = s.descriptor("overlay mount");
+    const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+    p.call("open_tree", [AT_FDCWD, p.string("root"), flags], { label, result: root });
+    setAttributes(s, valueOf(root), { set: attributes.set, clear: 0 }, 0, false, label);
+  }
+  p.call("close", [valueOf(scratch)]);
+  goHome(s, home);
+  return root;
+}
