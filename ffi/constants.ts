@@ -177,6 +177,9 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_DUMPABLE = 4;
 export const PR_SET_KEEPCAPS = 8;
+export const PR_SET_SECUREBITS = 28;
+/** linux/securebits.h: capabilities stay whoever the process becomes. capabilities(7) */
+export const SECBIT_NO_SETUID_FIXUP = 4;
 export const PR_SET_NAME = 15;
 export const PR_CAPBSET_DROP = 24;
 export const PR_SET_CHILD_SUBREAPER = 36;

@@ -130,7 +130,7 @@ function notForFilesystem(option: string, mount: Mount, remount: boolean): strin
   if (option === "iversion") return "no filesystem counts its files' versions because of it";
   if (IDMAPS.includes(option) || isIdmapWithMaps(option)) {
     // The layers of an overlay are mapped, each by itself.
-    if (!remount && type === "overlay" && isRoot(mount) && /^idmap/.test(option)) return undefined;
+    if (!remount && type === "overlay" && isRoot(mount) && option === "idmap") return undefined;
     return remount
       ? "a mount has the ids that it is made with"
       : `a ${type} has the ids that it is made with`;

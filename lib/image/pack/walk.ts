@@ -25,6 +25,7 @@ import {
   trySyscall,
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
+import type { IdMaps } from "../../spec/mod.ts";
 import {
   bytesOf,
   type ByteString,
@@ -34,6 +35,7 @@ import {
   type TarEntry,
   type TarType,
 } from "../tar/mod.ts";
+import { CAPABILITY, everywhere, inside } from "./ids.ts";
 import { isKept, namesIn, opaqueMark, type OverlayXattrs } from "../unpack/mod.ts";
 
 // A directory tree as the entries of an archive. What lies in it is a stranger's, who may change it meanwhile: every
@@ -52,6 +54,8 @@ export type WalkEvent =
 export interface WalkOptions {
   /** The tree is an overlay's upper directory: its marks become those of a layer. */
   readonly overlay?: OverlayXattrs;
+  /** By which maps its files have the host's ids: the archive has the container's. */
+  readonly ids?: IdMaps;
 }
 
 const CHUNK = 1 << 18;
@@ -95,7 +99,7 @@ interface Frame {
  * @param root a descriptor of the tree's root, `O_PATH` or not; it stays the caller's.
  * @throws {CrateError} `INVALID` for what no archive can have. @throws {SyscallError}
  */
-export function* walkTree(root: number, { overlay }: WalkOptions = {}): Generator<WalkEvent> {
+export function* walkTree(root: number, { overlay, ids }: WalkOptions = {}): Generator<WalkEvent> {
   const { mount } = look(root);
   const seen = new Map<string, ByteString>();
   const frames: Frame[] = [{ fd: dup(root), path: "", names: sorted(root) }];
@@ -115,7 +119,8 @@ export function* walkTree(root: number, { overlay }: WalkOptions = {}): Generato
         if (path.length >= PATH_MAX - 1) {
           throw new CrateError("INVALID", `${quoted(path)} is too long a path for an archive`);
         }
-        const looked = look(fd);
+        const found = look(fd);
+        const looked = ids === undefined ? found : { ...found, attributes: inside(found, ids) };
         const type = TYPES.get(looked.type);
         if (type === undefined) continue;
         if (overlay !== undefined && isWhiteout(looked)) {
@@ -130,14 +135,14 @@ export function* walkTree(root: number, { overlay }: WalkOptions = {}): Generato
           );
         }
         if (type !== "directory") {
-          yield* leaf(fd, path, type, looked, seen);
+          yield* leaf(fd, path, type, looked, { seen, ids });
           continue;
         }
         const isOther = looked.mount !== mount;
         const inner = isOther
           ? -1
           : trySyscall("openat", fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-        const xattrs = inner < 0 ? NO_XATTRS : xattrsOf(inner);
+        const xattrs = inner < 0 ? NO_XATTRS : xattrsOf(inner, ids);
         yield entryOf(`${path}/`, type, looked, { xattrs });
         yield { type: "end" };
         if (inner < 0) continue;
@@ -160,7 +165,7 @@ function* leaf(
   path: ByteString,
   type: TarType,
   looked: Looked,
-  seen: Map<string, ByteString>,
+  { seen, ids }: { readonly seen: Map<string, ByteString>; readonly ids?: IdMaps },
 ): Generator<WalkEvent> {
   const first = looked.links > 1 ? seen.get(looked.identity) : undefined;
   if (first !== undefined) {
@@ -177,7 +182,7 @@ function* leaf(
   // The descriptor's link leads to the file that was looked at, whoever has its name by now.
   const file = open(`/proc/self/fd/${fd}`, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   try {
-    yield entryOf(path, type, looked, { size: looked.size, xattrs: xattrsOf(file) });
+    yield entryOf(path, type, looked, { size: looked.size, xattrs: xattrsOf(file, ids) });
     yield* content(file, looked.size);
     yield { type: "end" };
   } finally {
@@ -276,7 +281,7 @@ function targetOf(fd: number): ByteString {
 }
 
 /** Those that a layer can have. */
-function xattrsOf(fd: number): ReadonlyMap<ByteString, Bytes> {
+function xattrsOf(fd: number, ids?: IdMaps): ReadonlyMap<ByteString, Bytes> {
   const names = new Uint8Array(65536);
   const length = trySyscall("flistxattr", fd, names, names.length);
   if (length <= 0) return NO_XATTRS;
@@ -285,7 +290,9 @@ function xattrsOf(fd: number): ReadonlyMap<ByteString, Bytes> {
     if (!isKept(name)) continue;
     const value = new Uint8Array(65536);
     const size = trySyscall("fgetxattr", fd, bytesOf(name, 1), value, value.length);
-    if (size >= 0) xattrs.set(name, value.slice(0, size));
+    if (size < 0) continue;
+    const isRights = ids !== undefined && name === CAPABILITY;
+    xattrs.set(name, isRights ? everywhere(value.slice(0, size)) : value.slice(0, size));
   }
   return xattrs;
 }

@@ -221,8 +221,7 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
   enterRoot(s, input, root);
   if (spec.hostname) setName(s, "sethostname", spec.hostname);
   if (spec.domainname) setName(s, "setdomainname", spec.domainname);
-  // Those of a process in a user namespace are for the host to set.
-  if (!hasUserNamespace(spec)) setRlimits(s, process);
+  setRlimits(s, process);
   setSchedule(s, process);
   setMemory(s, spec.linux ?? {});
   finishProcess(s, {

@@ -10,12 +10,15 @@ import {
   O_RDONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
+  PR_SET_DUMPABLE,
+  PR_SET_SECUREBITS,
+  SECBIT_NO_SETUID_FIXUP,
   valueOf,
 } from "../../../ffi/mod.ts";
 import type { LinuxIDMapping, Mount, Spec } from "../../spec/mod.ts";
 import { cloneTree, makeFilesystem, setAttributes } from "./filesystem.ts";
 import { withContext } from "./labels.ts";
-import { sortOptions } from "./mount_options.ts";
+import { type MountOptions, sortOptions } from "./mount_options.ts";
 import { mapIds } from "./mounts.ts";
 import { attachAt } from "./root.ts";
 import type { Scope } from "./scope.ts";
@@ -25,6 +28,11 @@ import type { Scope } from "./scope.ts";
 
 /** A string of fsconfig(2), without its NUL. */
 const MAX_STRING = 255;
+
+const LABEL = "mount overlay as the root";
+/** The options that name directories. */
+const PATHS = ["lowerdir", "upperdir", "workdir"];
+type Data = MountOptions["data"];
 
 /** The directory that two paths have in common, and what is below it. */
 function common(one: string, other: string): { directory: string; below: [string, string] } {
@@ -37,10 +45,16 @@ function common(one: string, other: string): { directory: string; below: [string
   };
 }
 
-/** What the container's root is on the host. */
-function rootOf(maps: readonly LinuxIDMapping[] = []): number {
-  const map = maps.find(({ containerID, size }) => containerID === 0 && size > 0);
-  return map?.hostID ?? 0;
+/** Whom a container's root is on the host. */
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+function rootOf({ linux }: Spec): Owner {
+  const id = (maps: readonly LinuxIDMapping[] = []) =>
+    maps.find(({ containerID }) => containerID === 0)?.hostID ?? 0;
+  return { uid: id(linux?.uidMappings), gid: id(linux?.gidMappings) };
 }
 
 /** Where a process was before it went into another mount namespace. */
@@ -48,6 +62,24 @@ interface Home {
   readonly namespace: Cell;
   /** Its root directory: whoever joins a mount namespace is at that one's. setns(2) */
   readonly root: Cell;
+}
+
+/**
+ * Does something as whom the container's root is on the host, with all rights: the kernel makes directories and whiteouts
+ * in an overlay's upper directory as whoever has mounted it, and there the ids of the host's root are none.
+ */
+function actAs(s: Scope, { uid, gid }: Owner, act: () => void): void {
+  const { p } = s;
+  const label = "become the container's root for its files";
+  p.call("prctl", [PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0], { label });
+  p.call("setfsgid", [gid], { label });
+  p.call("setfsuid", [uid], { label });
+  act();
+  p.call("setfsuid", [0], { label });
+  p.call("setfsgid", [0], { label });
+  p.call("prctl", [PR_SET_SECUREBITS, 0, 0, 0, 0], { label });
+  // Else what /proc has of this process and of those that it clones would be out of their reach.
+  p.call("prctl", [PR_SET_DUMPABLE, 1, 0, 0, 0], { label });
 }
 
 /** Goes into a new mount namespace, of which the host sees nothing. */
@@ -90,7 +122,7 @@ export function mountMappedOverlay(
   attachPoint: string,
 ): Cell {
   const { p } = s;
-  const label = "mount overlay as the root";
+  const label = LABEL;
   const { attributes, data } = sortOptions(mount.options ?? []);
   const value = (name: string) => data.find(([key]) => key === name)?.[1];
   const [upper, work] = [value("upperdir"), value("workdir")];
@@ -103,66 +135,56 @@ export function mountMappedOverlay(
     return tree;
   });
   const home = leaveHome(s);
-  const scratch = makeFilesystem(
-    s,
-    "tmpfs",
-    "tmpfs",
-    withContext("tmpfs", [["mode", "755"]], spec),
-    0,
-    "mount tmpfs for the root",
-  );
-  const at = p.string(attachPoint);
-  attachAt(s, scratch, attachPoint, "mount tmpfs for the root");
-  p.call("chdir", [at], { label });
+  const tmpfs = withContext("tmpfs", [["mode", "755"]], spec);
+  const scratch = makeFilesystem(s, "tmpfs", "tmpfs", tmpfs, 0, label);
+  attachAt(s, scratch, attachPoint, label);
+  p.call("chdir", [p.string(attachPoint)], { label });
   const make = (name: string) =>
     p.call("mkdirat", [valueOf(scratch), p.string(name), 0o755], { label });
   trees.forEach((tree, i) => {
     make(`${i}`);
-    attachAt(s, tree, `${attachPoint}/${i}`, label);
+    attachAt(s, tree, `${i}`, label);
     p.call("close", [valueOf(tree)]);
   });
-  let [upperdir, workdir] = own?.below.map((path) => `${lowers.length}/${path}`) ?? [];
-  if (own === undefined) {
-    [upperdir, workdir] = ["upper", "work"];
-    for (const name of ["upper", "work"]) make(name);
-    const { uidMappings, gidMappings } = spec.linux ?? {};
-    p.call("fchownat", [
-      valueOf(scratch),
-      p.string("upper"),
-      rootOf(uidMappings),
-      rootOf(gidMappings),
-      0,
-    ], {
-      label: "give the root to the container",
-    });
-  }
-  const others = withContext("overlay", data, spec).filter(([key]) =>
-    !["lowerdir", "upperdir", "workdir"].includes(key)
-  );
+  make("root");
+  const others = withContext("overlay", data, spec).filter(([key]) => !PATHS.includes(key));
   const names = lowers.map((_, i) => `${i}`).join(":");
-  const all: (readonly [string, string?])[] = [
+  const dataFor = (upper: string, work: string): Data => [
     ["lowerdir", names],
-    ["upperdir", upperdir],
-    ["workdir", workdir],
+    ["upperdir", upper],
+    ["workdir", work],
     ...others,
   ];
-  const source = mount.source ?? "overlay";
-  let root: Cell;
-  if (names.length <= MAX_STRING) {
-    root = makeFilesystem(s, "overlay", source, all, attributes.set, label);
+  const owner = rootOf(spec);
+  const root = s.descriptor("root mount");
+  const mountAll = (data: Data) =>
+    p.set(root, valueOf(mountFrom(s, mount.source ?? "overlay", data, attributes.set)));
+  if (own === undefined) {
+    for (const name of ["upper", "work"]) make(name);
+    p.call("fchownat", [valueOf(scratch), p.string("upper"), owner.uid, owner.gid, 0], { label });
+    mountAll(dataFor("upper", "work"));
   } else {
-    // More names than one option of fsconfig(2) takes, and fewer than a page.
-    make("root");
-    const text = all.map(([key, each]) => each === undefined ? key : `${key}=${each}`).join(",");
-    p.call("mount", [p.string(source), p.string("root"), p.string("overlay"), 0, p.string(text)], {
-      label,
-    });
-    root = s.descriptor("overlay mount");
-    const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
-    p.call("open_tree", [AT_FDCWD, p.string("root"), flags], { label, result: root });
-    setAttributes(s, valueOf(root), { set: attributes.set, clear: 0 }, 0, false, label);
+    const [upper, work] = own.below.map((path) => `${lowers.length}/${path}`) as [string, string];
+    actAs(s, owner, () => mountAll(dataFor(upper, work)));
   }
   p.call("close", [valueOf(scratch)]);
   goHome(s, home);
+  return root;
+}
+
+/** Mounts an overlay whose layers have names in the working directory. */
+function mountFrom(s: Scope, source: string, data: Data, attributes: number): Cell {
+  if (data.every(([, value = ""]) => value.length <= MAX_STRING)) {
+    return makeFilesystem(s, "overlay", source, data, attributes, LABEL);
+  }
+  // More names than one option of fsconfig(2) takes, and fewer than a page.
+  const { p } = s;
+  const text = data.map(([key, value]) => value === undefined ? key : `${key}=${value}`).join(",");
+  const args = [p.string(source), p.string("root"), p.string("overlay"), 0, p.string(text)];
+  p.call("mount", args, { label: LABEL });
+  const root = s.descriptor("overlay mount");
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+  p.call("open_tree", [AT_FDCWD, p.string("root"), flags], { label: LABEL, result: root });
+  setAttributes(s, valueOf(root), { set: attributes, clear: 0 }, 0, false, LABEL);
   return root;
 }
