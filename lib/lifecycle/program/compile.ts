@@ -25,7 +25,7 @@ import { isBind, isShared, leaveHost, mountOne, openBind } from "./mounts.ts";
 import { cloneFlags, isNew, joinFirst, joinNamespaces, raiseLoopback } from "./namespaces.ts";
 import { CONTROL, REPORT, STAGE_HOOKS } from "./protocol.ts";
 import { awaitByte, awaitStage, release } from "./release.ts";
-import { mountMappedOverlay } from "./mapped_root.ts";
+import { mountMappedOverlay } from "./mapped_overlay.ts";
 import {
   attachRoot,
   enterRoot,
