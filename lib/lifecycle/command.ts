@@ -157,11 +157,12 @@ export class Container {
     const id = given === undefined ? randomHex(6) : validateId(given);
     const network = await requestNetworks(id, this.#options);
     const { userns = "host" } = this.#spec === undefined ? this.#options : {};
-    // Until there is a record of them.
+    const make = (maps?: IdMaps) => this.#makeSpec(id, network, maps);
+    // Until there is a record of them, nobody else gets its ids.
     using ids = userns === "host"
       ? undefined
-      : (await import("./id_ranges.ts")).claimUsers(root, userns);
-    const spec = this.#makeSpec(id, network, ids?.maps);
+      : (await import("./id_ranges.ts")).withIds(root, userns, make);
+    const spec = ids?.made ?? make();
     if (spec.process?.terminal) {
       throw new CrateError("UNSUPPORTED", "process.terminal: a script has no terminal to give");
     }

@@ -47,6 +47,8 @@ import {
   type CompileInput,
   hasListener,
   type LeaveStep,
+  loadMappedOverlay,
+  mappedOverlay,
 } from "./program/mod.ts";
 import type { Program } from "../../ffi/mod.ts";
 import { withGroup } from "./group.ts";
@@ -198,6 +200,7 @@ export async function compileSpec(
       descriptor: cgroup.joinDirectory === undefined ? undefined : CGROUP,
     },
     seccomp,
+    ...mappedOverlay(spec) && { mountMapped: (await loadMappedOverlay()).mountMappedOverlay },
     ...optionsFor(cgroup, resctrl),
   });
   return { program, cgroup, unit, ...resctrl && { resctrl }, ...seccomp && { seccomp } };

@@ -181,24 +181,50 @@ export function claimIds(root: string, size: number, isTaken = true): ClaimedIds
 /** Whose users a container has: the host's, or its own: by maps, or by ids that nobody has, 65536 or as many as said. */
 export type UserNamespace = "host" | "auto" | { readonly size: number } | IdMaps;
 
+/** Refuses a user namespace of the container's own to a user without root. @throws {CrateError} `PERMISSION` */
+export function requireUsers(): void {
+  if (isInitialUserNamespace()) return;
+  throw new CrateError(
+    "PERMISSION",
+    "a user namespace of the container's own needs root: the containers of a user without root are in one " +
+      "already, that user's (leave --userns, --uidmap and --gidmap out)",
+  );
+}
+
+/** What was made with a container's ids; disposing of it leaves those to the container's record. */
+export interface MadeWithIds<T> extends Disposable {
+  readonly made: T;
+}
+
 /**
- * The maps of a container's user namespace.
+ * Makes something with the maps of a container's user namespace. Ids are taken only when that can be made: what is
+ * refused leaves nothing.
  *
- * @throws {CrateError} `PERMISSION` for a user without root; as {@linkcode claimIds}.
+ * @param make is called again when somebody else has taken the ids meanwhile.
+ * @param isTaken whether they are to be kept from others; otherwise it is only looked which there are.
+ * @throws {CrateError} as `make` and {@linkcode claimIds}; `PERMISSION` for a user without root.
  */
-export function claimUsers(
+export function withIds<T>(
   root: string,
   userns: Exclude<UserNamespace, "host">,
+  make: (maps: IdMaps) => T,
   isTaken = true,
-): ClaimedIds {
-  if (!isInitialUserNamespace()) {
-    throw new CrateError(
-      "PERMISSION",
-      "a user namespace of the container's own needs root: the containers of a user without root are in one " +
-        "already, that user's (leave --userns, --uidmap and --gidmap out)",
-    );
+): MadeWithIds<T> {
+  requireUsers();
+  if (typeof userns === "object" && "uids" in userns) {
+    return { made: make(userns), [Symbol.dispose]() {} };
   }
-  if (userns === "auto") return claimIds(root, AUTO_SIZE, isTaken);
-  if ("size" in userns) return claimIds(root, userns.size, isTaken);
-  return { maps: userns, [Symbol.dispose]() {} };
+  const size = userns === "auto" ? AUTO_SIZE : userns.size;
+  const { maps } = claimIds(root, size, false);
+  const made = make(maps);
+  if (!isTaken) return { made, [Symbol.dispose]() {} };
+  const claimed = claimIds(root, size);
+  const dispose = () => claimed[Symbol.dispose]();
+  const isSame = JSON.stringify(claimed.maps) === JSON.stringify(maps);
+  try {
+    return { made: isSame ? made : make(claimed.maps), [Symbol.dispose]: dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
 }

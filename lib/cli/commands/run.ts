@@ -23,7 +23,7 @@ import {
   stayInForeground,
   terminalSettings,
 } from "../../lifecycle/mod.ts";
-import { parseInteger, validateId, validateSpec } from "../../spec/mod.ts";
+import { type IdMaps, parseInteger, validateId, validateSpec } from "../../spec/mod.ts";
 import { groupOptions, handOn } from "../engine.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
@@ -132,13 +132,12 @@ export default async function run(given: RunCall): Promise<number> {
   if (input && tty && !detach && terminalSettings(0) === undefined) {
     throw new CrateError("INVALID", "-it needs a terminal as standard input: leave out -t");
   }
-  // Until there is a record of them, nobody else gets its ids.
-  using ids = bundle === undefined && asksForUsers(options, config)
+  const userns = bundle === undefined && asksForUsers(options, config)
     ? (await import("./run_userns.ts")).runUserNamespace(given, config)
     : undefined;
-  const userns = ids?.maps;
+  const hasIds = userns !== undefined;
   const volumes = bundle === undefined && hasVolumes(options)
-    ? await (await import("./run_volumes.ts")).prepareVolumes(given, config, userns)
+    ? await (await import("./run_volumes.ts")).prepareVolumes(given, config, hasIds)
     : undefined;
   const { call, anonymous } = volumes ?? { call: given, anonymous: [] };
   const word = bundle === undefined ? imageWord(call) : undefined;
@@ -155,15 +154,24 @@ export default async function run(given: RunCall): Promise<number> {
     ? undefined
     : await (await import("./run_image.ts")).prepareImage(word, call, config, {
       anonymous,
-      userns,
+      hasIds,
     });
   const mode = bundle === undefined ? plainMode(options, config) : undefined;
   using network = bundle !== undefined || mode !== undefined
     ? undefined
     : await (await import("./run_network.ts")).runNetwork(call, config, id, image?.config);
-  const parts = { image, userns, network: network ?? { namespace: mode, mounts: [] } };
+  const parts = { image, network: network ?? { namespace: mode, mounts: [] } };
+  const makeSpec = (maps?: IdMaps) =>
+    validateSpec(runSpec(call, config, id, { ...parts, userns: maps }), "the options");
+  // Until there is a record of them, nobody else gets its ids.
+  using ids = userns === undefined ? undefined : (await import("../../lifecycle/mod.ts")).withIds(
+    config.root.value,
+    userns,
+    makeSpec,
+    !options.explain,
+  );
   const { spec, preserveFds } = bundle === undefined
-    ? { spec: validateSpec(runSpec(call, config, id, parts), "the options"), preserveFds: 0 }
+    ? { spec: ids?.made ?? makeSpec(), preserveFds: 0 }
     : handOn(
       (await import("./run_bundle.ts")).withGroup(bundle.spec, globals, config, id),
       isRuncs ? options.preserveFds : "0",

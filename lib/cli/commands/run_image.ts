@@ -13,7 +13,7 @@ import type { Effective } from "../../config/mod.ts";
 import { canHoldUpper, openMerged, overlayMount, withMerged } from "../../overlay/mod.ts";
 import { isInitialUserNamespace } from "../../../ffi/mod.ts";
 import { readInRoot } from "../../security/mod.ts";
-import { type IdMaps, type Mount, normalize, type Spec } from "../../spec/mod.ts";
+import { type Mount, normalize, type Spec } from "../../spec/mod.ts";
 import { platformOf, pull, registryOptions, storeOf } from "../images.ts";
 import { log } from "../log.ts";
 import { progressView } from "../progress.ts";
@@ -76,10 +76,11 @@ export async function prepareImage(
   word: string,
   call: RunCall,
   config: Effective,
-  { anonymous = [], userns }: {
+  { anonymous = [], hasIds = false }: {
     /** Paths in the container that get volumes of its own, besides those that the image declares. */
     readonly anonymous?: readonly string[];
-    readonly userns?: IdMaps;
+    /** It has a user namespace of its own. */
+    readonly hasIds?: boolean;
   } = {},
 ): Promise<PreparedImage> {
   const store = await storeOf(config, { patience: PATIENCE });
@@ -124,7 +125,7 @@ export async function prepareImage(
         destination,
         type: "bind",
         source: files!.volume(number),
-        options: ["rbind", "rprivate", ...userns === undefined ? [] : ["idmap"]],
+        options: ["rbind", "rprivate", ...hasIds ? ["idmap"] : []],
       })),
       ...networkFiles(call.options),
     ],

@@ -1,7 +1,7 @@
 import { isInitialUserNamespace } from "../../../ffi/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
-import { type ClaimedIds, claimUsers } from "../../lifecycle/mod.ts";
+import { requireUsers, type UserNamespace } from "../../lifecycle/mod.ts";
 import { parseIdMaps, parseUserNamespace } from "../../spec/mod.ts";
 import type { RunCall } from "../words/mod.ts";
 
@@ -14,9 +14,8 @@ import type { RunCall } from "../words/mod.ts";
 export function runUserNamespace(
   { options }: RunCall,
   config: Effective,
-): ClaimedIds | undefined {
-  const { userns, uidmap, gidmap, explain } = options;
-  const root = config.root.value;
+): Exclude<UserNamespace, "host"> | undefined {
+  const { userns, uidmap, gidmap } = options;
   const maps = parseIdMaps(uidmap, gidmap);
   if (maps !== undefined && userns !== undefined) {
     const option = uidmap.length > 0 ? "--uidmap" : "--gidmap";
@@ -25,10 +24,11 @@ export function runUserNamespace(
       `--userns ${userns} and ${option} both say whose users it has: leave one out`,
     );
   }
-  if (maps !== undefined) return claimUsers(root, maps, !explain);
-  const word = parseUserNamespace(userns ?? config["security.userns"].value);
+  const word = maps ?? parseUserNamespace(userns ?? config["security.userns"].value);
   if (word === "host") return undefined;
+  const isSaid = maps !== undefined || userns !== undefined;
   // What the machine's configuration asks for, a user's containers have anyway.
-  if (userns === undefined && !isInitialUserNamespace()) return undefined;
-  return claimUsers(root, word, !explain);
+  if (!isSaid && !isInitialUserNamespace()) return undefined;
+  requireUsers();
+  return word;
 }

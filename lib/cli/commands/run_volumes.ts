@@ -2,14 +2,7 @@ import { close } from "../../../ffi/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
 import { type Claimed, copyFromRoot, type VolumeUse } from "../../image/mod.ts";
-import {
-  type IdMaps,
-  normalize,
-  parseMountFlag,
-  parseVolume,
-  type Spec,
-  splitMount,
-} from "../../spec/mod.ts";
+import { normalize, parseMountFlag, parseVolume, type Spec, splitMount } from "../../spec/mod.ts";
 import { storeOf } from "../images.ts";
 import type { RunCall } from "../words/mod.ts";
 
@@ -52,15 +45,15 @@ function takePart(parts: string[], keys: readonly string[]): string | undefined 
 /**
  * Reads what is said of volumes.
  *
- * @param userns the container's own: a volume is shown with its ids.
+ * @param hasIds it has a user namespace of its own: a volume is shown with its ids.
  * @throws {CrateError} `INVALID`
  */
 export async function prepareVolumes(
   call: RunCall,
   config: Effective,
-  userns?: IdMaps,
+  hasIds = false,
 ): Promise<PreparedVolumes> {
-  const ids = userns === undefined ? [] : ["idmap"];
+  const ids = hasIds ? ["idmap"] : [];
   const store = await storeOf(config, { clean: false });
   /** The volumes' names by their paths as the container's config has them; undefined: not to be filled. */
   const named = new Map<string, { readonly name: string; readonly isFilled: boolean }>();

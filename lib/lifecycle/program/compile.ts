@@ -25,12 +25,11 @@ import { isBind, isShared, leaveHost, mountOne, openBind } from "./mounts.ts";
 import { cloneFlags, isNew, joinFirst, joinNamespaces, raiseLoopback } from "./namespaces.ts";
 import { CONTROL, REPORT, STAGE_HOOKS } from "./protocol.ts";
 import { awaitByte, awaitStage, release } from "./release.ts";
-import { mountMappedOverlay } from "./mapped_overlay.ts";
 import {
   attachRoot,
   enterRoot,
-  isMappedOverlay,
   isolateMounts,
+  mappedOverlay,
   openRoot,
   rootMount,
   sealRoot,
@@ -133,11 +132,12 @@ function openForeign(s: Scope, { spec, idmaps, facts }: CompileInput, foreign: F
 }
 
 /** A root whose layers have other ids: it takes the host's root to make it. */
-function openMappedRoot(s: Scope, { spec, idmaps, attachPoint }: CompileInput, foreign: Foreign) {
-  const mount = rootMount(spec.mounts ?? []);
-  const idmap = mount && isMappedOverlay(mount) ? idmaps?.get(mount) : undefined;
-  if (mount === undefined || idmap === undefined) return;
-  foreign.root = mountMappedOverlay(s, spec, mount, idmap, attachPoint);
+function openMappedRoot(s: Scope, input: CompileInput, foreign: Foreign): void {
+  const { spec, idmaps, mountMapped, attachPoint } = input;
+  const mount = mappedOverlay(spec);
+  const idmap = mount && idmaps?.get(mount);
+  if (mount === undefined || idmap === undefined || mountMapped === undefined) return;
+  foreign.root = mountMapped(s, spec, mount, idmap, attachPoint);
 }
 
 /** Whether a mount's source is cloned. */

@@ -20,6 +20,7 @@ import { cloneTree, makeFilesystem, setAttributes } from "./filesystem.ts";
 import { withContext } from "./labels.ts";
 import { type MountOptions, sortOptions } from "./mount_options.ts";
 import { mapIds } from "./mounts.ts";
+import { MAPPED_LAYERS } from "./protocol.ts";
 import { attachAt } from "./root.ts";
 import type { Scope } from "./scope.ts";
 
@@ -29,7 +30,6 @@ import type { Scope } from "./scope.ts";
 /** A string of fsconfig(2), without its NUL. */
 const MAX_STRING = 255;
 
-const LABEL = "mount overlay as the root";
 /** The options that name directories. */
 const PATHS = ["lowerdir", "upperdir", "workdir"];
 type Data = MountOptions["data"];
@@ -122,7 +122,7 @@ export function mountMappedOverlay(
   attachPoint: string,
 ): Cell {
   const { p } = s;
-  const label = LABEL;
+  const label = MAPPED_LAYERS;
   const { attributes, data } = sortOptions(mount.options ?? []);
   const value = (name: string) => data.find(([key]) => key === name)?.[1];
   const [upper, work] = [value("upperdir"), value("workdir")];
@@ -175,16 +175,16 @@ export function mountMappedOverlay(
 /** Mounts an overlay whose layers have names in the working directory. */
 function mountFrom(s: Scope, source: string, data: Data, attributes: number): Cell {
   if (data.every(([, value = ""]) => value.length <= MAX_STRING)) {
-    return makeFilesystem(s, "overlay", source, data, attributes, LABEL);
+    return makeFilesystem(s, "overlay", source, data, attributes, MAPPED_LAYERS);
   }
   // More names than one option of fsconfig(2) takes, and fewer than a page.
   const { p } = s;
   const text = data.map(([key, value]) => value === undefined ? key : `${key}=${value}`).join(",");
   const args = [p.string(source), p.string("root"), p.string("overlay"), 0, p.string(text)];
-  p.call("mount", args, { label: LABEL });
+  p.call("mount", args, { label: MAPPED_LAYERS });
   const root = s.descriptor("overlay mount");
   const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
-  p.call("open_tree", [AT_FDCWD, p.string("root"), flags], { label: LABEL, result: root });
-  setAttributes(s, valueOf(root), { set: attributes, clear: 0 }, 0, false, LABEL);
+  p.call("open_tree", [AT_FDCWD, p.string("root"), flags], { label: MAPPED_LAYERS, result: root });
+  setAttributes(s, valueOf(root), { set: attributes, clear: 0 }, 0, false, MAPPED_LAYERS);
   return root;
 }

@@ -5,6 +5,7 @@ import type { Mount, Spec } from "../../spec/mod.ts";
 import { ATTACH_POINT } from "./_configs.ts";
 import { type Made, Model, walkMonitor } from "./_model.ts";
 import { compileContainer } from "./compile.ts";
+import { mountMappedOverlay } from "./mapped_overlay.ts";
 
 const IDMAP = 5;
 const MAPS = [{ containerID: 0, hostID: 100000, size: 65536 }];
@@ -31,6 +32,7 @@ function compile(options: readonly string[], more: readonly Mount[] = []) {
     attachPoint: ATTACH_POINT,
     cgroup: { files: [] },
     idmaps: new Map([[mount, IDMAP]]),
+    mountMapped: mountMappedOverlay,
     parent: { detached: false, removeFiles: [], removeDirectories: [], cgroupDirectories: [] },
   });
 }

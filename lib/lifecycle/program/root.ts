@@ -45,9 +45,10 @@ export function isolateMounts(s: Scope, input: Pick<CompileInput, "spec">): void
   });
 }
 
-/** Whether the root is an overlay whose layers are shown with other ids: it is made before the container is. */
-export function isMappedOverlay(mount: Mount): boolean {
-  return mount.type === "overlay" && isIdmapped(mount);
+/** The root, if it is an overlay whose layers are shown with other ids: that is made before the container is. */
+export function mappedOverlay({ mounts = [] }: Spec): Mount | undefined {
+  const mount = rootMount(mounts);
+  return mount?.type === "overlay" && isIdmapped(mount) ? mount : undefined;
 }
 
 /** Clones the directory that is to be the root. */
