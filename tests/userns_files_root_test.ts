@@ -1,3 +1,4 @@
+// Not in the virtual machine: its filesystems have no id-mapped mounts
 // Files of containers in user namespaces: their roots, volumes and binds, and what becomes of what they write.
 import assert from "node:assert/strict";
 import { BUSYBOX, makeImage } from "./support/image.ts";

@@ -1,3 +1,4 @@
+// Not in the virtual machine: its filesystems have no id-mapped mounts
 // Containers of crate run in user namespaces of their own: their root is an ordinary user of the host's.
 import assert from "node:assert/strict";
 import { delay, type Sandbox, test, until } from "./support/mod.ts";
@@ -19,28 +20,8 @@ async function refused(box: Sandbox, words: readonly string[], sentence: RegExp)
   assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);
 }
 
-/** What a host says of subordinate ids, for one test. */
-function withSubordinates(lines: string): Disposable {
-  const files = ["/etc/subuid", "/etc/subgid"].map((path) => {
-    try {
-      return { path, text: Deno.readTextFileSync(path) };
-    } catch {
-      return { path, text: undefined };
-    }
-  });
-  for (const { path } of files) Deno.writeTextFileSync(path, lines);
-  return {
-    [Symbol.dispose]() {
-      for (const { path, text } of files) {
-        if (text === undefined) Deno.removeSync(path);
-        else Deno.writeTextFileSync(path, text);
-      }
-    },
-  };
-}
-
 test("--userns auto: root inside is an ordinary user outside, and the root filesystem is its own", async (box) => {
-  using _ = withSubordinates("somebody:100000:65536\n");
+  box.subordinates("somebody:100000:65536\n");
   const script = `cat /proc/self/uid_map /proc/self/gid_map; id -u; stat -c '%u:%g' / /bin/busybox
 touch /made && stat -c '%u:%g' /made; chown 33:34 /made && stat -c '%u:%g' /made`;
   const lines = (await box.sh(script, AUTO)).split("\n");
@@ -70,7 +51,7 @@ test("a container in a user namespace sees no mount but its own", async (box) =>
 });
 
 test("containers do not have an id in common, whether they start at once or are started again", async (box) => {
-  using _ = withSubordinates("containers:3000000:500\nother:100000:65536\n");
+  box.subordinates("containers:3000000:500\nother:100000:65536\n");
   const start = (i: number) =>
     box.ok([
       "run",
@@ -109,7 +90,7 @@ test("containers do not have an id in common, whether they start at once or are 
 });
 
 test("ids of a container that is killed with its monitor, or of a crate that is killed, are free again", async (box) => {
-  using _ = withSubordinates("containers:3000000:100\n");
+  box.subordinates("containers:3000000:100\n");
   const size = ["--userns", "auto:size=100"];
   const id = await box.detached("exec sleep 100", [...size, "--rm"]);
   const process = JSON.parse(Deno.readTextFileSync(`${box.root}/${id}/process.json`));
