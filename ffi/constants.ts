@@ -41,6 +41,11 @@ export const F_SETFL = 4;
 export const F_ADD_SEALS = 1033;
 /** F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE: nothing of the file changes any more. */
 export const F_SEAL_ALL = 0xf;
+/** Locks of ranges of a file, which end with the last descriptor that they were taken by. fcntl(2) */
+export const F_OFD_GETLK = 36;
+export const F_OFD_SETLK = 37;
+export const F_WRLCK = 1;
+export const F_UNLCK = 2;
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
@@ -172,6 +177,9 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_DUMPABLE = 4;
 export const PR_SET_KEEPCAPS = 8;
+export const PR_SET_SECUREBITS = 28;
+/** linux/securebits.h: capabilities stay whoever the process becomes. capabilities(7) */
+export const SECBIT_NO_SETUID_FIXUP = 4;
 export const PR_SET_NAME = 15;
 export const PR_CAPBSET_DROP = 24;
 export const PR_SET_CHILD_SUBREAPER = 36;

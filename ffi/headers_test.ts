@@ -13,6 +13,7 @@ const LIBC = [
 const KERNEL = [
   "linux/capability.h linux/close_range.h linux/fcntl.h linux/filter.h linux/keyctl.h linux/magic.h",
   "linux/memfd.h linux/mount.h linux/openat2.h linux/prctl.h linux/sched.h linux/sched/types.h linux/seccomp.h",
+  "linux/securebits.h",
   "linux/netlink.h linux/sockios.h linux/types.h linux/wait.h stddef.h stdio.h",
 ].join(" ").split(" ");
 
@@ -120,6 +121,7 @@ const TYPES: Record<string, { type: string; kernel?: true; fields?: Record<strin
   },
   sched_attr: { type: "struct sched_attr", kernel: true },
   sock_fprog: { type: "struct sock_fprog", kernel: true },
+  flock: { type: "struct flock", kernel: true },
   pollfd: { type: "struct pollfd" },
   iovec: { type: "struct iovec" },
   msghdr: { type: "struct msghdr" },

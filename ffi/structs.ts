@@ -61,6 +61,15 @@ export const sched_attr = new Layout("sched_attr", {
 /** linux/filter.h, seccomp(2). */
 export const sock_fprog = new Layout("sock_fprog", { len: "u16", filter: "u64" });
 
+/** asm-generic/fcntl.h, fcntl(2). */
+export const flock = new Layout("flock", {
+  l_type: "u16",
+  l_whence: "u16",
+  l_start: "i64",
+  l_len: "i64",
+  l_pid: "i32",
+});
+
 /** poll.h, poll(2). */
 export const pollfd = new Layout("pollfd", { fd: "i32", events: "u16", revents: "u16" });
 

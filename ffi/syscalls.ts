@@ -48,6 +48,8 @@ const TABLE = {
   setgroups: [116, 159, "dec address"],
   setresuid: [117, 147, "dec dec dec"],
   setresgid: [119, 149, "dec dec dec"],
+  setfsuid: [122, 151, "dec"],
+  setfsgid: [123, 152, "dec"],
   capset: [126, 91, "address address"],
   capget: [125, 90, "address address"],
   personality: [135, 92, "hex"],

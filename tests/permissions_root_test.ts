@@ -44,7 +44,7 @@ test("run reads the files that its options name, and no others", async (box) => 
     command: "run",
     words: [
       ...["run", "--rm", "--env-file", envFile, "--security-opt", `seccomp=${profile}`],
-      ...["--keep", keep, "/bin/sh", "-c", "echo $GREETING; echo kept > /kept"],
+      ...["--userns", "auto", "--keep", keep, "/bin/sh", "-c", "echo $GREETING; echo kept > /kept"],
     ],
     places: { envFiles: [envFile], seccompProfile: profile },
     expected: { stdout: "hello\n" },

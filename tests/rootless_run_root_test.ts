@@ -50,6 +50,22 @@ run --rm -m 64m -r ${box.rootfs} /bin/true
   assert.equal(lines.at(-1), "= 125");
 });
 
+test("a user's containers are in a user namespace already, and get no other", async (box) => {
+  const lines = await user(
+    box,
+    `
+run --rm --userns auto -r ${box.rootfs} /bin/true
+run --rm --uidmap 0:1:10 -r ${box.rootfs} /bin/true
+run --rm --userns host -r ${box.rootfs} /bin/echo up
+CRATE_SECURITY_USERNS=auto run --rm -r ${box.rootfs} /bin/echo up
+`,
+  );
+  const refusal =
+    "crate: a user namespace of the container's own needs root: the containers of a user without root " +
+    "are in one already, that user's (leave --userns, --uidmap and --gidmap out)";
+  assert.deepEqual(lines, [refusal, "= 125", refusal, "= 125", "up", "= 0", "up", "= 0"]);
+});
+
 test("a user's containers in the background belong to one namespace, in which later commands find them", async (box) => {
   const lines = await user(
     box,

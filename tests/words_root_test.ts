@@ -92,7 +92,7 @@ test("words for what holds anyway are taken, and those for what is not there ref
   for (
     const [option, value, sentence] of [
       ["--restart", "always", /--restart always: crate has no supervisor .*systemd unit/],
-      ["--userns", "keep-id", /--userns keep-id: it is host: /],
+      ["--userns", "keep-id", /--userns "keep-id" is not host, auto or auto:size=N/],
       ["--security-opt", "label=type:x", /label=disable or apparmor=unconfined/],
       ["--security-opt", "apparmor=x", /label=disable or apparmor=unconfined/],
     ] as const

@@ -1,6 +1,6 @@
 import { type ContainerState, IMAGE_ANNOTATION, overlayOf } from "../lifecycle/mod.ts";
 import type { Attachment, NetworkDefinition } from "../network/mod.ts";
-import type { Mount } from "../spec/mod.ts";
+import type { LinuxIDMapping, Mount, Spec } from "../spec/mod.ts";
 
 /** Docker's word for a container that has ended; the others are the same. */
 const ENDED = "exited";
@@ -13,6 +13,15 @@ function inspectMount({ type, source, destination, options = [] }: Mount): objec
     Mode: options.join(","),
     RW: !options.some((option) => option === "ro" || option === "rro"),
   };
+}
+
+/** A user namespace of its own, as podman shows it. */
+function inspectUsers({ linux }: Spec): object {
+  const { uidMappings: uids, gidMappings: gids } = linux ?? {};
+  if (uids === undefined || gids === undefined) return {};
+  const words = (maps: readonly LinuxIDMapping[]) =>
+    maps.map(({ containerID, hostID, size }) => `${containerID}:${hostID}:${size}`);
+  return { UsernsMode: "private", IDMappings: { UidMap: words(uids), GidMap: words(gids) } };
 }
 
 /** What a running container has of networks, as docker shows it. */
@@ -106,6 +115,7 @@ export function inspectContainer(
       AutoRemove: record.remove,
       ReadonlyRootfs: spec.root?.readonly ?? false,
       ...record.cgroupsPath !== undefined && { CgroupsPath: record.cgroupsPath },
+      ...inspectUsers(spec),
     },
     NetworkSettings: network === undefined
       ? { Ports: {}, IPAddress: "", MacAddress: "", Networks: {} }

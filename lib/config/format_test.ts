@@ -35,6 +35,7 @@ memory_limit = 1024 # --memory
 drop_capabilities = ["MKNOD", "NET_RAW"] # CRATE_SECURITY_DROP_CAPABILITIES
 enable_seccomp = true # default
 read_only_rootfs = false # default
+userns = "host" # default
 
 [network]
 # bridge_name is not set # default

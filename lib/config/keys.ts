@@ -47,6 +47,7 @@ export const keys = {
   "security.drop_capabilities": { kind: "capabilities", default: [] },
   "security.enable_seccomp": { kind: "flag", default: true },
   "security.read_only_rootfs": { kind: "flag", default: false },
+  "security.userns": { kind: "choice", choices: ["host", "auto"], default: "host" },
   "network.bridge_name": { kind: "interface", default: undefined },
   "network.subnet": { kind: "subnet", default: undefined },
   "network.gateway": { kind: "address", default: undefined },

@@ -151,6 +151,7 @@ Deno.test("every key can be set, in a file and by its variable", async () => {
     drop_capabilities = ["CAP_NET_RAW", "mknod"]
     enable_seccomp = false
     read_only_rootfs = true
+    userns = "auto"
     [network]
     bridge_name = "crate0"
     subnet = "10.88.0.0/16"
@@ -178,6 +179,7 @@ Deno.test("every key can be set, in a file and by its variable", async () => {
       CRATE_SECURITY_DROP_CAPABILITIES: "CAP_NET_RAW, mknod",
       CRATE_SECURITY_ENABLE_SECCOMP: "false",
       CRATE_SECURITY_READ_ONLY_ROOTFS: "true",
+      CRATE_SECURITY_USERNS: "auto",
       CRATE_NETWORK_BRIDGE_NAME: "crate0",
       CRATE_NETWORK_SUBNET: "10.88.0.0/16",
       CRATE_NETWORK_GATEWAY: "10.88.0.1",
@@ -203,6 +205,7 @@ Deno.test("every key can be set, in a file and by its variable", async () => {
     ["security.drop_capabilities", ["CAP_NET_RAW", "mknod"]],
     ["security.enable_seccomp", false],
     ["security.read_only_rootfs", true],
+    ["security.userns", "auto"],
     ["network.bridge_name", "crate0"],
     ["network.subnet", "10.88.0.0/16"],
     ["network.gateway", "10.88.0.1"],

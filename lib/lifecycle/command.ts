@@ -1,10 +1,11 @@
 import { close, randomHex } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import { type RunOptions, type Spec, validateId, validateSpec } from "../spec/mod.ts";
+import { type IdMaps, type RunOptions, type Spec, validateId, validateSpec } from "../spec/mod.ts";
 import { type ClaimedNetwork, prepareContainer, startContainer } from "./container.ts";
 import { waitForExit } from "./ended.ts";
 import { killContainer } from "./kill.ts";
 import { type Requested, requested } from "./network.ts";
+import type { UserNamespace } from "./id_ranges.ts";
 import { hostView, makeSpec } from "./options.ts";
 import { makePipe, readStream, writeStream } from "./pipe.ts";
 import { parseSignal, signalName } from "./signals.ts";
@@ -14,7 +15,7 @@ import { nullStdio } from "./start.ts";
 export type ContainerStdio = "inherit" | "null" | "piped";
 
 /** How to make a container; everything has docker's default. */
-export interface ContainerOptions extends Partial<Omit<RunOptions, "args" | "tty">> {
+export interface ContainerOptions extends Partial<Omit<RunOptions, "args" | "tty" | "userns">> {
   /** The arguments of the command. */
   readonly args?: readonly string[];
   /** Its id; made up when left out. */
@@ -27,6 +28,11 @@ export interface ContainerOptions extends Partial<Omit<RunOptions, "args" | "tty
   readonly networks?: readonly string[];
   /** Ports of this host that are the container's: `8080:80`, as `crate run --publish` takes them. */
   readonly publish?: readonly string[];
+  /**
+   * Whose users it has: the host's when left out; its own with ids that no other container has (`"auto"`, or so many
+   * of them, `{ size: 1000 }`), or by maps.
+   */
+  readonly userns?: UserNamespace;
   readonly stdin?: ContainerStdio;
   readonly stdout?: ContainerStdio;
   readonly stderr?: ContainerStdio;
@@ -122,7 +128,7 @@ export class Container {
     else this.#spec = validateSpec(command, "the config");
   }
 
-  #makeSpec(id: string, network: Requested | undefined): Spec {
+  #makeSpec(id: string, network: Requested | undefined, userns: IdMaps | undefined): Spec {
     if (this.#spec !== undefined) return this.#spec;
     const { args = [], rootfs, mounts: own = [], ...rest } = this.#options;
     const mounts = [...network?.mounts ?? [], ...own];
@@ -131,6 +137,7 @@ export class Container {
       noNewPrivileges: !rest.privileged,
       seccomp: rest.privileged ? null : undefined,
       ...rest,
+      userns,
       args: [this.#command!, ...args],
       rootfs: rootfs ?? "/",
       mounts: rootfs === undefined ? [...hostView(), ...mounts] : mounts,
@@ -149,7 +156,13 @@ export class Container {
     const { id: given, stateRoot: root = DEFAULT_ROOT } = this.#options;
     const id = given === undefined ? randomHex(6) : validateId(given);
     const network = await requestNetworks(id, this.#options);
-    const spec = this.#makeSpec(id, network);
+    const { userns = "host" } = this.#spec === undefined ? this.#options : {};
+    const make = (maps?: IdMaps) => this.#makeSpec(id, network, maps);
+    // Until there is a record of them, nobody else gets its ids.
+    using ids = userns === "host"
+      ? undefined
+      : (await import("./id_ranges.ts")).withIds(root, userns, make);
+    const spec = ids?.made ?? make();
     if (spec.process?.terminal) {
       throw new CrateError("UNSUPPORTED", "process.terminal: a script has no terminal to give");
     }

@@ -28,7 +28,7 @@ import { monitorOptions } from "./monitor_options.ts";
 import { enterUnit } from "./unit.ts";
 import { withoutForbidden, withoutGroups } from "./rootless.ts";
 import { launch, type Launched, type Stdio } from "./start.ts";
-import { equip } from "./equip.ts";
+import { equip, giveFiles } from "./equip.ts";
 import { reapEnded } from "./ended.ts";
 import { idmappedMounts, makeIdmaps } from "./idmap.ts";
 import type { RecordedNetwork } from "./network.ts";
@@ -47,6 +47,8 @@ import {
   type CompileInput,
   hasListener,
   type LeaveStep,
+  loadMappedOverlay,
+  mappedOverlay,
 } from "./program/mod.ts";
 import type { Program } from "../../ffi/mod.ts";
 import { withGroup } from "./group.ts";
@@ -198,6 +200,7 @@ export async function compileSpec(
       descriptor: cgroup.joinDirectory === undefined ? undefined : CGROUP,
     },
     seccomp,
+    ...mappedOverlay(spec) && { mountMapped: (await loadMappedOverlay()).mountMappedOverlay },
     ...optionsFor(cgroup, resctrl),
   });
   return { program, cgroup, unit, ...resctrl && { resctrl }, ...seccomp && { seccomp } };
@@ -313,6 +316,7 @@ export async function startContainer(
     const { init } = launched;
     if (cgroup.join.length === 0) holder?.[Symbol.dispose]();
     equip(spec, init);
+    giveFiles(spec, network?.left.files ?? []);
     // The init is at its mounts meanwhile.
     await network?.attach(init);
     if (resctrl !== undefined) (await loadResctrl()).joinResctrl(resctrl, init.pid);

@@ -1,4 +1,6 @@
 import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
   close,
   O_WRONLY,
   open,
@@ -9,13 +11,14 @@ import {
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { rlimitNumber } from "../security/mod.ts";
-import type { LinuxIDMapping, Process, Spec } from "../spec/mod.ts";
+import type { LinuxIDMapping, Process, Spec, Uint64 } from "../spec/mod.ts";
 import type { ProcessId } from "./process_id.ts";
 import { hasUserNamespace, isNew } from "./program/mod.ts";
 
 /**
- * Gives the init of a container in a user namespace what only the host may give: the namespace's maps, and
- * limits that its root could not raise. The init waits meanwhile. user_namespaces(7)
+ * Gives the init of a container in a user namespace what only the host may give: the namespace's maps, and room for
+ * limits that its root could not raise; it sets them itself, when it needs no more than they allow. The init waits
+ * meanwhile. user_namespaces(7)
  *
  * @throws {CrateError} `PERMISSION`, `INVALID`, naming the field.
  */
@@ -25,7 +28,34 @@ export function equip(spec: Spec, { pid }: ProcessId): void {
   if (isNew(spec, "user")) {
     writeMaps(pid, linux?.uidMappings ?? [], linux?.gidMappings ?? [], "linux");
   }
-  equipProcess(process, pid);
+  for (const { type, hard } of process?.rlimits ?? []) raiseLimit(pid, type, hard);
+  setScore(process, pid);
+}
+
+/** Raises a limit's hard part, if it is lower. */
+function raiseLimit(pid: number, type: string, hard: Uint64): void {
+  const limit = new Uint8Array(rlimit64.size);
+  const number = rlimitNumber(type);
+  syscall("prlimit64", pid, number, null, limit);
+  const view = new DataView(limit.buffer);
+  const at = rlimit64.offset("rlim_max");
+  if (view.getBigUint64(at, true) >= BigInt(hard)) return;
+  view.setBigUint64(at, BigInt(hard), true);
+  const result = trySyscall("prlimit64", pid, number, limit, null);
+  if (result < 0) throw refused("process.rlimits", `${type} to ${hard}`, -result);
+}
+
+/**
+ * Gives files that a container has of the host, and that are its own, to the root of its user namespace.
+ *
+ * @throws {SyscallError}
+ */
+export function giveFiles({ linux }: Spec, files: readonly string[]): void {
+  const rootOf = (maps: readonly LinuxIDMapping[] = []) =>
+    maps.find(({ containerID }) => containerID === 0)?.hostID;
+  const [uid, gid] = [rootOf(linux?.uidMappings), rootOf(linux?.gidMappings)];
+  if (uid === undefined || gid === undefined) return;
+  for (const file of files) syscall("fchownat", AT_FDCWD, file, uid, gid, AT_SYMLINK_NOFOLLOW);
 }
 
 /** The limits and the oom score of a process in a user namespace. @throws {CrateError} */
@@ -35,6 +65,10 @@ export function equipProcess(process: Process | undefined, pid: number): void {
     const result = trySyscall("prlimit64", pid, rlimitNumber(type), limit, null);
     if (result < 0) throw refused("process.rlimits", `${type} ${soft}:${hard}`, -result);
   }
+  setScore(process, pid);
+}
+
+function setScore(process: Process | undefined, pid: number): void {
   const score = process?.oomScoreAdj;
   if (score !== undefined) {
     write(pid, "oom_score_adj", String(score), "process.oomScoreAdj");

@@ -16,7 +16,7 @@ import {
   trySyscall,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
-import { EXECUTE, MAP_IDS } from "./program/mod.ts";
+import { EXECUTE, MAP_IDS, MAPPED_LAYERS } from "./program/mod.ts";
 
 /** The error for a step that failed: its label, and what a person can do where that is known. */
 export function startError(label: string, errno: number): CrateError {
@@ -27,6 +27,9 @@ export function startError(label: string, errno: number): CrateError {
   }
   if (errno === EINVAL && label.startsWith(MAP_IDS)) {
     return new CrateError("UNSUPPORTED", `${label}: its filesystem has no id-mapped mounts`);
+  }
+  if (errno === EINVAL && label.startsWith(MAPPED_LAYERS)) {
+    return new CrateError("UNSUPPORTED", `${label}: EINVAL (that takes Linux 5.19 or newer)`);
   }
   if (!label.startsWith(EXECUTE)) {
     const reason = reasonOf(label, errno);

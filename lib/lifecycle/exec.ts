@@ -1,8 +1,11 @@
 import {
+  CLONE_NEWCGROUP,
   close,
   exists,
   isInitialUserNamespace,
   MFD_CLOEXEC,
+  O_RDONLY,
+  open,
   syscall,
   SyscallError,
   trySyscall,
@@ -134,6 +137,8 @@ async function execInState(
   // From 5 on: the init's pidfd, the v2 group where there is one, the console's socket, what is handed on.
   let next = EXEC_PIDFD + 1;
   const descriptor = group.joinDirectory === undefined ? undefined : next++;
+  using groups = openGroups(spec, pid);
+  const cgroupNamespace = groups.descriptors.length === 0 ? undefined : next++;
   const console = consoleSocket === undefined ? undefined : next++;
   const listens = profile !== undefined && hasListener(spec);
   const listener = listens ? next++ : undefined;
@@ -142,6 +147,7 @@ async function execInState(
     spec,
     namespaces: namespacesOf(spec),
     cgroup: { files: group.join, descriptor },
+    cgroupNamespace,
     seccomp: profile && await filterFor(state.record, root, profile),
     lastCapability: lastCapability(),
     detached,
@@ -163,6 +169,7 @@ async function execInState(
         extra: [
           pidfd,
           ...fds,
+          ...groups.descriptors,
           ...socket === undefined ? [] : [socket],
           ...told.descriptors,
           ...preserved,
@@ -189,6 +196,15 @@ async function execInState(
     throw error;
   }
   return launched;
+}
+
+/** The cgroup namespace of a container in a user namespace, for the program that joins both. */
+function openGroups(spec: Spec, pid: number): { descriptors: readonly number[] } & Disposable {
+  if (!hasUserNamespace(spec) || (namespacesOf(spec) & CLONE_NEWCGROUP) === 0) {
+    return { descriptors: [], [Symbol.dispose]() {} };
+  }
+  const fd = open(`/proc/${pid}/ns/cgroup`, O_RDONLY);
+  return { descriptors: [fd], [Symbol.dispose]: () => close(fd) };
 }
 
 /** The filter of a container's profile, from its start if that has left it. */

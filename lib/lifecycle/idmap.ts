@@ -1,6 +1,7 @@
 import { CLONE_NEWUSER, close, O_RDONLY, open } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import {
+  type IdMaps,
   type IdmapWords,
   type LinuxIDMapping,
   type Mount,
@@ -23,25 +24,37 @@ export function idmappedMounts({ mounts }: Spec): Mount[] {
 }
 
 /**
- * Makes a user namespace for each idmapped mount, with the mount's maps or, where it has none, the container's.
+ * Makes user namespaces for the idmapped mounts, each with the mount's maps or, where it has none, the container's.
  *
  * @param directory where an unlinked file may stand.
  * @throws {CrateError} `INVALID` for maps that the kernel refuses, or that there are none; `PERMISSION`.
  */
 export function makeIdmaps(spec: Spec, directory: string): Idmaps {
   const mounts = idmappedMounts(spec);
-  const descriptors: number[] = [];
-  const dispose = () => descriptors.forEach((fd) => close(fd));
+  const made = new Map<string, number>();
+  const dispose = () => made.forEach((fd) => close(fd));
   try {
-    for (const mount of mounts) descriptors.push(namespaceFor(spec, mount, directory));
+    const descriptors = mounts.map((mount) => {
+      const maps = mapsOf(spec, mount);
+      // Those with the same maps share one.
+      const key = JSON.stringify([maps.uids, maps.gids]);
+      const fd = made.get(key) ?? makeNamespace(maps, directory);
+      made.set(key, fd);
+      return fd;
+    });
+    return { mounts, descriptors, [Symbol.dispose]: dispose };
   } catch (error) {
     dispose();
     throw error;
   }
-  return { mounts, descriptors, [Symbol.dispose]: dispose };
 }
 
-function namespaceFor({ linux, mounts }: Spec, mount: Mount, directory: string): number {
+/** A mount's maps, and the field that they are part of. */
+interface MountMaps extends IdMaps {
+  readonly field: string;
+}
+
+function mapsOf({ linux, mounts }: Spec, mount: Mount): MountMaps {
   const field = `mounts[${mounts!.indexOf(mount)}]`;
   const given = (own: readonly LinuxIDMapping[] | undefined, all: typeof own) =>
     own !== undefined && own.length > 0 ? own : all ?? [];
@@ -59,6 +72,10 @@ function namespaceFor({ linux, mounts }: Spec, mount: Mount, directory: string):
       `${field} is to be id-mapped: it needs uidMappings and gidMappings, of its own or of linux`,
     );
   }
+  return { uids, gids, field };
+}
+
+function makeNamespace({ uids, gids, field }: MountMaps, directory: string): number {
   using holder = launchHolder(compileHolder(CLONE_NEWUSER), directory);
   writeMaps(holder.pid, uids, gids, field);
   return open(`/proc/${holder.pid}/ns/user`, O_RDONLY);

@@ -29,6 +29,7 @@ export {
   windowSize,
 } from "./foreground.ts";
 export { addMounts, removeMounts } from "./change_mounts.ts";
+export { requireUsers, type UserNamespace, withIds } from "./id_ranges.ts";
 export { isDirectory } from "./facts.ts";
 export { type LogFrame, readFrames, tailFrames } from "./logs.ts";
 export { deleteContainer, type DeleteOptions } from "./delete.ts";

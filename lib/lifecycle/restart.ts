@@ -3,7 +3,7 @@ import { createCgroup, loadResctrl } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type Lock, recordProcess, replaceRecord, tryLock } from "./claim.ts";
 import { prepareContainer, takeNetDevices } from "./container.ts";
-import { equip } from "./equip.ts";
+import { equip, giveFiles } from "./equip.ts";
 import { makeIdmaps } from "./idmap.ts";
 import type { MovedDevices } from "./net_devices.ts";
 import { claimAgain, type Claimed } from "./network.ts";
@@ -134,6 +134,7 @@ async function startEnded(
     if (cgroup.join.length === 0) holder?.[Symbol.dispose]();
     if (!record.detached) replaceRecord(lock, root, { ...record, detached: true });
     equip(record.spec, launched.init);
+    giveFiles(record.spec, network.claim?.left.files ?? []);
     await network.claim?.attach(launched.init);
     if (resctrl !== undefined) {
       (await loadResctrl()).joinResctrl(resctrl, launched.init.pid);

@@ -46,6 +46,8 @@ import { waitForMonitor } from "./stop.ts";
 export interface RootView extends Disposable {
   /** Its root, with what is mounted there: `O_PATH`. */
   readonly fd: number;
+  /** Whether its files have the ids that the container's are on the host; else they have the container's. */
+  readonly hasHostIds: boolean;
   /** Why what a descriptor leads to is not what the container had there, as the end of a sentence. */
   readonly missing: (fd: number) => string | undefined;
 }
@@ -99,7 +101,11 @@ export async function openRootView(
   try {
     const { fd, missing } = mountView(record, mountPoint(root), overlays, writable, stack);
     const owned = stack.move();
-    return { fd, missing, [Symbol.dispose]: () => owned.dispose() };
+    // On disk an id-mapped root is as that of a container without a user namespace.
+    const hasHostIds = !record.spec.mounts?.some((mount) =>
+      mount.destination === "/" && isIdmapped(mount)
+    );
+    return { fd, hasHostIds, missing, [Symbol.dispose]: () => owned.dispose() };
   } catch (cause) {
     if (!(cause instanceof SyscallError)) throw cause;
     throw new CrateError(
@@ -127,7 +133,8 @@ function liveView({ status, process }: ContainerState): RootView | undefined {
   }
   // Opened first, checked then: the pid was nobody else's.
   if (isAlive(process.init)) {
-    return { fd, missing: () => undefined, [Symbol.dispose]: () => close(fd) };
+    const missing = () => undefined;
+    return { fd, hasHostIds: true, missing, [Symbol.dispose]: () => close(fd) };
   }
   close(fd);
   return undefined;
@@ -179,7 +186,7 @@ function openBase(record: ContainerRecord, overlays: Overlays, writable: boolean
   return overlays.openWritable(lowers, {
     upper,
     work: named("workdir"),
-    options: options.filter((option) => !/^(lower|upper|work)dir=/.test(option)),
+    options: options.filter((option) => !/^((lower|upper|work)dir=|r?idmap\b)/.test(option)),
   });
 }
 

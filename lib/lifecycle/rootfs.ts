@@ -10,6 +10,7 @@ import {
   trySyscall,
 } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
+import type { IdMaps } from "../spec/mod.ts";
 import { isAlive } from "./process_id.ts";
 import type { ContainerRecord, ContainerState } from "./state.ts";
 
@@ -34,28 +35,39 @@ export function overlayOf({ spec }: ContainerRecord): OverlayDirectories | undef
   return { lowers, ...upper !== undefined && { upper } };
 }
 
+/** A container's root filesystem. */
+export interface OpenedRootfs {
+  /** The caller's to close. */
+  readonly fd: number;
+  /** By which maps its files have the host's ids: a running container's own user namespace. */
+  readonly ids?: IdMaps;
+}
+
 /**
  * Opens a container's root filesystem, as a running one sees it, or as a stopped one has left it.
  *
  * @param openMerged opens layers laid over each other, the uppermost first.
- * @returns a descriptor, the caller's to close. What is mounted in a running one is in its view.
+ * @returns what is open. What is mounted in a running one is in its view.
  * @throws {CrateError} `STATE` when what the container wrote is gone with it.
  */
 export function openRootfs(
   { record, process, status }: ContainerState,
   openMerged: (layers: readonly string[]) => number,
-): number {
+): OpenedRootfs {
   const { id, spec } = record;
   if (status === "running" && process !== undefined) {
     const fd = open(`/proc/${process.init.pid}/root`, O_PATH | O_DIRECTORY);
     // Opened first, checked then: the pid was nobody else's.
-    if (isAlive(process.init)) return fd;
+    if (isAlive(process.init)) {
+      const { uidMappings: uids, gidMappings: gids } = spec.linux ?? {};
+      return uids === undefined || gids === undefined ? { fd } : { fd, ids: { uids, gids } };
+    }
     close(fd);
   }
   const overlay = overlayOf(record);
   try {
-    if (overlay === undefined) return open(spec.root?.path ?? "/", O_PATH | O_DIRECTORY);
-    if (overlay.upper !== undefined) return openMerged([overlay.upper, ...overlay.lowers]);
+    if (overlay === undefined) return { fd: open(spec.root?.path ?? "/", O_PATH | O_DIRECTORY) };
+    if (overlay.upper !== undefined) return { fd: openMerged([overlay.upper, ...overlay.lowers]) };
   } catch (cause) {
     if (!(cause instanceof SyscallError)) throw cause;
     throw new CrateError(

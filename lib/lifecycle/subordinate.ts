@@ -1,7 +1,7 @@
 import { readText, SyscallError } from "../../ffi/mod.ts";
 import type { LinuxIDMapping } from "../spec/mod.ts";
 
-// Ids that an ordinary user may have besides his own: subuid(5), subgid(5).
+// Ids that somebody may have besides his own: subuid(5), subgid(5).
 
 const MAX_FILE = 4 << 20;
 
@@ -53,14 +53,17 @@ export function mapOf(
   return maps;
 }
 
+/** Who has which subordinate ids on this host. */
+export function subordinateFiles(): { readonly user: string; readonly group: string } {
+  return { user: textOf("/etc/subuid"), group: textOf("/etc/subgid") };
+}
+
 /** The maps of a user of this host. */
 export function subordinateMaps(
   uid: number,
   gid: number,
 ): { uids: LinuxIDMapping[]; gids: LinuxIDMapping[] } {
   const owners = [nameOf(uid, textOf("/etc/passwd")), String(uid)];
-  return {
-    uids: mapOf(uid, owners, textOf("/etc/subuid")),
-    gids: mapOf(gid, owners, textOf("/etc/subgid")),
-  };
+  const { user, group } = subordinateFiles();
+  return { uids: mapOf(uid, owners, user), gids: mapOf(gid, owners, group) };
 }

@@ -33,6 +33,13 @@ export {
   splitMount,
   type VolumeWord,
 } from "./words_mounts.ts";
+export { type IdMaps, inUserNamespace } from "./user_namespace.ts";
+export {
+  AUTO_SIZE,
+  parseIdMaps,
+  parseUserNamespace,
+  type UserNamespaceWord,
+} from "./words_userns.ts";
 export { parseEnvFile, resolveEnv } from "./words_env.ts";
 export {
   type DeviceWord,

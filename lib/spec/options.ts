@@ -20,6 +20,7 @@ import type {
   User,
 } from "./types.ts";
 import type { LinuxDeviceCgroup, LinuxResources } from "./types_resources.ts";
+import { type IdMaps, inUserNamespace } from "./user_namespace.ts";
 import {
   DEFAULT_PATH,
   defaultDeviceRules,
@@ -33,6 +34,8 @@ export interface RunDevice {
   readonly device: LinuxDevice;
   /** Of `r`, `w`, `m`; `rwm` when left out. */
   readonly access?: string;
+  /** Where the host has it; at the same path when left out. */
+  readonly source?: string;
 }
 
 /** A namespace of the container's own, or the host's. */
@@ -89,6 +92,8 @@ export interface RunOptions {
   readonly ipc?: Share;
   readonly uts?: Share;
   readonly cgroupns?: Share;
+  /** A user namespace of its own, by these maps; the host's users when left out. */
+  readonly userns?: IdMaps;
   readonly sysctls?: Readonly<Record<string, string>>;
   /** Become annotations. */
   readonly labels?: Readonly<Record<string, string>>;
@@ -133,7 +138,7 @@ export interface RunDefaults {
 export function specFromOptions(options: RunOptions, defaults: RunDefaults): Spec {
   contradictions(options);
   const capabilities = effectiveCapabilities(options, defaults);
-  return dropUndefined({
+  const spec: Spec = dropUndefined({
     ociVersion: "1.2.0",
     process: processOf(options, capabilities),
     root: dropUndefined({ path: options.rootfs, readonly: options.rootReadonly }),
@@ -143,6 +148,7 @@ export function specFromOptions(options: RunOptions, defaults: RunDefaults): Spe
     annotations: options.labels,
     linux: linuxOf(options, defaults, capabilities),
   });
+  return options.userns === undefined ? spec : inUserNamespace(spec, options.userns, options);
 }
 
 /** A copy without the fields that are undefined: JSON has none, and no reader should see one. */
@@ -173,7 +179,13 @@ function contradictions(options: RunOptions): void {
     refuse("--shm-size needs a /dev/shm of the container's own: leave it or --ipc=host out");
   }
   const seen = new Set<string>();
-  for (const { destination } of options.mounts ?? []) {
+  for (const { destination, options: words = [] } of options.mounts ?? []) {
+    if (options.userns === undefined && words.includes("idmap")) {
+      refuse(
+        `${destination}: idmap is by the maps of the container's user namespace, and it has none: ` +
+          "give --userns auto, or maps with it, idmap=uids=...;gids=...",
+      );
+    }
     if (seen.has(destination)) refuse(`${destination} is mounted twice: leave one mount out`);
     seen.add(destination);
   }

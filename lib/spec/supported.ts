@@ -81,7 +81,7 @@ const ATTRIBUTES = [
 const PROPAGATIONS = ["private", "slave", "shared", "unbindable"];
 /** Words for what is so anyway, on every mount. */
 const DEFAULTS = ["defaults", "async", "loud", "silent", "noiversion", "nomand", "nolazytime"];
-/** The ids of a bind mount's files; with `=`, and maps after it, as crun has them. */
+/** The ids of a bind mount's files, or of the layers of the root; with `=`, and maps after it, as crun has them. */
 const IDMAPS = ["idmap", "ridmap"];
 /** What is for a bind mount alone: the last two are crun's. */
 const BINDS = ["bind", "rbind", "copy-symlink", "src-nofollow", "dest-nofollow"];
@@ -125,9 +125,12 @@ function requireMount(mount: Mount, index: number): void {
 }
 
 /** Why an option is not for a filesystem, or for a mount that is there already; undefined when it is. */
-function notForFilesystem(option: string, { type }: Mount, remount: boolean): string | undefined {
+function notForFilesystem(option: string, mount: Mount, remount: boolean): string | undefined {
+  const { type } = mount;
   if (option === "iversion") return "no filesystem counts its files' versions because of it";
   if (IDMAPS.includes(option) || isIdmapWithMaps(option)) {
+    // The layers of an overlay are mapped, each by itself.
+    if (!remount && type === "overlay" && isRoot(mount) && option === "idmap") return undefined;
     return remount
       ? "a mount has the ids that it is made with"
       : `a ${type} has the ids that it is made with`;
@@ -139,6 +142,9 @@ function notForFilesystem(option: string, { type }: Mount, remount: boolean): st
   const isBinds = BINDS.includes(option) && !(remount && /^r?bind$/.test(option));
   return isBinds ? "it is for a bind mount" : undefined;
 }
+
+const isRoot = ({ destination }: Mount) =>
+  destination.split("/").every((part) => part === "" || part === ".");
 
 /** Whether a bind knows the option: it has no filesystem that would take the others as its data. */
 function isBindOption(option: string): boolean {

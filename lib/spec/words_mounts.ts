@@ -25,8 +25,9 @@ const ATTRIBUTES = ["nosuid", "suid", "nodev", "dev", "noexec", "exec"];
 
 /**
  * A bind: `/host:/container[:OPTIONS]`, options `ro`, `rw`, `z`, `Z`, one propagation
- * (`rprivate` when none), `bind` (without the mounts below; else `rbind`) and `nosuid`, `nodev`,
- * `noexec` and their opposites.
+ * (`rprivate` when none), `bind` (without the mounts below; else `rbind`), `nosuid`, `nodev`,
+ * `noexec` and their opposites, and `idmap`: files have the ids of the container's user namespace, or those of
+ * the maps that it has with it (`idmap=uids=0-1000-10;gids=0-1000-10`).
  *
  * @param cwd What a source that starts with `./` or `../` is relative to, absolute.
  * @param typed What a person typed, when the word was made of it: what errors quote.
@@ -62,6 +63,8 @@ export function parseVolume(
       chosen.propagation = choose(chosen.propagation, name, name);
     } else if (ATTRIBUTES.includes(name)) {
       (chosen.attributes ??= []).push(name);
+    } else if (name === "idmap" || name.startsWith("idmap=")) {
+      chosen.idmap = choose(chosen.idmap, name, "idmap");
     } else {
       wrongWord(option, typed, `has an option ${JSON.stringify(name)} that a bind does not know`);
     }
@@ -97,7 +100,7 @@ export function parseMountFlag(
       wrongWord(option, typed, `has ${JSON.stringify(key)}, which it does not know`);
     }
     if (values.has(name)) wrongWord(option, typed, `says ${name} twice`);
-    if (equals === -1 && name !== "readonly" && name !== "bind-nonrecursive") {
+    if (equals === -1 && !["readonly", "bind-nonrecursive", "idmap"].includes(name)) {
       wrongWord(option, typed, `must have a value for ${key}: ${key}=...`);
     }
     values.set(name, equals === -1 ? "true" : part.slice(equals + 1));
@@ -111,7 +114,7 @@ export function parseMountFlag(
   for (const name of values.keys()) {
     if (
       name.startsWith(type === "bind" ? "tmpfs-" : "bind-") ||
-      (type === "tmpfs" && name === "source")
+      (type === "tmpfs" && (name === "source" || name === "idmap"))
     ) {
       wrongWord(option, typed, `has ${name}, which does not go with type=${type}`);
     }
@@ -134,6 +137,7 @@ const MOUNT_KEYS: Readonly<Record<string, string | undefined>> = {
   "bind-propagation": "bind-propagation",
   "bind-recursive": "bind-recursive",
   "bind-nonrecursive": "bind-nonrecursive",
+  idmap: "idmap",
   "tmpfs-size": "tmpfs-size",
   "tmpfs-mode": "tmpfs-mode",
 };
@@ -167,6 +171,7 @@ function bindOf(
     bind: recursive === "disabled" ? "bind" : "rbind",
     readonly: !readonly ? undefined : recursive === "writable" ? "ro" : "rro",
     propagation,
+    idmap: idmapOf(values, option, word),
   };
   return bind(hostPath(source, cwd, option, word), target, chosen, option, word);
 }
@@ -220,8 +225,16 @@ function tmpfs(target: string, options: readonly string[], option: string, word:
   };
 }
 
+/** The option of an id-mapped bind: its value is a flag, or maps. */
+function idmapOf(values: ReadonlyMap<string, string>, option: string, word: string) {
+  const value = values.get("idmap");
+  if (value?.includes("ids=")) return `idmap=${value}`;
+  return flag(values, "idmap", option, word) ? "idmap" : undefined;
+}
+
 interface BindChoices {
   bind?: string;
+  idmap?: string;
   readonly?: string;
   propagation?: string;
   attributes?: string[];
@@ -237,6 +250,7 @@ function bind(
   const options = [chosen.bind ?? "rbind", ...chosen.attributes ?? []];
   if (chosen.readonly !== undefined && chosen.readonly !== "rw") options.push(chosen.readonly);
   options.push(chosen.propagation ?? "rprivate");
+  if (chosen.idmap !== undefined) options.push(chosen.idmap);
   return { destination: containerPath(target, option, word), type: "bind", source, options };
 }
 

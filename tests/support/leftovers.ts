@@ -20,8 +20,8 @@ export interface Traces {
 
 /** How long the last monitors may take to clear away. */
 const PATIENCE = 10_000;
-/** The mount point of every root is made once and stays. */
-const LASTING = [".mount", ".networks"];
+/** The mount point of every root is made once and stays, as does the file of locks. */
+const LASTING = [".mount", ".networks", ".ids"];
 
 function names(directory: string): string[] {
   try {

@@ -24,6 +24,7 @@ export class Sandbox {
   readonly imageRoot = `${this.directory}/images`;
   #rootfs?: string;
   #host?: number;
+  #apart: readonly string[] = [];
 
   /** A root filesystem with busybox and no more; made when it is first asked for. */
   get rootfs(): string {
@@ -58,9 +59,17 @@ export class Sandbox {
     this.#host = pid;
   }
 
+  /** From now on this host says so of subordinate ids, to crate in this sandbox. subuid(5) */
+  subordinates(lines: string): void {
+    const script = 'mount --make-rprivate / && mount --bind "$0" /etc/subuid && ' +
+      'mount --bind "$0" /etc/subgid && exec "$@"';
+    this.#apart = ["unshare", "-m", "sh", "-c", script, this.file("subordinates", lines)];
+  }
+
   /** What stands before a program that is to run where crate does. */
   get prefix(): string[] {
-    return this.#host === undefined ? [] : ["nsenter", "-t", `${this.#host}`, "-n", "--"];
+    const network = this.#host === undefined ? [] : ["nsenter", "-t", `${this.#host}`, "-n", "--"];
+    return [...network, ...this.#apart];
   }
 
   /** crate with these words, as a program and its arguments, and the environment that goes with it. */

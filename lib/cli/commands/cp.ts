@@ -72,7 +72,7 @@ export default async function command({ options, positionals, globals }: CpCall)
   using view = await openRootView(root, id, overlays, { writable: !isOut });
   const inside = new Place({ label: `${container}:`, root: view.fd, missing: view.missing });
   const here = new Place({ label: "" });
-  const ids = containerIds(record.spec);
+  const ids = containerIds(view.hasHostIds ? record.spec : {});
   const { archive, followLink: follow } = options;
   const how = { archive, follow, warn: (message: string) => log("warn", message) };
   if (isOut) {

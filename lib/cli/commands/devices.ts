@@ -48,11 +48,11 @@ export function hostDevicesOf(word: string): RunDevice[] {
   const { source, destination, access } = parseDevice(word);
   const node = readNode(source, destination, 0);
   if (node?.type === S_IFDIR) {
-    const devices = hostDevices(source, destination);
-    if (devices.length > 0) return devices.map((device) => ({ device, access }));
+    const devices = devicesBelow(source, destination);
+    if (devices.length > 0) return devices.map((each) => ({ ...each, access }));
     throw new CrateError("INVALID", `--device ${word}: no device of this host is below ${source}`);
   }
-  if (node?.device !== undefined) return [{ device: node.device, access }];
+  if (node?.device !== undefined) return [{ device: node.device, source, access }];
   throw new CrateError(
     "INVALID",
     `--device ${word}: ${source} is not a device of this host, and no directory of devices`,
@@ -63,18 +63,22 @@ export function hostDevicesOf(word: string): RunDevice[] {
 const OWN = ["pts", "shm", "mqueue", "console", "ptmx"];
 
 /**
- * Every device below a directory, for --privileged all.
+ * Every device of the host, for --privileged.
  *
- * @param inside where they are in the container.
  * @throws {SyscallError}
  */
-export function hostDevices(directory = "/dev", inside = directory): LinuxDevice[] {
-  return readDirectory(directory).flatMap((name) => {
+export function hostDevices(): LinuxDevice[] {
+  return devicesBelow("/dev", "/dev").map(({ device }) => device);
+}
+
+/** @param inside where they are in the container. */
+function devicesBelow(directory: string, inside: string): RunDevice[] {
+  return readDirectory(directory).flatMap((name): RunDevice[] => {
     if (directory === "/dev" && OWN.includes(name)) return [];
-    const path = `${directory}/${name}`;
+    const source = `${directory}/${name}`;
     const at = `${inside}/${name}`;
-    const node = readNode(path, at, AT_SYMLINK_NOFOLLOW);
-    if (node?.type === S_IFDIR) return hostDevices(path, at);
-    return node?.device ?? [];
+    const node = readNode(source, at, AT_SYMLINK_NOFOLLOW);
+    if (node?.type === S_IFDIR) return devicesBelow(source, at);
+    return node?.device === undefined ? [] : [{ device: node.device, source }];
   });
 }

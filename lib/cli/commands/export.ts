@@ -21,7 +21,7 @@ export default async function command({ options, positionals, globals }: ExportC
       (write) =>
         interruptible("interrupted: the archive is not whole", async (signal) => {
           let count = 0;
-          for (const bytes of tarOf(walkTree(root))) {
+          for (const bytes of tarOf(walkTree(root.fd, root))) {
             write(bytes);
             if (++count % PIECES !== 0) continue;
             await new Promise((resolve) => setTimeout(resolve));
@@ -30,7 +30,7 @@ export default async function command({ options, positionals, globals }: ExportC
         }),
     );
   } finally {
-    close(root);
+    close(root.fd);
   }
   return 0;
 }

@@ -23,10 +23,11 @@ import {
   stayInForeground,
   terminalSettings,
 } from "../../lifecycle/mod.ts";
-import { parseInteger, validateId, validateSpec } from "../../spec/mod.ts";
+import { type IdMaps, parseInteger, validateId, validateSpec } from "../../spec/mod.ts";
 import { groupOptions, handOn } from "../engine.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
+import type { Effective } from "../../config/mod.ts";
 import type { Claimed } from "../../image/mod.ts";
 import { print } from "../print.ts";
 import type { RunCall } from "../words/mod.ts";
@@ -79,21 +80,19 @@ function refuseEngineOptions(options: RunCall["options"]): void {
 }
 
 /** Refuses what other programs do for those who ask, and crate does not. */
-function refuseOthersWays({ restart = "no", userns = "host" }: RunCall["options"]): void {
-  if (restart !== "no") {
-    throw new CrateError(
-      "UNSUPPORTED",
-      `--restart ${restart}: crate has no supervisor that would start it again: ` +
-        "let a systemd unit with Restart= run it, in the foreground",
-    );
-  }
-  if (userns !== "host") {
-    throw new CrateError(
-      "UNSUPPORTED",
-      `--userns ${userns}: it is host: users are those of crate's own user namespace ` +
-        "(one of the container's own is for an OCI bundle, by --bundle)",
-    );
-  }
+function refuseOthersWays({ restart = "no" }: RunCall["options"]): void {
+  if (restart === "no") return;
+  throw new CrateError(
+    "UNSUPPORTED",
+    `--restart ${restart}: crate has no supervisor that would start it again: ` +
+      "let a systemd unit with Restart= run it, in the foreground",
+  );
+}
+
+/** Whether the container may have users of its own: seldom, and only then anything is loaded for it. */
+function asksForUsers({ userns, uidmap, gidmap }: RunCall["options"], config: Effective): boolean {
+  return (userns ?? config["security.userns"].value) !== "host" || uidmap.length > 0 ||
+    gidmap.length > 0;
 }
 
 /** Whether a volume of the store is asked for, and not only directories of the host. */
@@ -133,8 +132,12 @@ export default async function run(given: RunCall): Promise<number> {
   if (input && tty && !detach && terminalSettings(0) === undefined) {
     throw new CrateError("INVALID", "-it needs a terminal as standard input: leave out -t");
   }
+  const userns = bundle === undefined && asksForUsers(options, config)
+    ? (await import("./run_userns.ts")).runUserNamespace(given, config)
+    : undefined;
+  const hasIds = userns !== undefined;
   const volumes = bundle === undefined && hasVolumes(options)
-    ? await (await import("./run_volumes.ts")).prepareVolumes(given, config)
+    ? await (await import("./run_volumes.ts")).prepareVolumes(given, config, hasIds)
     : undefined;
   const { call, anonymous } = volumes ?? { call: given, anonymous: [] };
   const word = bundle === undefined ? imageWord(call) : undefined;
@@ -149,14 +152,26 @@ export default async function run(given: RunCall): Promise<number> {
   // Only a container of an image needs anything of images.
   const image = word === undefined
     ? undefined
-    : await (await import("./run_image.ts")).prepareImage(word, call, config, anonymous);
+    : await (await import("./run_image.ts")).prepareImage(word, call, config, {
+      anonymous,
+      hasIds,
+    });
   const mode = bundle === undefined ? plainMode(options, config) : undefined;
   using network = bundle !== undefined || mode !== undefined
     ? undefined
     : await (await import("./run_network.ts")).runNetwork(call, config, id, image?.config);
   const parts = { image, network: network ?? { namespace: mode, mounts: [] } };
+  const makeSpec = (maps?: IdMaps) =>
+    validateSpec(runSpec(call, config, id, { ...parts, userns: maps }), "the options");
+  // Until there is a record of them, nobody else gets its ids.
+  using ids = userns === undefined ? undefined : (await import("../../lifecycle/mod.ts")).withIds(
+    config.root.value,
+    userns,
+    makeSpec,
+    !options.explain,
+  );
   const { spec, preserveFds } = bundle === undefined
-    ? { spec: validateSpec(runSpec(call, config, id, parts), "the options"), preserveFds: 0 }
+    ? { spec: ids?.made ?? makeSpec(), preserveFds: 0 }
     : handOn(
       (await import("./run_bundle.ts")).withGroup(bundle.spec, globals, config, id),
       isRuncs ? options.preserveFds : "0",

@@ -76,7 +76,12 @@ export async function prepareImage(
   word: string,
   call: RunCall,
   config: Effective,
-  anonymous: readonly string[] = [],
+  { anonymous = [], hasIds = false }: {
+    /** Paths in the container that get volumes of its own, besides those that the image declares. */
+    readonly anonymous?: readonly string[];
+    /** It has a user namespace of its own. */
+    readonly hasIds?: boolean;
+  } = {},
 ): Promise<PreparedImage> {
   const store = await storeOf(config, { patience: PATIENCE });
   const { image, name } = await findOrPull(store, word, call, config);
@@ -120,7 +125,7 @@ export async function prepareImage(
         destination,
         type: "bind",
         source: files!.volume(number),
-        options: ["rbind", "rprivate"],
+        options: ["rbind", "rprivate", ...hasIds ? ["idmap"] : []],
       })),
       ...networkFiles(call.options),
     ],

@@ -12,6 +12,7 @@ import {
 } from "../../lifecycle/mod.ts";
 import { readInRoot, resolveUser } from "../../security/mod.ts";
 import {
+  type IdMaps,
   type LinuxSeccomp,
   type Mount,
   parseCapability,
@@ -67,6 +68,8 @@ export interface RunParts {
     readonly namespace: RunOptions["network"];
     readonly mounts: readonly Mount[];
   };
+  /** The maps of its own user namespace. */
+  readonly userns?: IdMaps;
 }
 
 /** Where the container's root filesystem comes from. */
@@ -276,7 +279,7 @@ export function runSpec(
   call: RunCall,
   config: Effective,
   id: string,
-  { image, network }: RunParts,
+  { image, network, userns }: RunParts,
 ): Spec {
   const { options } = call;
   const cwd = Deno.cwd();
@@ -323,6 +326,7 @@ export function runSpec(
     ipc: share(options.ipc),
     uts: share(options.uts),
     cgroupns: share(options.cgroupns),
+    userns,
     sysctls: Object.fromEntries(options.sysctl.map((word) => parseSysctl(word))),
     labels,
     cgroupsPath: groupPath(call.globals, config, groupName(id, options.name)),

@@ -42,8 +42,18 @@ function takePart(parts: string[], keys: readonly string[]): string | undefined 
   return equals < 0 ? "true" : part!.slice(equals + 1);
 }
 
-/** Reads what is said of volumes. @throws {CrateError} `INVALID` */
-export async function prepareVolumes(call: RunCall, config: Effective): Promise<PreparedVolumes> {
+/**
+ * Reads what is said of volumes.
+ *
+ * @param hasIds it has a user namespace of its own: a volume is shown with its ids.
+ * @throws {CrateError} `INVALID`
+ */
+export async function prepareVolumes(
+  call: RunCall,
+  config: Effective,
+  hasIds = false,
+): Promise<PreparedVolumes> {
+  const ids = hasIds ? ["idmap"] : [];
   const store = await storeOf(config, { clean: false });
   /** The volumes' names by their paths as the container's config has them; undefined: not to be filled. */
   const named = new Map<string, { readonly name: string; readonly isFilled: boolean }>();
@@ -69,7 +79,8 @@ export async function prepareVolumes(call: RunCall, config: Effective): Promise<
     if (/^([/.]|$)/.test(source) || target === undefined) return [word];
     const all = options?.split(",") ?? [];
     const others = all.filter((option) => option !== "nocopy");
-    const more = [target, ...others.length > 0 ? [others.join(",")] : [], ...rest];
+    const words = [...others, ...others.some((option) => /^idmap/.test(option)) ? [] : ids];
+    const more = [target, ...words.length > 0 ? [words.join(",")] : [], ...rest];
     // What is wrong with the rest is told of the word that was typed, not of the store's directory.
     parseVolume(["/", ...more].join(":"), "/", "--volume", word);
     return [[path(source, others.length === all.length), ...more].join(":")];
@@ -99,7 +110,9 @@ export async function prepareVolumes(call: RunCall, config: Effective): Promise<
       }
       return own("--mount", word, target!);
     }
-    const bind = (source: string) => ["type=bind", `src=${source}`, ...parts].map(quoted).join(",");
+    const more = parts.map(keyOf).includes("idmap") ? [] : ids;
+    const bind = (source: string) =>
+      ["type=bind", `src=${source}`, ...parts, ...more].map(quoted).join(",");
     parseMountFlag(bind("/"), "/", "--mount", word);
     return [bind(path(name, isFilled))];
   }

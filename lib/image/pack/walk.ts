@@ -25,6 +25,7 @@ import {
   trySyscall,
 } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
+import type { IdMaps } from "../../spec/mod.ts";
 import {
   bytesOf,
   type ByteString,
@@ -34,6 +35,7 @@ import {
   type TarEntry,
   type TarType,
 } from "../tar/mod.ts";
+import { CAPABILITY, everywhere, inside } from "./ids.ts";
 import { isKept, namesIn, opaqueMark, type OverlayXattrs } from "../unpack/mod.ts";
 
 // A directory tree as the entries of an archive. What lies in it is a stranger's, who may change it meanwhile: every
@@ -58,6 +60,8 @@ export interface WalkOptions {
    * @param fd of the mount's root, `O_PATH`.
    */
   readonly enters?: (fd: number) => boolean;
+  /** By which maps its files have the host's ids: the archive has the container's. */
+  readonly ids?: IdMaps;
 }
 
 const CHUNK = 1 << 18;
@@ -116,12 +120,14 @@ export function* walkEntry(
   name: ByteString,
   options: WalkOptions = {},
 ): Generator<WalkEvent> {
-  const looked = look(fd);
+  const looked = lookInside(fd, options.ids);
   const type = TYPES.get(looked.type);
   if (type === undefined) {
     throw new CrateError("INVALID", `${quoted(name)} is a socket, which cannot be copied`);
   }
-  if (type !== "directory") return yield* leaf(fd, name, type, looked, new Map());
+  if (type !== "directory") {
+    return yield* leaf(fd, name, type, looked, { seen: new Map(), ids: options.ids });
+  }
   const inner = dup(fd);
   try {
     yield entryOf(`${name}/`, type, looked, { xattrs: xattrsOf(inner) });
@@ -135,7 +141,7 @@ export function* walkEntry(
 function* walkBelow(
   root: number,
   prefix: ByteString,
-  { overlay, enters }: WalkOptions,
+  { overlay, enters, ids }: WalkOptions,
 ): Generator<WalkEvent> {
   const { mount } = look(root);
   const seen = new Map<string, ByteString>();
@@ -156,7 +162,7 @@ function* walkBelow(
         if (path.length >= PATH_MAX - 1) {
           throw new CrateError("INVALID", `${quoted(path)} is too long a path for an archive`);
         }
-        const looked = look(fd);
+        const looked = lookInside(fd, ids);
         const type = TYPES.get(looked.type);
         if (type === undefined) continue;
         if (overlay !== undefined && isWhiteout(looked)) {
@@ -173,13 +179,13 @@ function* walkBelow(
         const isOther = looked.mount !== mount && !enters?.(fd);
         if (type !== "directory") {
           // A file that is mounted on one is read only where mounts are gone into.
-          if (!isOther || enters === undefined) yield* leaf(fd, path, type, looked, seen);
+          if (!isOther || enters === undefined) yield* leaf(fd, path, type, looked, { seen, ids });
           continue;
         }
         const inner = isOther
           ? -1
           : trySyscall("openat", fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-        const xattrs = inner < 0 ? NO_XATTRS : xattrsOf(inner);
+        const xattrs = inner < 0 ? NO_XATTRS : xattrsOf(inner, ids);
         yield entryOf(`${path}/`, type, looked, { xattrs });
         yield { type: "end" };
         if (inner < 0) continue;
@@ -197,12 +203,17 @@ function* walkBelow(
 }
 
 /** What no content and no other names has, a file with both, or another name of one. */
+function lookInside(fd: number, ids: IdMaps | undefined): Looked {
+  const found = look(fd);
+  return ids === undefined ? found : { ...found, attributes: inside(found, ids) };
+}
+
 function* leaf(
   fd: number,
   path: ByteString,
   type: TarType,
   looked: Looked,
-  seen: Map<string, ByteString>,
+  { seen, ids }: { readonly seen: Map<string, ByteString>; readonly ids?: IdMaps },
 ): Generator<WalkEvent> {
   const first = looked.links > 1 ? seen.get(looked.identity) : undefined;
   if (first !== undefined) {
@@ -219,7 +230,7 @@ function* leaf(
   // The descriptor's link leads to the file that was looked at, whoever has its name by now.
   const file = open(`/proc/self/fd/${fd}`, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   try {
-    yield entryOf(path, type, looked, { size: looked.size, xattrs: xattrsOf(file) });
+    yield entryOf(path, type, looked, { size: looked.size, xattrs: xattrsOf(file, ids) });
     yield* content(file, looked.size);
     yield { type: "end" };
   } finally {
@@ -318,7 +329,7 @@ function targetOf(fd: number): ByteString {
 }
 
 /** Those that a layer can have. */
-function xattrsOf(fd: number): ReadonlyMap<ByteString, Bytes> {
+function xattrsOf(fd: number, ids?: IdMaps): ReadonlyMap<ByteString, Bytes> {
   const names = new Uint8Array(65536);
   const length = trySyscall("flistxattr", fd, names, names.length);
   if (length <= 0) return NO_XATTRS;
@@ -327,7 +338,9 @@ function xattrsOf(fd: number): ReadonlyMap<ByteString, Bytes> {
     if (!isKept(name)) continue;
     const value = new Uint8Array(65536);
     const size = trySyscall("fgetxattr", fd, bytesOf(name, 1), value, value.length);
-    if (size >= 0) xattrs.set(name, value.slice(0, size));
+    if (size < 0) continue;
+    const isRights = ids !== undefined && name === CAPABILITY;
+    xattrs.set(name, isRights ? everywhere(value.slice(0, size)) : value.slice(0, size));
   }
   return xattrs;
 }

@@ -25,7 +25,15 @@ import { isBind, isShared, leaveHost, mountOne, openBind } from "./mounts.ts";
 import { cloneFlags, isNew, joinFirst, joinNamespaces, raiseLoopback } from "./namespaces.ts";
 import { CONTROL, REPORT, STAGE_HOOKS } from "./protocol.ts";
 import { awaitByte, awaitStage, release } from "./release.ts";
-import { attachRoot, enterRoot, isolateMounts, openRoot, rootMount, sealRoot } from "./root.ts";
+import {
+  attachRoot,
+  enterRoot,
+  isolateMounts,
+  mappedOverlay,
+  openRoot,
+  rootMount,
+  sealRoot,
+} from "./root.ts";
 import { setMemory, setSchedule } from "./schedule.ts";
 import { openOrMake, Scope } from "./scope.ts";
 import { makeFilesystem } from "./filesystem.ts";
@@ -61,7 +69,13 @@ export function compileContainer(input: CompileInput): Program {
   const foreign: Foreign = { binds: new Map() };
   const before = () => {
     if (hasUserNamespace(spec)) openForeign(s, input, foreign);
+    openMappedRoot(s, input, foreign);
     joinFirst(s, spec);
+  };
+  // The monitor is there as long as the container, and would keep them.
+  const after = () => {
+    const opened = new Set([...foreign.binds.values(), foreign.root]);
+    for (const tree of opened) if (tree !== undefined) s.p.call("close", [valueOf(tree)]);
   };
   if (parent.start !== undefined) {
     release(s, { name: "crate-create", namespaces, cgroup, before }, () => init(s, input, foreign));
@@ -82,6 +96,7 @@ export function compileContainer(input: CompileInput): Program {
         ),
         console: console && parent.detached ? { pair: consolePair, take: takeConsole } : undefined,
         before,
+        after,
       },
       (output) => init(s, input, foreign, output),
     );
@@ -107,9 +122,22 @@ function openForeign(s: Scope, { spec, idmaps, facts }: CompileInput, foreign: F
     if (!isShared(mount)) leaveHost(s, tree, `mount ${mount.source} on ${mount.destination}`);
     foreign.binds.set(mount, tree);
   }
-  if (rootMount(spec.mounts ?? []) !== undefined) return;
+  const mount = rootMount(spec.mounts ?? []);
+  if (mount !== undefined) {
+    foreign.root = foreign.binds.get(mount);
+    return;
+  }
   foreign.root = openRoot(s, spec);
   leaveHost(s, foreign.root, `mount ${spec.root!.path} as the root`);
+}
+
+/** A root whose layers have other ids: it takes the host's root to make it. */
+function openMappedRoot(s: Scope, input: CompileInput, foreign: Foreign): void {
+  const { spec, idmaps, mountMapped, attachPoint } = input;
+  const mount = mappedOverlay(spec);
+  const idmap = mount && idmaps?.get(mount);
+  if (mount === undefined || idmap === undefined || mountMapped === undefined) return;
+  foreign.root = mountMapped(s, spec, mount, idmap, attachPoint);
 }
 
 /** Whether a mount's source is cloned. */
@@ -193,8 +221,7 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
   enterRoot(s, input, root);
   if (spec.hostname) setName(s, "sethostname", spec.hostname);
   if (spec.domainname) setName(s, "setdomainname", spec.domainname);
-  // Those of a process in a user namespace are for the host to set.
-  if (!hasUserNamespace(spec)) setRlimits(s, process);
+  setRlimits(s, process);
   setSchedule(s, process);
   setMemory(s, spec.linux ?? {});
   finishProcess(s, {

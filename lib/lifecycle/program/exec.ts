@@ -44,6 +44,11 @@ export interface ExecInput {
   readonly preserved?: Preserved;
   /** The descriptor of a socket on which somebody takes the listener of the seccomp filter. */
   readonly listener?: number;
+  /**
+   * The descriptor of the container's cgroup namespace: from inside a user namespace the kernel lets nobody by who asks
+   * by a process that was never executed there, as crate's own small init is.
+   */
+  readonly cgroupNamespace?: number;
   /** crate is in a user namespace itself. */
   readonly isInUserNamespace?: boolean;
   /** The container's config, for the user namespace that it has. */
@@ -67,9 +72,9 @@ export function compileExec(input: ExecInput): Program {
   const { process, detached, engine } = input;
   const groups: Cell[] = [];
   let execution: Execution | undefined;
-  const join = (flags: number) => {
+  const join = (flags: number, descriptor = EXEC_PIDFD) => {
     if (flags === 0) return;
-    p.call("setns", [EXEC_PIDFD, flags], { label: "join the container's namespaces" });
+    p.call("setns", [descriptor, flags], { label: "join the container's namespaces" });
   };
   const before = () => {
     const { initial } = process.execCPUAffinity ?? {};
@@ -98,7 +103,7 @@ export function compileExec(input: ExecInput): Program {
     const { final } = process.execCPUAffinity ?? {};
     if (final) setAffinity(s, final);
     // Only now: from inside the namespace the kernel finds no way into its groups (nsdelegate).
-    join(input.namespaces & CLONE_NEWCGROUP);
+    join(input.namespaces & CLONE_NEWCGROUP, input.cgroupNamespace);
     prepareProcess(s, input, execution ?? prepareExecution(s, process), { console, life });
   };
   const name = "crate-exec";
@@ -131,9 +136,9 @@ export function compileExec(input: ExecInput): Program {
 }
 
 /** The last of the descriptors that the program was started with. */
-function lastOf({ cgroup, preserved, listener = 0 }: ExecInput): number {
+function lastOf({ cgroup, cgroupNamespace = 0, preserved, listener = 0 }: ExecInput): number {
   const handedOn = preserved === undefined ? 0 : preserved.first + preserved.count - 1;
-  return Math.max(cgroup.descriptor ?? EXEC_PIDFD, listener, handedOn);
+  return Math.max(cgroup.descriptor ?? EXEC_PIDFD, cgroupNamespace, listener, handedOn);
 }
 
 /** In the container's namespaces and groups: from there to execve. */

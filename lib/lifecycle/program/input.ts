@@ -1,4 +1,6 @@
+import type { Cell } from "../../../ffi/mod.ts";
 import type { Mount, Spec } from "../../spec/mod.ts";
+import type { Scope } from "./scope.ts";
 
 /** What the compiler must know of the host: looked up before, so that it is a pure function. */
 export interface HostFacts {
@@ -75,11 +77,22 @@ export interface CompileInput {
   readonly keyring?: string;
   /** The descriptor of the user namespace that has the ids of each idmapped mount. */
   readonly idmaps?: ReadonlyMap<Mount, number>;
+  /** What makes a root of id-mapped layers: few need it. */
+  readonly mountMapped?: MountMapped;
   /** The descriptor of a socket on which somebody takes the listener of the seccomp filter. */
   readonly listener?: number;
   /** How many descriptors are handed on, and the number of the first in the program. */
   readonly preserved?: Preserved;
 }
+
+/** Writes the steps that mount a root of id-mapped layers; see mapped_overlay.ts. */
+export type MountMapped = (
+  s: Scope,
+  spec: Spec,
+  mount: Mount,
+  idmap: number,
+  attachPoint: string,
+) => Cell;
 
 /** Descriptors that the container's program finds from 3 on. */
 export interface Preserved {

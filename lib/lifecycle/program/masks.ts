@@ -13,9 +13,11 @@ import {
   O_PATH,
   valueOf,
 } from "../../../ffi/mod.ts";
+import type { Spec } from "../../spec/mod.ts";
 import type { CompileInput } from "./input.ts";
 import { withContext } from "./labels.ts";
 import { cloneTree, makeFilesystem, setAttributes } from "./filesystem.ts";
+import { isNew } from "./namespaces.ts";
 import { attach, below, openBelow, type Scope } from "./scope.ts";
 
 /**
@@ -24,7 +26,8 @@ import { attach, below, openBelow, type Scope } from "./scope.ts";
  */
 export interface MaskSources {
   readonly file: Cell;
-  readonly directory: Cell;
+  /** Absent: each gets one of its own. The root of a user namespace may have no place to mount it. */
+  readonly directory?: Cell;
 }
 
 /** Prepares what masks are made of; undefined when nothing is masked. */
@@ -37,8 +40,8 @@ export function openMasks(s: Scope, { spec, attachPoint }: CompileInput): MaskSo
     label,
     result: file,
   });
-  const data = withContext("tmpfs", [["size", "0"], ["mode", "555"]], spec);
-  const directory = makeFilesystem(s, "tmpfs", "tmpfs", data, EMPTY, label);
+  if (isNew(spec, "user")) return { file };
+  const directory = makeEmpty(s, spec, label);
   // The root will lie on top of it, and it goes with the host's tree.
   const to = [AT_FDCWD, p.string(attachPoint), MOVE_MOUNT_F_EMPTY_PATH];
   p.call("move_mount", [valueOf(directory), p.string(""), ...to], { label });
@@ -46,6 +49,12 @@ export function openMasks(s: Scope, { spec, attachPoint }: CompileInput): MaskSo
 }
 
 const EMPTY = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+/** A directory in which nothing is, and nothing can be. */
+function makeEmpty(s: Scope, spec: Spec, label: string): Cell {
+  const data = withContext("tmpfs", [["size", "0"], ["mode", "555"]], spec);
+  return makeFilesystem(s, "tmpfs", "tmpfs", data, EMPTY, label);
+}
 
 /** Hides `linux.maskedPaths`; a path that is not there needs no hiding. */
 export function mask(s: Scope, { spec }: CompileInput, root: Cell, sources: MaskSources): void {
@@ -61,9 +70,11 @@ export function mask(s: Scope, { spec }: CompileInput, root: Cell, sources: Mask
       result: fd,
       negative: other,
     });
-    const cover = (source: Cell) => {
-      const clone = cloneTree(s, valueOf(source), "", false, label);
-      attach(s, valueOf(clone), valueOf(fd), label);
+    const cover = (source: Cell | undefined) => {
+      const mount = source === undefined
+        ? makeEmpty(s, spec, label)
+        : cloneTree(s, valueOf(source), "", false, label);
+      attach(s, valueOf(mount), valueOf(fd), label);
     };
     cover(sources.directory);
     p.place(next);

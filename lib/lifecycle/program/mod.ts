@@ -8,7 +8,9 @@ export { candidates } from "./execute.ts";
 export { deviceNumber } from "./devices.ts";
 export { isBind, isIdmapped } from "./mounts.ts";
 export { compileHolder, compileNetworkHolder } from "./holder.ts";
-export { needsLayers, rootMount } from "./root.ts";
+export { mappedOverlay, needsLayers, rootMount } from "./root.ts";
+/** Loads what mounts a root of id-mapped layers: few need it. */
+export const loadMappedOverlay = () => import("./mapped_overlay.ts");
 /** Loads what compiles the program that executes criu: few need it. */
 export const loadCriu = () => import("./criu.ts");
 export { compileEngineExecVerb } from "./engine_exec_verb.ts";

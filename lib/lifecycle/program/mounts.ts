@@ -69,14 +69,18 @@ export function isIdmapped({ options = [], uidMappings, gidMappings }: Mount): b
 export function openBind(s: Scope, mount: Mount, idmap: number | undefined): Cell {
   const tree = cloneBind(s, mount);
   if (idmap !== undefined) {
-    const attr = s.p.struct(mount_attr, { attr_set: MOUNT_ATTR_IDMAP, userns_fd: idmap });
-    const flags = AT_EMPTY_PATH |
-      (mount.options?.some((option) => /^ridmap(?:=|$)/.test(option)) ? AT_RECURSIVE : 0);
-    s.p.call("mount_setattr", [valueOf(tree), s.p.string(""), flags, attr, mount_attr.size], {
-      label: `${MAP_IDS}${mount.source} on ${mount.destination}`,
-    });
+    const isRecursive = mount.options?.some((option) => /^ridmap(?:=|$)/.test(option));
+    const what = `${mount.source} on ${mount.destination}`;
+    mapIds(s, tree, idmap, isRecursive ? AT_RECURSIVE : 0, what);
   }
   return tree;
+}
+
+/** Has a detached mount show its files with other owners. @param what of which mount it is told when it fails. */
+export function mapIds(s: Scope, tree: Cell, idmap: number, recursive: number, what: string): void {
+  const attr = s.p.struct(mount_attr, { attr_set: MOUNT_ATTR_IDMAP, userns_fd: idmap });
+  const args = [valueOf(tree), s.p.string(""), AT_EMPTY_PATH | recursive, attr, mount_attr.size];
+  s.p.call("mount_setattr", args, { label: `${MAP_IDS}${what}` });
 }
 
 function cloneBind(s: Scope, mount: Mount): Cell {

@@ -47,5 +47,7 @@ export const MONITOR_KILLED = "the container's monitor was killed while it was b
 
 /** What the label of every step begins with whose failure means: the user's program did not start. */
 export const EXECUTE = "execute ";
+/** The label of the steps that lay id-mapped layers over each other. */
+export const MAPPED_LAYERS = "mount an overlay of id-mapped layers as the root";
 /** What the label of a step begins with that maps a mount's ids. */
 export const MAP_IDS = "map the ids of ";

@@ -14,7 +14,8 @@ import { withContext } from "./labels.ts";
 import { type MountOptions, propagationFlag, sortOptions } from "./mount_options.ts";
 import { below, type Scope } from "./scope.ts";
 import { cloneTree, makeFilesystem, setAttributes } from "./filesystem.ts";
-import { isRemount } from "./mounts.ts";
+import { isNew } from "./namespaces.ts";
+import { isBind, isIdmapped, isRemount, openBind } from "./mounts.ts";
 import { mountOverlay, overlayWay } from "./overlay.ts";
 
 type Data = MountOptions["data"];
@@ -44,11 +45,19 @@ export function isolateMounts(s: Scope, input: Pick<CompileInput, "spec">): void
   });
 }
 
+/** The root, if it is an overlay whose layers are shown with other ids: that is made before the container is. */
+export function mappedOverlay({ mounts = [] }: Spec): Mount | undefined {
+  const mount = rootMount(mounts);
+  return mount?.type === "overlay" && isIdmapped(mount) ? mount : undefined;
+}
+
 /** Clones the directory that is to be the root. */
 export function openRoot(s: Scope, { root }: Spec): Cell {
   const { path } = root!;
   return cloneTree(s, AT_FDCWD, path, true, `mount ${path} as the root`);
 }
+
+type AttachInput = Pick<CompileInput, "spec" | "facts" | "attachPoint" | "noPivot" | "idmaps">;
 
 /**
  * Attaches the container's root filesystem: a directory, or an overlay.
@@ -62,17 +71,27 @@ export function openRoot(s: Scope, { root }: Spec): Cell {
  */
 export function attachRoot(
   s: Scope,
-  input: Pick<CompileInput, "spec" | "facts" | "attachPoint">,
+  input: AttachInput,
   opened: Cell | undefined,
   hooked: boolean,
 ): Cell {
   const { spec, attachPoint } = input;
   const mount = rootMount(spec.mounts ?? []);
-  if (mount === undefined) {
-    const { path } = spec.root!;
-    const root = opened ?? openRoot(s, spec);
-    attachAt(s, root, hooked ? path : attachPoint, `mount ${path} as the root`);
+  if (mount === undefined || isBind(mount)) {
+    const path = mount?.source ?? spec.root!.path;
+    const root = opened ??
+      (mount === undefined ? openRoot(s, spec) : openBind(s, mount, input.idmaps?.get(mount)));
+    attachAt(s, root, hooked ? path : ownPoint(input), `mount ${path} as the root`);
     return root;
+  }
+  if (opened !== undefined) {
+    attachAt(
+      s,
+      opened,
+      hooked ? attachPoint : ownPoint(input),
+      `mount ${mount.type} as the root`,
+    );
+    return opened;
   }
   const { p } = s;
   const label = `mount ${mount.type} as the root`;
@@ -144,7 +163,17 @@ function viewHost(s: Scope, attachPoint: string, parts: readonly HostPart[]): Ce
   return root;
 }
 
-function attachAt(s: Scope, mount: Cell, path: string, label: string): void {
+/**
+ * Where a root is attached until it is the root. The root of a user namespace may not be let into the directory that
+ * crate has for this, nor into those above it, and needs no way to where it is already. There must be nothing else: what
+ * is on top there is what {@linkcode enterRoot} unmounts.
+ */
+function ownPoint({ spec, attachPoint, noPivot }: AttachInput): string {
+  return isNew(spec, "user") && !noPivot ? "/" : attachPoint;
+}
+
+/** Attaches a detached mount to a path. move_mount(2) */
+export function attachAt(s: Scope, mount: Cell, path: string, label: string): void {
   const { p } = s;
   const args = [valueOf(mount), p.string(""), AT_FDCWD, p.string(path), MOVE_MOUNT_F_EMPTY_PATH];
   p.call("move_mount", args, { label });

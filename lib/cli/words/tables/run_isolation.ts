@@ -35,8 +35,22 @@ export const isolationOptions = [
   {
     long: "userns",
     argument: "MODE",
-    description: "whose users it has: host, those of crate's own user namespace",
-    default: "host",
+    description: "whose users it has: host; auto or auto:size=N, ids of its own that no other has",
+    default: "security.userns of the configuration, host",
+    group: "Isolation",
+  },
+  {
+    long: "uidmap",
+    argument: "CONTAINER:HOST:SIZE",
+    repeat: true,
+    description: "which users of the host its own are; its groups, too, without --gidmap",
+    group: "Isolation",
+  },
+  {
+    long: "gidmap",
+    argument: "CONTAINER:HOST:SIZE",
+    repeat: true,
+    description: "which groups of the host its own are; its users, too, without --uidmap",
     group: "Isolation",
   },
   {
