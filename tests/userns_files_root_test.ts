@@ -177,3 +177,40 @@ test("a rootfs in a directory that nobody else may enter is no hindrance", async
   Deno.chmodSync(box.directory, 0o700);
   assert.equal(await box.sh("echo up", AUTO), "up");
 });
+
+test("what is copied into a container belongs to its root, and out of it to the caller", async (box) => {
+  const file = box.file("one", "content");
+  const listed = async () =>
+    (await box.ok(["exec", "u", "/bin/sh", "-c", "cd /; stat -c '%n %u %g' a b d/c etc/e"])).split(
+      "\n",
+    );
+  box.mkdir("d");
+  box.file("d/c", "below");
+  await box.ok([
+    "run",
+    "-d",
+    "--name",
+    "u",
+    "--userns",
+    "auto",
+    "-r",
+    box.rootfs,
+    "/bin/sleep",
+    "100",
+  ]);
+  await box.ok(["cp", file, "u:/a"]);
+  await box.ok(["cp", box.path("d"), "u:/"]);
+  await box.ok(["cp", file, "u:/etc/e"]);
+  await box.ok(["stop", "-t", "0", "u"]);
+  await box.ok(["cp", file, "u:/b"]);
+  await box.ok(["start", "u"]);
+  assert.deepEqual(await listed(), ["a 0 0", "b 0 0", "d/c 0 0", "etc/e 0 0"]);
+  await box.ok(["exec", "u", "/bin/sh", "-c", "echo own >/own; chown 5:6 /own"]);
+  for (const name of ["first", "second"]) {
+    await box.ok(["cp", "-a", "u:/own", box.path(name)]);
+    const { uid, gid } = Deno.statSync(box.path(name));
+    assert.deepEqual([uid, gid, Deno.readTextFileSync(box.path(name))], [5, 6, "own\n"]);
+    await box.ok(["stop", "-t", "0", "u"]);
+  }
+  await box.ok(["delete", "u"]);
+});

@@ -57,6 +57,7 @@ export type { ReadyEnds, Starting } from "./notify.ts";
 export { startCreated } from "./start_created.ts";
 export { type ContainerStats, containerStats } from "./stats.ts";
 export { containerIds } from "./container_ids.ts";
+export { makeFilesAs } from "./file_ids.ts";
 export { openRootView, type RootView } from "./root_view.ts";
 export { openRootfs, type OverlayDirectories, overlayOf } from "./rootfs.ts";
 export { ociFeatures } from "./features.ts";

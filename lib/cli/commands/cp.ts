@@ -1,7 +1,7 @@
 import { syscall } from "../../../ffi/mod.ts";
 import { CrateError } from "../../errors.ts";
 import { copyFiles, packFiles, Place, unpackFiles } from "../../image/mod.ts";
-import { containerIds, findId, openRootView } from "../../lifecycle/mod.ts";
+import { containerIds, findId, makeFilesAs, openRootView } from "../../lifecycle/mod.ts";
 import { openMerged, openWritable } from "../../overlay/mod.ts";
 import { stateOf } from "../each.ts";
 import { readConfig } from "../globals.ts";
@@ -90,6 +90,7 @@ export default async function command({ options, positionals, globals }: CpCall)
   }
   const to = { place: inside, path: target.path };
   const rootIds = ids.outside({ uid: 0, gid: 0 });
+  if (rootIds.uid !== 0 || rootIds.gid !== 0) makeFilesAs(rootIds);
   const owner = (uid: number, gid: number) => archive ? ids.outside({ uid, gid }) : rootIds;
   if (source.path === "-") await unpackFiles(standardInput(), to, { ...how, owner });
   else copyFiles({ place: here, path: source.path }, to, { ...how, owner });
