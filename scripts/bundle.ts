@@ -198,7 +198,7 @@ async function writeLoaders(folder: string): Promise<string[]> {
   Deno.writeTextFileSync(`${folder}/verbs.sh`, script);
   const programs = [
     ...VERBS.map((verb, entry) => ({ name: verb, program: compileLoader(entry, VERBS_KIND) })),
-    { name: "exec/sh", program: compileLoader(0, EXEC_VERB_KIND, { inPlace: true }) },
+    { name: "exec/sh", program: compileLoader(0, EXEC_VERB_KIND, { inPlace: true, blocks: true }) },
     { name: "create/sh", program: compileLoader(0, CREATE_KIND, { inPlace: true }) },
   ];
   const loaders = programs.map(({ name, program }) => {

@@ -73,10 +73,12 @@ export function mappedOffset({ steps, sizes }: Program, { kind, offset }: Cell):
 /** What a loader is beside what it loads. */
 export interface LoaderOptions {
   /**
-   * It has taken its caller's place, with all signals blocked, and gives it back when it cannot go on: /bin/sh is
-   * executed with its own arguments and environment. Else it is a child, which ends.
+   * It has taken its caller's place, and gives it back when it cannot go on: /bin/sh is executed with its own arguments
+   * and environment. Else it is a child, which ends.
    */
   readonly inPlace?: boolean;
+  /** All signals are blocked for what it maps, until it gives its place back. */
+  readonly blocks?: boolean;
 }
 
 /** Where a mapped program goes on that has made another file the loader's descriptor 3: at its loader, which maps that. */
@@ -91,7 +93,7 @@ export function mapAgain(arch: Arch): Label {
 export function compileLoader(
   entry: number,
   kind: string,
-  { inPlace = false }: LoaderOptions = {},
+  { inPlace = false, blocks = false }: LoaderOptions = {},
 ): Program {
   const p = new ProgramBuilder();
   const refused = p.label("refused");
@@ -111,9 +113,9 @@ export function compileLoader(
   const known = p.label("known");
   const whole = p.label("whole");
   const all = p.bytes(new Uint8Array(8).fill(0xff), "all");
-  if (inPlace) p.call("rt_sigprocmask", [SIG_SETMASK, all, mask, 8]);
+  if (blocks) p.call("rt_sigprocmask", [SIG_SETMASK, all, mask, 8]);
   // Who kills the one that called it means this process.
-  else p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+  if (!inPlace) p.call("prctl", [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
   p.place(look);
   p.call("statx", [MAPPED_FILE, p.string(""), AT_EMPTY_PATH, STATX_BASIC_STATS, status]);
   p.call("geteuid", [], { result: user });
@@ -135,8 +137,8 @@ export function compileLoader(
   const address = ADDRESS + HEADER + entry * STEP_SIZE;
   p.jump({ name: `entry ${entry}`, index: NaN, address });
   p.place(refused);
+  if (blocks) p.call("rt_sigprocmask", [SIG_SETMASK, mask, 0, 8], { negative: NEXT });
   if (inPlace) {
-    p.call("rt_sigprocmask", [SIG_SETMASK, mask, 0, 8], { negative: NEXT });
     p.call("close", [MAPPED_FILE], { negative: NEXT });
     const [argv, envp] = [{ own: "argv", from: 0 }, { own: "envp", from: 0 }] as const;
     p.call("execve", [p.string("/bin/sh"), argv, envp], { negative: NEXT });

@@ -26,7 +26,7 @@ import { early } from "./stages.ts";
 import { handedOn } from "./handed_on.ts";
 import { makeIdmaps } from "./idmap.ts";
 import type { Request } from "./kind.ts";
-import type { Made } from "./offer_create.ts";
+import type { Made } from "./create_input.ts";
 import {
   CGROUP,
   type EngineOptions,
@@ -200,7 +200,7 @@ async function make(
     devices?.keep();
     if (isUsual && request !== undefined && file !== undefined) {
       const made = { root, record, init, cgroup, seccomp, program: file, pidFile };
-      await offer(request, { ...made, crate: request.crate, process: JSON.stringify(who) });
+      await offer(request, { ...made, process: JSON.stringify(who) });
     }
   } catch (error) {
     devices?.giveBack();
@@ -216,7 +216,7 @@ async function make(
 }
 
 /** Makes the next creation of its kind ready, or does without. */
-async function offer(request: Request, made: Made): Promise<void> {
+async function offer(request: CreateRequest, made: Made): Promise<void> {
   const { offerCreate } = await import("./offer_create.ts");
   try {
     await offerCreate(request, made);

@@ -92,7 +92,11 @@ function differences(a: string, b: string): Map<string, Difference> | undefined 
     const was = a.slice(from, from + text.length);
     const end = from + text.length;
     // It is the whole of a word there, too.
-    if (!/^[0-9A-Za-z.:]+$/.test(was) || a[from - 1] !== b[from - 1] || a[end] !== b[end]) {
+    // Behind a backslash JSON has something else.
+    if (
+      b[from - 1] === "\\" || !/^[0-9A-Za-z.:]+$/.test(was) || a[from - 1] !== b[from - 1] ||
+      a[end] !== b[end]
+    ) {
       return undefined;
     }
     const known = found.get(text);

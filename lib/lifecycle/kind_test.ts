@@ -105,6 +105,16 @@ Deno.test("a word that stands for two, or two for one, makes another kind", () =
   assert.notEqual(kindOf(of("a1", "a1"), of("b1", "b1")), undefined);
 });
 
+Deno.test("what stands behind a backslash is no word", () => {
+  const of = (text: string) => {
+    const words = encodeText("create\0");
+    const config = encodeText(`{"annotations":{"x":"${text}"}}`);
+    return { bytes: new Uint8Array([...words, ...config]), words: words.length };
+  };
+  assert.equal(kindOf(of("\\nabcd"), of("\\nabce")), undefined);
+  assert.deepEqual(textsOf(kindOf(of("\\n-abcd"), of("\\n-abce"))), ["abce"]);
+});
+
 Deno.test("products are the same but for their words, and nowhere else", () => {
   const kind: Kind = {
     holes: [{ text: "b2", places: [0] }, { text: "b2c3", places: [9] }],

@@ -1,97 +1,80 @@
-import { AT_FDCWD, close, encodeText, STATX_BASIC_STATS, trySyscall } from "../../ffi/mod.ts";
-import type { CgroupPlan } from "../cgroup/mod.ts";
-import type { SeccompFilter } from "../security/mod.ts";
+import {
+  AT_FDCWD,
+  close,
+  encodeText,
+  readDirectory,
+  STATX_BASIC_STATS,
+  trySyscall,
+} from "../../ffi/mod.ts";
+import { type Made, type Products, productsOf } from "./create_input.ts";
 import { isSameBut, type Kind, kindOf, type Request } from "./kind.ts";
 import { contentOf, isOfKind, put } from "./offers.ts";
-import type { ProcessId } from "./process_id.ts";
 import { CREATE_KIND, latin1 } from "./program/mod.ts";
 import { openDirectory } from "./start.ts";
-import type { ContainerRecord } from "./state.ts";
 
 // The next creation of a container of a kind, ready for the launcher (scripts/verbs.sh) as a program in the state
-// directory, `.create-CRATE-0` and so on, beside the notes of the last ones, `.create-CRATE-0-last`. What makes it, create_verb.ts,
-// is loaded when there is something to make.
+// directory, `.create-CRATE-0` and so on, beside the notes of the last ones, `.create-CRATE-0-last`. What makes it,
+// create_verb.ts, is loaded when there is something to make.
 
 /** Of how many kinds the last creation is known: a pod has containers of two or three. */
-export const KINDS = 4;
+const KINDS = 4;
 /** More than engines say of a container. */
 const MAX_REQUEST = 65536;
 const MAX_NOTE = 1 << 20;
 
-/** A note: its state, the day, the sizes of the words and of the request; then the request, then what was made. */
-const HEADER = 16;
-/** It was created; there is a program; there is more to one of this kind than the program does. */
-const [SEEN, READY, REFUSED] = [1, 2, 3] as const;
+const NAME = ".create-";
+/** How long what another crate has left is kept, which may be in use beside this one: seconds. */
+const KEPT = 24 * 60 * 60;
 
-const DAY = 24 * 60 * 60;
-
-/** A container that was created just now. */
-export interface Made {
-  readonly root: string;
-  /** Which crate it is: another one may make containers otherwise. */
-  readonly crate: string;
-  readonly record: Omit<ContainerRecord, "version">;
-  readonly init: ProcessId;
-  readonly cgroup: CgroupPlan;
-  readonly seccomp?: SeccompFilter;
-  /** Its program, in an ELF file. */
-  readonly program: Uint8Array<ArrayBuffer>;
-  /** `process.json`. */
-  readonly process: string;
-  readonly pidFile?: string;
-}
-
-/** When the day began in which a container was created, in seconds since 1970. */
-export function dayOf({ created }: Pick<ContainerRecord, "created">): number {
-  const seconds = Date.parse(created) / 1000;
-  return seconds - seconds % DAY;
-}
-
-/** Notes a creation, and makes the next one of its kind ready. @throws {SyscallError} {CrateError} */
-export async function offerCreate(request: Request, made: Made): Promise<void> {
-  const { root, crate } = made;
-  const nameOf = (slot: number) => `.create-${crate}-${slot}`;
-  if (request.bytes.length > MAX_REQUEST || !root.startsWith("/")) return;
-  const day = dayOf(made.record);
-  const products = productsOf(made);
-  const { slot, note, kind } = findKind((slot) => `${root}/${nameOf(slot)}-last`, request);
-  const file = `${root}/${nameOf(slot)}`;
-  let state: number = SEEN;
+/** Notes a creation, and makes the next one of its kind ready. @throws {SyscallError} */
+export async function offerCreate(
+  { crate, ...request }: Request & { readonly crate: string },
+  made: Made,
+): Promise<void> {
+  const { root } = made;
+  const products = request.bytes.length > MAX_REQUEST ? undefined : productsOf(made);
+  if (products === undefined) return;
+  const { day } = products;
+  const prefix = `${NAME}${crate}-`;
+  const fileOf = (slot: number) => `${root}/${prefix}${slot}`;
+  const noteOf = (slot: number) => `${fileOf(slot)}-last`;
+  const { slot, note, kind } = findKind(noteOf, request);
+  const bytes = serialize(products);
   let program: Uint8Array<ArrayBuffer> | undefined;
   if (note !== undefined && kind !== undefined) {
-    const isOfToday = note.day === day;
-    if (note.state === REFUSED) return;
-    if (note.state === READY && isOfToday && isOfKind(file, CREATE_KIND)) return;
-    if (isSameBut(latin1(note.products), latin1(products), kind)) {
+    // One that is there may not know of a word that was the same in the two before it.
+    const isKnown = note.day === day && note.holes >= kind.holes.length &&
+      isOfKind(fileOf(slot), CREATE_KIND);
+    if (isKnown) return;
+    if (isSameBut(latin1(note.products), latin1(bytes), kind)) {
+      const others = Array.from({ length: KINDS - 1 - slot }, (_, i) => fileOf(slot + 1 + i));
       const { createVerb } = await import("./create_verb.ts");
-      program = createVerb(
-        made,
-        request,
-        kind,
-        Array.from({ length: KINDS - 1 - slot }, (_, i) => `${root}/${nameOf(slot + 1 + i)}`),
-      );
-      state = program === undefined ? REFUSED : READY;
+      const { holes } = kind;
+      program = createVerb(products, { ...request, holes, others, note: noteOf(slot) });
     }
   }
   const folder = openDirectory(root);
   try {
-    if (program !== undefined) put(folder, nameOf(slot), program);
-    else trySyscall("unlinkat", folder, nameOf(slot), 0);
-    put(folder, `${nameOf(slot)}-last`, formatNote({ state, day, request, products }));
+    if (note === undefined) forgetOthers(root, folder, prefix);
+    if (program !== undefined) put(folder, `${prefix}${slot}`, program);
+    else trySyscall("unlinkat", folder, `${prefix}${slot}`, 0);
+    const holes = program === undefined ? 0 : kind!.holes.length;
+    const next = formatNote({ day, holes, request, products: bytes });
+    if (next.length <= MAX_NOTE) put(folder, `${prefix}${slot}-last`, next);
   } finally {
     close(folder);
   }
 }
 
-/** Everything that was made for it but what is its own: equal ones are made for those of one kind. */
-function productsOf({ program, record, cgroup, seccomp, pidFile }: Made): Uint8Array {
-  const { directories, parents, enable, writes, deviceProgram, joinDirectory } = cgroup;
-  const { created: _, ...rest } = record;
-  const groups = { directories, parents, enable, writes, joinDirectory };
-  const text = encodeText(JSON.stringify([rest, groups, pidFile, seccomp?.flags], plain));
-  const parts = [program, text, seccomp?.filter, deviceProgram].filter((part) =>
-    part !== undefined
-  );
+/** Everything that a program is compiled from but the request: what are equal but for words make programs that are. */
+function serialize({ day: _, ...products }: Products): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const text = JSON.stringify(products, (_key, value) => {
+    if (!(value instanceof Uint8Array)) return value;
+    parts.push(value);
+    return { bytes: value.length };
+  });
+  parts.push(encodeText(text));
   const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {
@@ -101,21 +84,20 @@ function productsOf({ program, record, cgroup, seccomp, pidFile }: Made): Uint8A
   return bytes;
 }
 
-/** JSON for what a config may have that JSON has not. */
-function plain(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? `${value}n` : value;
-}
-
 interface Note {
-  readonly state: number;
   readonly day: number;
+  /** How many words the program takes from the next request; 0: there is none. */
+  readonly holes: number;
   readonly request: Request;
   readonly products: Uint8Array;
 }
 
-function formatNote({ state, day, request, products }: Note): Uint8Array<ArrayBuffer> {
+/** Four numbers; then the request, then the products. */
+const HEADER = 16;
+
+function formatNote({ day, holes, request, products }: Note): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(HEADER + request.bytes.length + products.length);
-  new Uint32Array(bytes.buffer, 0, 4).set([state, day, request.words, request.bytes.length]);
+  new Uint32Array(bytes.buffer, 0, 4).set([day, holes, request.words, request.bytes.length]);
   bytes.set(request.bytes, HEADER);
   bytes.set(products, HEADER + request.bytes.length);
   return bytes;
@@ -124,12 +106,12 @@ function formatNote({ state, day, request, products }: Note): Uint8Array<ArrayBu
 function readNote(file: string, size: number): Note | undefined {
   const head = contentOf(file, HEADER);
   if (head === undefined || head.length < HEADER) return undefined;
-  const [state, day, words, length] = new Uint32Array(head.buffer, head.byteOffset, 4);
+  const [day, holes, words, length] = new Uint32Array(head.buffer, head.byteOffset, 4);
   if (length !== size) return undefined;
   const bytes = contentOf(file, MAX_NOTE);
   if (bytes === undefined || bytes.length < HEADER + size) return undefined;
   const request = { bytes: bytes.slice(HEADER, HEADER + size), words: words! };
-  return { state: state!, day: day!, request, products: bytes.subarray(HEADER + size) };
+  return { day: day!, holes: holes!, request, products: bytes.subarray(HEADER + size) };
 }
 
 /** Where a request's kind is noted; or, where it is not, which note is the oldest. */
@@ -147,6 +129,15 @@ function findKind(
     if (time < oldest.time) oldest = { slot, time };
   }
   return { slot: oldest.slot };
+}
+
+/** Removes what another crate has left and nobody has used for long. */
+function forgetOthers(root: string, folder: number, prefix: string): void {
+  const before = Date.now() / 1000 - KEPT;
+  for (const name of readDirectory(root)) {
+    if (!name.startsWith(NAME) || name.startsWith(prefix)) continue;
+    if (timeOf(`${root}/${name}`) < before) trySyscall("unlinkat", folder, name, 0);
+  }
 }
 
 /** `stx_mtime`, statx(2). */

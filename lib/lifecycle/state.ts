@@ -270,9 +270,9 @@ export function unique(): string {
   return randomHex(4);
 }
 
-/** A name under which a container's directory waits for its removal. */
-export function retiredPath(root: string, id: string): string {
-  return `${root}/${RETIRED}${id}-${unique()}`;
+/** A path under which a container's directory waits for its removal. @param name that nobody else of this id gives. */
+export function retiredPath(root: string, id: string, name: string = unique()): string {
+  return `${root}/${RETIRED}${id}-${name}`;
 }
 
 /** A path for a container's directory before it has its record. @param name that nobody else gives. */

@@ -82,7 +82,8 @@ export function verbsOf(
     start: !hooks.startContainer?.length && !hooks.poststart?.length,
     delete: hasMore
       ? undefined
-      : { groups: location?.directories ?? [], retired: retiredPath(root, id) },
+      // Where there is one already, crate is asked.
+      : { groups: location?.directories ?? [], retired: retiredPath(root, id, "verbs") },
   });
   const bytes = encodeMapped(compiled.program, arch, VERBS_KIND);
   return bytes && { ...compiled, bytes };

@@ -35,7 +35,7 @@ export function makeLauncher(box: Sandbox): string {
   if (!exists(name)) Deno.symlinkSync(loaders, name);
   const programs = [
     ...VERBS.map((verb, entry) => [verb, compileLoader(entry, VERBS_KIND)] as const),
-    ["exec/sh", compileLoader(0, EXEC_VERB_KIND, { inPlace: true })] as const,
+    ["exec/sh", compileLoader(0, EXEC_VERB_KIND, { inPlace: true, blocks: true })] as const,
     ["create/sh", compileLoader(0, CREATE_KIND, { inPlace: true })] as const,
   ];
   for (const [name, program] of programs) {

@@ -30,7 +30,7 @@ import {
   valueOf,
   WEXITED,
 } from "../../../ffi/mod.ts";
-import { readStartTime, type Text, writeClock, writePid } from "./digits.ts";
+import { CLOCK, readStartTime, type Text, writeClock, writePid } from "./digits.ts";
 import { type CreateGroups, makeGroups } from "./create_groups.ts";
 import { checkHost, type CreateHost, type CreateRequest, readRequest } from "./create_request.ts";
 import { RECORD_SIZE, STAGE_CREATED } from "./protocol.ts";
@@ -43,7 +43,7 @@ import {
   startProgram,
   type ToldProcess,
 } from "./walked_exec.ts";
-import { type Piece, type Word, Words } from "./words.ts";
+import { type Piece, Words } from "./words.ts";
 
 // A container's creation, as a program: an engine creates containers of one kind, which differ in their names alone. Once
 // crate has created two of a kind, all is known but the names of the next one. Whoever asks for that walks what crate
@@ -52,12 +52,16 @@ import { type Piece, type Word, Words } from "./words.ts";
 /** The kind of the program's file: another one when what follows, or how programs are encoded, changes. */
 export const CREATE_KIND = "crc1";
 
-/** What a file of a container has that is not the last one's, beside words. */
-export type Filling = Piece | { readonly own: "pid" | "pid text" | "start text" } | {
-  /** … of as many bytes less the pid's, or the start time's. */
-  readonly own: "pid padding" | "start padding" | "pid length" | "start length";
-  readonly of: number;
-};
+/** Part of a container's file: bytes with the last one's words, bytes without, or what is this one's own. */
+export type Filling =
+  | Uint8Array
+  | { readonly raw: Uint8Array }
+  | { readonly own: "clock" | "pid" | "pid text" | "start text" }
+  | {
+    /** … of as many bytes less the pid's, or the start time's. */
+    readonly own: "pid padding" | "start padding" | "pid length" | "start length";
+    readonly of: number;
+  };
 
 /** What the creation of a container of a kind depends on: all of the last one's, with its words in it. */
 export interface CreateInput {
@@ -68,10 +72,9 @@ export interface CreateInput {
   readonly making: string;
   /** The names of the files in it that a failure removes. */
   readonly files: readonly string[];
-  /** When its day began, in seconds since 1970, and its time of day, which stands in files as a word. */
+  /** When its day began, in seconds since 1970. */
   readonly day: number;
-  readonly clock: string;
-  readonly record: Uint8Array;
+  readonly record: readonly Filling[];
   readonly filter?: Uint8Array;
   readonly groups: CreateGroups;
   /** The socket of its start, as struct sockaddr_un. */
@@ -95,14 +98,13 @@ export function compileCreateVerb(input: CreateInput): Program {
     const { p } = s;
     const { fd: request, words } = readRequest(s, input.request, ask);
     const time = readClock(s, input, ask);
-    const all: Word[] = [...words, { text: input.clock, place: placeIn(time, 0) }];
-    const own = new Words(s, all);
+    const own = new Words(s, words);
     const [put, filled] = [s.label("put the words"), s.label("filled")];
     p.jump(put);
     p.place(filled);
     checkHost(s, input.host, own, ask);
     raiseDescriptors(s);
-    create(s, input, own, ask);
+    create(s, input, own, time, ask);
     p.place(put);
     own.put(valueOf(request), ask);
     p.jump(filled);
@@ -125,7 +127,7 @@ function readClock(s: Scope, { day }: CreateInput, ask: Label): Cell {
   return writeClock(s, seconds, nanoseconds);
 }
 
-function create(s: Scope, input: CreateInput, own: Words, ask: Label): void {
+function create(s: Scope, input: CreateInput, own: Words, time: Cell, ask: Label): void {
   const { p } = s;
   const directory = own.string(input.directory);
   const making = own.string(input.making);
@@ -146,7 +148,10 @@ function create(s: Scope, input: CreateInput, own: Words, ask: Label): void {
     own.write(valueOf(file), pieces, failed);
     p.call("close", [valueOf(file)], { negative: NEXT });
   };
-  write("container.json", NEW, [input.record], unnamed);
+  const clock = { from: placeIn(time, 0), length: CLOCK.length };
+  const ofTime = (fillings: readonly Filling[]) =>
+    fillings.map((filling): Piece => "own" in filling ? clock : filling);
+  write("container.json", NEW, ofTime(input.record), unnamed);
   p.call("renameat2", [AT_FDCWD, making, AT_FDCWD, directory, RENAME_NOREPLACE], {
     negative: unnamed,
   });
@@ -171,7 +176,7 @@ function create(s: Scope, input: CreateInput, own: Words, ask: Label): void {
   const told = awaitProcess(s, started, orphaned);
   // Its child by now is the engine's.
   p.call("waitid", [P_PIDFD, valueOf(started.pidfd), 0, WEXITED, 0], { negative: NEXT });
-  const fill = recordProcess(s, told, failed);
+  const fill = recordProcess(s, told, clock, failed);
   write("verbs.new", NEW, fill(input.verbs), failed);
   const go = p.bytes(new Uint8Array([1]), "go on");
   const sendGo = () =>
@@ -198,6 +203,8 @@ function create(s: Scope, input: CreateInput, own: Words, ask: Label): void {
   });
   p.jump(failed);
   p.place(created);
+  // What was created last is forgotten last.
+  p.call("utimensat", [AT_FDCWD, p.string(input.request.note), 0, 0], { negative: NEXT });
   p.call("exit_group", [0]);
 
   p.place(failed);
@@ -254,6 +261,7 @@ function awaitCreated(s: Scope, { report }: StartedProgram, failed: Label): void
 function recordProcess(
   s: Scope,
   { pid }: ToldProcess,
+  clock: Piece,
   failed: Label,
 ): (fillings: readonly Filling[]) => Piece[] {
   const { p } = s;
@@ -284,6 +292,8 @@ function recordProcess(
     fillings.map((filling): Piece => {
       if (!("own" in filling)) return filling;
       switch (filling.own) {
+        case "clock":
+          return clock;
         case "pid":
           return cellText(number);
         case "pid text":

@@ -20,12 +20,20 @@ export interface Word {
   readonly text: string;
   /** Where this time's, which is as long, stands when the program runs. */
   readonly place: Place;
-  /** Where it stands in the file of the request; absent: it comes in files alone that are written. */
-  readonly at?: number;
+  /** Where it stands in the file of the request. */
+  readonly at: number;
 }
 
-/** Part of a file: bytes with the last time's words in them; a text; or as many zeros as a cell says. */
-export type Piece = Uint8Array | Text | { readonly zeros: Cell };
+/**
+ * Part of a file: bytes with the last time's words in them; bytes without any, whatever they look like; what stands at a
+ * place; a text; or as many zeros as a cell says.
+ */
+export type Piece =
+  | Uint8Array
+  | { readonly raw: Uint8Array }
+  | { readonly from: Place; readonly length: number }
+  | Text
+  | { readonly zeros: Cell };
 
 /** Where a word stands in a text. */
 export interface Found {
@@ -51,6 +59,8 @@ export function latin1(bytes: Uint8Array): string {
 
 /** The most zeros at a place. */
 const MAX_ZEROS = 64;
+/** Fewer than writev(2) takes at once: IOV_MAX, limits.h. */
+const MAX_PARTS = 1000;
 
 /** A program's strings and files. */
 export class Words {
@@ -79,12 +89,11 @@ export class Words {
     const key = latin1(bytes);
     const known = this.#cells.get(key);
     if (known !== undefined) return known;
-    const words = this.#words.filter(({ at }) => at !== undefined);
-    const found = findWords(key, words.map(({ text }) => text));
+    const found = findWords(key, this.#words.map(({ text }) => text));
     const { p } = this.#s;
     const cell = found.length === 0 ? p.bytes(bytes, name) : p.variable(name, bytes.length, bytes);
     for (const { at, word } of found) {
-      this.#patches.push({ cell, offset: at, word: words[word]! });
+      this.#patches.push({ cell, offset: at, word: this.#words[word]! });
     }
     this.#cells.set(key, cell);
     return cell;
@@ -93,7 +102,7 @@ export class Words {
   /** The steps that put this time's words into all strings, of which none may come after them. */
   put(request: Argument, failed: Label): void {
     for (const { cell, offset, word: { text, at } } of this.#patches) {
-      this.#s.p.call("pread64", [request, addressOf(cell, offset), text.length, at!], {
+      this.#s.p.call("pread64", [request, addressOf(cell, offset), text.length, at], {
         negative: failed,
       });
     }
@@ -101,8 +110,14 @@ export class Words {
 
   /** Writes a file, whole. */
   write(fd: Argument, pieces: readonly Piece[], failed: Label): void {
-    const { p } = this.#s;
     const parts = pieces.flatMap((piece) => this.#parts(piece));
+    for (let at = 0; at < parts.length; at += MAX_PARTS) {
+      this.#writeParts(fd, parts.slice(at, at + MAX_PARTS), failed);
+    }
+  }
+
+  #writeParts(fd: Argument, parts: readonly Part[], failed: Label): void {
+    const { p } = this.#s;
     const vectors = p.variable("parts", iovec.size * parts.length, this.#lengths(parts));
     let fixed = 0;
     const texts: Cell[] = [];
@@ -139,8 +154,12 @@ export class Words {
   }
 
   #parts(piece: Piece): Part[] {
-    if ("base" in piece) return [piece];
+    if ("base" in piece || "from" in piece) return [piece];
     const { p } = this.#s;
+    if ("raw" in piece) {
+      const { length } = piece.raw;
+      return length === 0 ? [] : [{ from: placeIn(p.bytes(piece.raw), 0), length }];
+    }
     if ("zeros" in piece) {
       this.#zeros ??= p.bytes(new Uint8Array(MAX_ZEROS), "zeros");
       return [{ from: placeIn(this.#zeros, 0), length: piece.zeros }];
