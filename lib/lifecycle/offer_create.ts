@@ -41,17 +41,17 @@ export async function offerCreate(
   const { slot, note, kind } = findKind(noteOf, request);
   const bytes = serialize(products);
   let program: Uint8Array<ArrayBuffer> | undefined;
-  if (note !== undefined && kind !== undefined) {
+  const isSame = note !== undefined && kind !== undefined &&
+    isSameBut(latin1(note.products), latin1(bytes), kind);
+  if (isSame) {
+    const { holes } = kind;
     // One that is there may not know of a word that was the same in the two before it.
-    const isKnown = note.day === day && note.holes >= kind.holes.length &&
+    const isKnown = note.day === day && note.holes >= holes.length &&
       isOfKind(fileOf(slot), CREATE_KIND);
     if (isKnown) return;
-    if (isSameBut(latin1(note.products), latin1(bytes), kind)) {
-      const others = Array.from({ length: KINDS - 1 - slot }, (_, i) => fileOf(slot + 1 + i));
-      const { createVerb } = await import("./create_verb.ts");
-      const { holes } = kind;
-      program = createVerb(products, { ...request, holes, others, note: noteOf(slot) });
-    }
+    const others = Array.from({ length: KINDS - 1 - slot }, (_, i) => fileOf(slot + 1 + i));
+    const { createVerb } = await import("./create_verb.ts");
+    program = createVerb(products, { ...request, holes, others, note: noteOf(slot) });
   }
   const folder = openDirectory(root);
   try {

@@ -62,7 +62,8 @@ Deno.test("a layer that is not compressed is read and hashed twice where it lies
 Deno.test("what stands behind an archive's end takes no memory", () =>
   inside(async (home) => {
     const files = archive([{ path: "file", data: "x" }]);
-    const tar = new Uint8Array(300_000_000);
+    // Each page is there before it is counted, and not when it is read.
+    const tar = new Uint8Array(300_000_000).fill(1).fill(0);
     tar.set(files);
     const before = Deno.memoryUsage().rss;
     let most = 0;
