@@ -177,11 +177,10 @@ async function main(): Promise<number> {
     add("packages", { ...result, passed: 0 });
   }
   if (word === "all") {
-    // The ones use one processor, the others wait for disks and networks. A virtual machine is a process like any
-    // other to the root tests, which run one after the other and leave a processor to it.
-    await Promise.all([unit(), peers(true)]);
-    const root = stages.root();
-    await Promise.all([root, stages.vm(root)]);
+    // The unit tests and then the root tests run one after the other and take one processor. The other one is for the
+    // peers, which wait for disks and networks, and then for a virtual machine, which is a process like any other.
+    const ones = unit().then(stages.root);
+    await Promise.all([ones, peers(true).then(() => stages.vm(ones))]);
   } else for (const stage of chosen) await stages[stage]();
 
   console.log(`\n${summary.join("\n")}`);
