@@ -9,13 +9,13 @@ import {
   placeOf,
   serving,
 } from "./support/network.ts";
-import { EMULATED, Running } from "./support/mod.ts";
+import { EVERYWHERE_THE_SAME, Running } from "./support/mod.ts";
 
 // Many containers on one network, and a network with few addresses. These are tried in the virtual machine too,
 // whose kernel has bridges, veth and nftables as modules.
 
 const PROCESSES = 8;
-const EACH = EMULATED ? 1 : 25;
+const EACH = 25;
 
 networkTest(
   "containers that many processes start at once have each an address of its own, and all are reachable",
@@ -58,6 +58,7 @@ for address; do ask "$address" & done 2>/dev/null; wait`;
     assert.equal(attachments(box).state.length, 2);
     await assertPluggedIn(host, 2);
   },
+  EVERYWHERE_THE_SAME,
 );
 
 networkTest(
@@ -79,6 +80,7 @@ networkTest(
     await idle(box, ...on, "--name", "c8");
     assert.deepEqual([await address("c7"), await address("c8")], ["10.77.0.3/29", "10.77.0.5/29"]);
   },
+  EVERYWHERE_THE_SAME,
 );
 
 networkTest(
