@@ -11,8 +11,8 @@ import {
 } from "./support/network.ts";
 import { EVERYWHERE_THE_SAME, Running } from "./support/mod.ts";
 
-// Many containers on one network, and a network with few addresses. These are tried in the virtual machine too,
-// whose kernel has bridges, veth and nftables as modules.
+// Many containers on one network, and a network with few addresses. The last of these is tried in the virtual machine
+// too, whose kernel has bridges, veth and nftables as modules.
 
 const PROCESSES = 8;
 const EACH = 25;
