@@ -1,4 +1,5 @@
 // Copies between this host and containers: whose, from which of them, and that nothing of a container's leads out of it.
+// Not in the virtual machine: paths are resolved by the same calls there, and cgroups have no part in copies
 import assert from "node:assert/strict";
 import { BUSYBOX, makeImage } from "./support/image.ts";
 import { execute } from "./support/registry.ts";

@@ -1,4 +1,5 @@
 // What nobody needs any more: containers that have ended, and with them networks, volumes and images.
+// Not in the virtual machine: what is deleted is deleted by commands that are tried there
 import assert from "node:assert/strict";
 import { BUSYBOX, makeImage } from "./support/image.ts";
 import { execute } from "./support/registry.ts";

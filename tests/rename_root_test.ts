@@ -1,4 +1,5 @@
 // Containers get other names: running and stopped, with all that others know them by.
+// Not in the virtual machine: a name is a directory's and a record's, whatever the groups
 import assert from "node:assert/strict";
 import { BUSYBOX, makeImage } from "./support/image.ts";
 import { execute } from "./support/registry.ts";
