@@ -115,7 +115,7 @@ test("the other machine's calls are no way around", async (box) => {
   Deno.writeFileSync(program, i386(code), { mode: 0o755 });
   const words = ["run", "--rm", "-r", box.rootfs, "/i386"];
   assert.equal((await box.crate(words)).code, -EPERM);
-}, { skip: arch !== "x86_64" && "only x86-64 has another machine's calls in it" });
+}, { skip: !runsI386() && "this kernel executes nothing of another machine's" });
 
 test("a capability opens what it is for", async (box) => {
   const calls: readonly Probe[] = [
@@ -168,6 +168,22 @@ test("--security-opt seccomp=FILE is the filter in place of the default", async 
 });
 
 /** A static ELF file for i386 with this code in it. */
+/** Whether this host executes i386's programs: not on another machine, and not where a kernel was started without them. */
+function runsI386(): boolean {
+  if (arch !== "x86_64") return false;
+  const file = Deno.makeTempFileSync();
+  try {
+    // mov eax, 1; mov ebx, 7; int 0x80: exit(7)
+    Deno.writeFileSync(file, i386([0xb8, 1, 0, 0, 0, 0xbb, 7, 0, 0, 0, 0xcd, 0x80]));
+    Deno.chmodSync(file, 0o755);
+    return new Deno.Command(file).outputSync().code === 7;
+  } catch {
+    return false;
+  } finally {
+    Deno.removeSync(file);
+  }
+}
+
 function i386(code: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(84 + code.length);
   const view = new DataView(bytes.buffer);
