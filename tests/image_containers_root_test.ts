@@ -221,3 +221,16 @@ test("what cannot be committed, exported or told is one sentence", async (box) =
   }
   await box.ok(["delete", "one", "plain", "view"]);
 });
+
+test("export has what a view of the host has kept", async (box) => {
+  const keep = box.mkdir("keep");
+  const script = "echo x > /etc/kept";
+  await box.ok(["run", "--name", "k", "--keep", keep, "/bin/sh", "-c", script]);
+  // No more than it takes to come to it.
+  const { stdout } = await box.host(
+    `"$@" 2>/dev/null | tar -tf - 2>/dev/null | grep -m 1 -x etc/kept`,
+    ["export", "k"],
+  );
+  assert.equal(stdout, "etc/kept\n");
+  await box.ok(["delete", "k"]);
+});

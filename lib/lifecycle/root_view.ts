@@ -117,7 +117,7 @@ export async function openRootView(
 }
 
 /** Whether what a container writes is kept below what it writes over: the kernel takes these as layers no other way. */
-function isWithin(record: ContainerRecord): boolean {
+export function isWithin(record: ContainerRecord): boolean {
   const { upper, lowers } = overlayOf(record) ?? { lowers: [] };
   return lowers.some((lower) => upper?.startsWith(lower.endsWith("/") ? lower : `${lower}/`));
 }
