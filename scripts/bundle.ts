@@ -190,8 +190,8 @@ async function bundle(): Promise<{ name: string; flags: string }> {
 async function writeLoaders(folder: string): Promise<string[]> {
   if (!isThere("lib/lifecycle/program/verbs.ts")) return [];
   const { arch, compileLoader, encodeElf } = await import("../ffi/mod.ts");
-  const { CREATE_KIND, VERBS, VERBS_KIND } = await import("../lib/lifecycle/program/mod.ts");
-  const { EXEC_VERB_KIND } = await import("../lib/lifecycle/mod.ts");
+  const { VERBS, VERBS_KIND } = await import("../lib/lifecycle/program/mod.ts");
+  const { CREATE_KIND, EXEC_VERB_KIND } = await import("../lib/lifecycle/mod.ts");
   // Its name is what it gives its words to: /bin/sh may be one of a file that has many.
   for (const name of ["exec", "create"]) Deno.mkdirSync(`${folder}/${name}`, { recursive: true });
   const script = Deno.readTextFileSync(`${root}/scripts/verbs.sh`);

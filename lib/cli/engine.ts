@@ -1,4 +1,4 @@
-import { createContainer, type CreateRequest } from "../lifecycle/mod.ts";
+import { createContainer, type Made } from "../lifecycle/mod.ts";
 import { parseInteger, type Spec } from "../spec/mod.ts";
 import type { Bundle } from "./bundle.ts";
 import { isSystemds } from "./group.ts";
@@ -56,16 +56,15 @@ type CreateWords = Pick<
 
 /** Creates a container that is the engine's child and waits for its start. @throws {CrateError} */
 export async function createForEngine(
-  { id, root, bundle: { directory, spec }, options, globals, request }: {
+  { id, root, bundle: { directory, spec }, options, globals }: {
     readonly id: string;
     readonly root: string;
     readonly bundle: Bundle;
     readonly options: CreateWords;
     readonly globals: Globals;
-    readonly request?: CreateRequest;
   },
-): Promise<void> {
-  await createContainer({
+): Promise<Made | undefined> {
+  return await createContainer({
     id,
     root,
     ...handOn(spec, options.preserveFds),
@@ -77,7 +76,6 @@ export async function createForEngine(
     noPivot: options.noPivot,
     noNewKeyring: options.noNewKeyring,
     notifySocket: Deno.env.get("NOTIFY_SOCKET"),
-    request,
     ...groupOptions(globals),
   });
 }

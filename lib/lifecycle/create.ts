@@ -5,7 +5,6 @@ import {
   isInitialUserNamespace,
   type Program,
   stepAddress,
-  SyscallError,
 } from "../../ffi/mod.ts";
 import { type CgroupPlan, cgroupProcesses, createCgroup, loadResctrl } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
@@ -25,7 +24,6 @@ import { equip } from "./equip.ts";
 import { early } from "./stages.ts";
 import { handedOn } from "./handed_on.ts";
 import { makeIdmaps } from "./idmap.ts";
-import type { Request } from "./kind.ts";
 import type { Made } from "./create_input.ts";
 import {
   CGROUP,
@@ -72,23 +70,16 @@ export interface CreateOptions extends Grouping {
   readonly notifySocket?: string;
   /** systemd makes its groups; `linux.cgroupsPath` is `SLICE:PREFIX:NAME`. */
   readonly systemd?: boolean;
-  /** What the launcher would ask for; absent: something that it does not understand. */
-  readonly request?: CreateRequest;
-}
-
-/** A creation as the launcher has it; see scripts/verbs.sh. */
-export interface CreateRequest extends Request {
-  /** Which crate it is: another one may make containers otherwise. */
-  readonly crate: string;
 }
 
 /**
  * Creates a container that waits for its start, with whoever called crate as its parent: nothing of crate's
  * stays beside it. runtime.md, "Create"
  *
+ * @returns what the next one of its kind may be made ready from; undefined when this one is of no kind.
  * @throws {CrateError} when it cannot be made; then nothing is left of it.
  */
-export async function createContainer(options: CreateOptions): Promise<void> {
+export async function createContainer(options: CreateOptions): Promise<Made | undefined> {
   const { id, root, spec, bundle, preserveFds = 0 } = options;
   requireConsole(spec.process?.terminal ?? false, options.consoleSocket);
   const hasConsole = options.consoleSocket !== undefined;
@@ -125,7 +116,7 @@ export async function createContainer(options: CreateOptions): Promise<void> {
     remove: false,
   };
   using lock = claim(root, record);
-  await make(options, prepared, record, lock);
+  return await make(options, prepared, record, lock);
 }
 
 async function make(
@@ -133,15 +124,12 @@ async function make(
   { program, cgroup, resctrl, unit, seccomp }: Omit<Prepared, "options">,
   record: Omit<ContainerRecord, "version">,
   lock: Lock,
-): Promise<void> {
+): Promise<Made | undefined> {
   const { id, root, spec, bundle, pidFile, consoleSocket, preserveFds = 0 } = options;
   const { directory, start } = statePaths(root, id);
   const opened: number[] = [];
-  // What the next one of its kind is made from.
-  const { request } = options;
-  const file = request && encodeElf(program, arch).bytes;
-  let isUsual = request !== undefined && !options.notifySocket &&
-    options.pidfdSocket === undefined &&
+  const file = encodeElf(program, arch).bytes;
+  let isUsual = !options.notifySocket && options.pidfdSocket === undefined &&
     isInitialUserNamespace();
   const keep = (fd: number) => {
     opened.push(fd);
@@ -198,10 +186,9 @@ async function make(
     }
     close(launched.control);
     devices?.keep();
-    if (isUsual && request !== undefined && file !== undefined) {
-      const made = { root, record, init, cgroup, seccomp, program: file, pidFile };
-      await offer(request, { ...made, process: JSON.stringify(who) });
-    }
+    if (!isUsual) return undefined;
+    const process = JSON.stringify(who);
+    return { root, record, init, cgroup, seccomp, program: file, process, pidFile };
   } catch (error) {
     devices?.giveBack();
     await launched?.abandon();
@@ -212,17 +199,6 @@ async function make(
     throw error;
   } finally {
     for (const fd of opened) close(fd);
-  }
-}
-
-/** Makes the next creation of its kind ready, or does without. */
-async function offer(request: CreateRequest, made: Made): Promise<void> {
-  const { offerCreate } = await import("./offer_create.ts");
-  try {
-    await offerCreate(request, made);
-  } catch (error) {
-    // The container is created.
-    if (!(error instanceof CrateError || error instanceof SyscallError)) throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 import { arch, encodeMapped } from "../../ffi/mod.ts";
 import type { Products } from "./create_input.ts";
-import { compileCreateVerb, CREATE_KIND, type CreateRequest } from "./program/mod.ts";
+import { CREATE_KIND } from "./offer_create.ts";
+import { compileCreateVerb, type CreateRequest } from "./program/mod.ts";
 
 /** The file of a program that creates the next container of a kind; undefined when it is too large. */
 export function createVerb(

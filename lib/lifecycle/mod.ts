@@ -17,7 +17,8 @@ export { createContainer, type CreateOptions } from "./create.ts";
 export { requireConsole, writePidFile } from "./engine_files.ts";
 export { waitForExit } from "./ended.ts";
 export { type ContainerRoot, execInContainer, type ExecOptions } from "./exec.ts";
-export type { CreateRequest } from "./create.ts";
+export type { Made } from "./create_input.ts";
+export { CREATE_KIND, type CreateRequest, offerCreate } from "./offer_create.ts";
 export { EXEC_VERB_KIND, offerEngineExec, offerExec } from "./offer_exec.ts";
 export {
   type Foreground,

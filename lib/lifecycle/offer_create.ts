@@ -9,12 +9,15 @@ import {
 import { type Made, type Products, productsOf } from "./create_input.ts";
 import { isSameBut, type Kind, kindOf, type Request } from "./kind.ts";
 import { contentOf, isOfKind, put } from "./offers.ts";
-import { CREATE_KIND, latin1 } from "./program/mod.ts";
+import { latin1 } from "./program/mod.ts";
 import { openDirectory } from "./start.ts";
 
 // The next creation of a container of a kind, ready for the launcher (scripts/verbs.sh) as a program in the state
 // directory, `.create-CRATE-0` and so on, beside the notes of the last ones, `.create-CRATE-0-last`. What makes it,
 // create_verb.ts, is loaded when there is something to make.
+
+/** The kind of the files: another one when what is in them, or how programs are encoded, changes. */
+export const CREATE_KIND = "crc1";
 
 /** Of how many kinds the last creation is known: a pod has containers of two or three. */
 const KINDS = 4;
@@ -26,9 +29,15 @@ const NAME = ".create-";
 /** How long what another crate has left is kept, which may be in use beside this one: seconds. */
 const KEPT = 24 * 60 * 60;
 
-/** Notes a creation, and makes the next one of its kind ready. @throws {SyscallError} */
+/** A creation as the launcher has it; see scripts/verbs.sh. */
+export interface CreateRequest extends Request {
+  /** Which crate it is: another one may make containers otherwise. */
+  readonly crate: string;
+}
+
+/** Notes a creation, and makes the next one of its kind ready. @throws {SyscallError} {CrateError} */
 export async function offerCreate(
-  { crate, ...request }: Request & { readonly crate: string },
+  { crate, ...request }: CreateRequest,
   made: Made,
 ): Promise<void> {
   const { root } = made;

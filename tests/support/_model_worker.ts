@@ -123,7 +123,8 @@ async function act(
   const stdio = [none, none, none] as const;
   switch (operation) {
     case "create":
-      return await createContainer({ id, root, spec, bundle: root, stdio });
+      await createContainer({ id, root, spec, bundle: root, stdio });
+      return;
     case "start":
       await startCreated(root, id, () => {});
       return;

@@ -1,6 +1,6 @@
 import { arch, compileLoader, encodeElf, exists } from "../../ffi/mod.ts";
-import { EXEC_VERB_KIND } from "../../lib/lifecycle/mod.ts";
-import { CREATE_KIND, VERBS, VERBS_KIND } from "../../lib/lifecycle/program/mod.ts";
+import { CREATE_KIND, EXEC_VERB_KIND } from "../../lib/lifecycle/mod.ts";
+import { VERBS, VERBS_KIND } from "../../lib/lifecycle/program/mod.ts";
 import { reapOrphans } from "./leftovers.ts";
 import { type Result, Running } from "./running.ts";
 import { type Sandbox, until } from "./sandbox.ts";

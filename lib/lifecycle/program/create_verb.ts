@@ -49,9 +49,6 @@ import { type Piece, Words } from "./words.ts";
 // crate has created two of a kind, all is known but the names of the next one. Whoever asks for that walks what crate
 // itself does: claims the name, makes the groups, starts the container's program, records who waits.
 
-/** The kind of the program's file: another one when what follows, or how programs are encoded, changes. */
-export const CREATE_KIND = "crc1";
-
 /** Part of a container's file: bytes with the last one's words, bytes without, or what is this one's own. */
 export type Filling =
   | Uint8Array

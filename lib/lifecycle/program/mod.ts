@@ -38,7 +38,7 @@ export type {
 } from "./input.ts";
 export * from "./protocol.ts";
 export { type CompiledVerbs, compileVerbs, VERBS, VERBS_KIND, type VerbsInput } from "./verbs.ts";
-export { compileCreateVerb, CREATE_KIND, type CreateInput, type Filling } from "./create_verb.ts";
+export { compileCreateVerb, type CreateInput, type Filling } from "./create_verb.ts";
 export type { CreateGroups } from "./create_groups.ts";
 export {
   type CreateHost,
