@@ -21,6 +21,7 @@ import {
   statx_layout,
   valueOf,
 } from "../../../ffi/mod.ts";
+import { IDENTITY, STATX_MNT_ID } from "./mount_identity.ts";
 import type { Scope } from "./scope.ts";
 import type { Word, Words } from "./words.ts";
 
@@ -63,14 +64,6 @@ export interface CreateHost {
   readonly null: boolean;
 }
 
-/** Of `struct statx` what tells one mounted directory from another: where, and its inode with what follows. */
-export const IDENTITY = [
-  { from: statx_layout.offset("stx_ino"), size: 8 },
-  // stx_dev_major, stx_dev_minor, stx_mnt_id
-  { from: 0x88, size: 16 },
-] as const;
-/** STATX_MNT_ID, linux/stat.h. */
-export const STATX_MNT_ID = 0x1000;
 const STATX_SIZE = 256;
 const RDEV = 0x80;
 

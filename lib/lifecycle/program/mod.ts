@@ -40,14 +40,9 @@ export * from "./protocol.ts";
 export { type CompiledVerbs, compileVerbs, VERBS, VERBS_KIND, type VerbsInput } from "./verbs.ts";
 export { compileCreateVerb, type CreateInput, type Filling } from "./create_verb.ts";
 export type { CreateGroups } from "./create_groups.ts";
-export {
-  type CreateHost,
-  type CreateRequest,
-  type Hole,
-  IDENTITY,
-  STATX_MNT_ID,
-} from "./create_request.ts";
+export type { CreateHost, CreateRequest, Hole } from "./create_request.ts";
 export { CLOCK, PID_DIGITS } from "./digits.ts";
 export { PROCESS_TEXT } from "./lines.ts";
-export { findWords, latin1 } from "./words.ts";
+export { findWords, latin1 } from "./find_words.ts";
+export { IDENTITY, STATX_MNT_ID } from "./mount_identity.ts";
 export { compileEnter, compileUserNamespace } from "./user_namespace.ts";

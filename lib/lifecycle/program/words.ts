@@ -10,6 +10,7 @@ import {
   valueOf,
 } from "../../../ffi/mod.ts";
 import type { Text } from "./digits.ts";
+import { findWords, latin1 } from "./find_words.ts";
 import type { Scope } from "./scope.ts";
 
 // A program that does once more what was done for something of another name: its strings and files are those of the last
@@ -34,28 +35,6 @@ export type Piece =
   | { readonly from: Place; readonly length: number }
   | Text
   | { readonly zeros: Cell };
-
-/** Where a word stands in a text. */
-export interface Found {
-  readonly at: number;
-  readonly word: number;
-}
-
-/** Where words stand in a text: at one place the longest. */
-export function findWords(text: string, words: readonly string[]): Found[] {
-  if (words.length === 0) return [];
-  const longest = words.toSorted((a, b) => b.length - a.length);
-  const pattern = new RegExp(longest.map((word) => word.replace(/\W/g, "\\$&")).join("|"), "g");
-  return [...text.matchAll(pattern)].map((match) => ({
-    at: match.index,
-    word: words.indexOf(match[0]),
-  }));
-}
-
-/** Bytes as a text of as many characters. */
-export function latin1(bytes: Uint8Array): string {
-  return new TextDecoder("latin1").decode(bytes);
-}
 
 /** The most zeros at a place. */
 const MAX_ZEROS = 64;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { findWords, latin1 } from "./words.ts";
+import { findWords, latin1 } from "./find_words.ts";
 
 Deno.test("words are found where they stand, the longest at each place", () => {
   assert.deepEqual(findWords("/ab/abc/a.b", ["ab", "abc", "a.b"]), [
