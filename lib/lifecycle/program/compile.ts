@@ -28,6 +28,7 @@ import { awaitByte, awaitStage, release } from "./release.ts";
 import {
   attachRoot,
   enterRoot,
+  initPoint,
   isolateMounts,
   mappedOverlay,
   openRoot,
@@ -196,7 +197,8 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
   const masks = openMasks(s, input);
   openBinds((mount) => !isShared(mount));
   const hooked = hasEarlyHooks(spec);
-  const root = attachRoot(s, input, foreign.root, hooked);
+  const place = (path: string) => hooked ? path : initPoint(input);
+  const root = attachRoot(s, input, foreign.root, place);
   let proc: Cell | undefined;
   for (const mount of mounts) {
     proc = mountOne(s, input, root, mount, binds.get(mount)).proc ?? proc;

@@ -158,7 +158,7 @@ function prepare(s: Scope, input: RestoreInput): void {
   }
   p.call("unshare", [CLONE_NEWNS], { label: "make a mount namespace for criu" });
   isolateMounts(s, input);
-  const root = attachRoot(s, input, undefined, false);
+  const root = attachRoot(s, input, undefined, () => input.attachPoint);
   for (const mount of ownPoints(input.spec)) {
     const kind = isBind(mount) ? input.facts.sourceKinds.get(mount.source!) : undefined;
     openOrMake(s, root, mount.destination, kind ?? "directory");

@@ -77,6 +77,16 @@ Deno.test("a restore's root is mounted in a namespace that is criu's own, and se
   );
 });
 
+Deno.test("a root of a user namespace is where criu looks for it, and not over criu's own root", () => {
+  const linux = {
+    ...spec.linux,
+    namespaces: [...spec.linux?.namespaces ?? [], { type: "user" as const }],
+  };
+  const at = lines({ ...input, restore: { ...restore, spec: { ...spec, linux } } })
+    .find((line) => line.includes("move_mount"));
+  assert.match(at!, /"[^"]*\.mount"/);
+});
+
 Deno.test("mount points are made in the root itself, and not in what is mounted over it", () => {
   const made = ownPoints(spec).map(({ destination }) => destination);
   assert.deepEqual(made, ["/proc", "/dev", "/etc/hosts", "//data/", "/database"]);

@@ -66,14 +66,14 @@ type AttachInput = Pick<CompileInput, "spec" | "facts" | "attachPoint" | "noPivo
  * alone: whatever way the container ends, nothing of it is left.
  *
  * @param opened a clone of it, when it was opened before.
- * @param hooked hooks look for it at its path.
+ * @param place where to attach it, given the path at which hooks look for it.
  * @returns the register of the root's descriptor.
  */
 export function attachRoot(
   s: Scope,
   input: AttachInput,
   opened: Cell | undefined,
-  hooked: boolean,
+  place: (path: string) => string,
 ): Cell {
   const { spec, attachPoint } = input;
   const mount = rootMount(spec.mounts ?? []);
@@ -81,20 +81,15 @@ export function attachRoot(
     const path = mount?.source ?? spec.root!.path;
     const root = opened ??
       (mount === undefined ? openRoot(s, spec) : openBind(s, mount, input.idmaps?.get(mount)));
-    attachAt(s, root, hooked ? path : ownPoint(input), `mount ${path} as the root`);
+    attachAt(s, root, place(path), `mount ${path} as the root`);
     return root;
   }
+  const label = `mount ${mount.type} as the root`;
   if (opened !== undefined) {
-    attachAt(
-      s,
-      opened,
-      hooked ? attachPoint : ownPoint(input),
-      `mount ${mount.type} as the root`,
-    );
+    attachAt(s, opened, place(attachPoint), label);
     return opened;
   }
   const { p } = s;
-  const label = `mount ${mount.type} as the root`;
   const options = sortOptions(mount.options ?? []);
   const data = [...withContext(mount.type ?? "none", options.data, spec)];
   let at = attachPoint;
@@ -164,11 +159,11 @@ function viewHost(s: Scope, attachPoint: string, parts: readonly HostPart[]): Ce
 }
 
 /**
- * Where a root is attached until it is the root. The root of a user namespace may not be let into the directory that
+ * Where a root is attached until {@linkcode enterRoot} makes it the root. The root of a user namespace may not be let into the directory that
  * crate has for this, nor into those above it, and needs no way to where it is already. There must be nothing else: what
- * is on top there is what {@linkcode enterRoot} unmounts.
+ * is on top there is what that unmounts.
  */
-function ownPoint({ spec, attachPoint, noPivot }: AttachInput): string {
+export function initPoint({ spec, attachPoint, noPivot }: AttachInput): string {
   return isNew(spec, "user") && !noPivot ? "/" : attachPoint;
 }
 
