@@ -75,6 +75,8 @@ async function initramfs(found: Kernel, command: readonly string[]): Promise<Uin
     NO_COLOR: "1",
     DENO_DIR: denoDir,
     DENO_NO_UPDATE_CHECK: "1",
+    // What V8 compiles as it goes is translated once more, each time: without, Deno starts in half the time.
+    DENO_V8_FLAGS: "--jitless",
     // For tests that repeat a thing a thousand times, where every start takes a second.
     TEST_MACHINE: "vm",
   };
