@@ -78,11 +78,11 @@ function shares(files: readonly string[], count: number): string[][] {
 
 const deno = (...words: string[]) => [Deno.execPath(), ...words];
 // The types are checked once, for all files, by a stage of its own.
-const denoTest = (words: string[]) => deno("test", "-A", "--no-check", "--quiet", ...words);
-const test = (files: string[]) => {
-  const { paths, options } = selection(files);
-  return denoTest([...options, ...paths]);
+const denoTest = ({ paths, options }: { paths: string[]; options: string[] }) => {
+  const words = [...options, "scripts/lib/together.ts", "--", ...paths];
+  return deno("test", "-A", "--no-check", "--quiet", ...words);
 };
+const test = (files: string[]) => denoTest(selection(files));
 
 async function check(name: string, command: string[]): Promise<void> {
   add(name, await runStage(name, command, { seconds: 300, counts: false }));
@@ -144,7 +144,7 @@ const stages = {
     if (files.length === 0) return skip("vm", "there are no root tests");
     // An emulated machine uses one processor of this one. Many short-lived ones take their share of the
     // files from a queue, so that none is left with the slow tests when the others are done.
-    const { paths, options: words } = selection(files);
+    const { paths, options } = selection(files);
     const groups = shares(paths, Math.min(8, paths.length));
     const atOnce = Math.min(2, navigator.hardwareConcurrency, groups.length);
     const seconds = 1200;
@@ -158,11 +158,11 @@ const stages = {
     const machine = async (start: Promise<unknown>) => {
       await start;
       for (const [index, group] of queue) {
-        const inside = ["env", `TEST_SCALE=${EMULATED}`, ...denoTest([...words, ...group])];
+        const inside = ["env", `TEST_SCALE=${EMULATED}`, ...denoTest({ paths: group, options })];
         const command = ["scripts/vm", "--timeout", String(seconds), ...inside];
-        const options = { seconds: seconds + 60, counts: true, later: true };
+        const limits = { seconds: seconds + 60, counts: true, later: true };
         const name = `vm ${index + 1}/${groups.length}`;
-        add(name, await runStage(name, command, options));
+        add(name, await runStage(name, command, limits));
       }
     };
     const start = (_: unknown, i: number) => machine(i === 0 ? Promise.resolve() : alone);

@@ -113,7 +113,7 @@ test("eight pulls of one image at once all succeed", (box) =>
 
 test("a pull that is killed anywhere leaves nothing that the next one minds", (box) =>
   withImage(box, async (image) => {
-    const times = Math.max(4, Math.round(50 * SCALE));
+    const times = Math.max(4, Math.round(24 * SCALE));
     for (let i = 0; i < times; i++) {
       const script = `"$@" & sleep ${(0.02 + (0.4 * i) / times).toFixed(3)}; kill -9 $!; wait`;
       await box.host(script, ["pull", "-q", image]);
