@@ -14,6 +14,7 @@ import { type Kernel, kernel, modules } from "./lib/kernel.ts";
 
 const USAGE = "usage: scripts/vm [--memory MB] [--cpus N] [--timeout SECONDS] COMMAND...";
 const VIRTIOFSD = "/usr/lib/qemu/virtiofsd";
+const KERNEL_WORDS = "cgroup_no_v1=all console=ttyS0 panic=-1 quiet apparmor=0";
 const root = Deno.realPathSync(new URL("..", import.meta.url));
 const scripts = `${root}/scripts/lib`;
 
@@ -104,7 +105,8 @@ function machine(found: Kernel, options: Options, folder: string): string[] {
   ];
   return [
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
-    ...["-bios", "qboot.rom", "-machine", "q35,memory-backend=memory", "-cpu", "max"],
+    // Without the instructions that copy fast byte by byte: they are emulated so, one byte after the other.
+    ...["-bios", "qboot.rom", "-machine", "q35,memory-backend=memory", "-cpu", "max,-erms,-fsrm"],
     // One thread for both processors: with two, a kernel that patches its code on one while it runs on
     // the other ends in "Oops: int3" about once in 60 boots (qemu 7.2).
     ...["-accel", "tcg,thread=single"],
@@ -112,8 +114,9 @@ function machine(found: Kernel, options: Options, folder: string): string[] {
     ...["-object", `memory-backend-memfd,id=memory,size=${options.memory}M,share=on`],
     ...["-kernel", found.image, "-initrd", `${folder}/initramfs`],
     // norandmaps: what a program's code was translated to serves its next start too, at the same
-    // addresses. Deno starts in half the time.
-    ...["-append", "cgroup_no_v1=all console=ttyS0 panic=-1 quiet apparmor=0 norandmaps"],
+    // addresses. Deno starts in half the time. And page tables of four levels, without what a real processor
+    // needs against its own mistakes.
+    ...["-append", `${KERNEL_WORDS} norandmaps no5lvl mitigations=off`],
     ...["-serial", `file:${folder}/console`],
     ...["-chardev", `socket,id=files,path=${folder}/socket`],
     ...["-device", "vhost-user-fs-pci,chardev=files,tag=root,queue-size=1024"],

@@ -149,14 +149,16 @@ criuTest(
       await say("ps", "-a", "--format", "{{.Names}} {{.State}}");
       await say("container", "restore", "web");
       const after = await until("it counts on", beyond(before));
-      await say("container", "checkpoint", "--export", box.path(`${runtime}.tar.gz`), "web");
-      await say("rm", "web");
-      await say("container", "restore", "--import", box.path(`${runtime}.tar.gz`), "--name", "web");
-      await until("it counts on", beyond(after));
+      seen.push([...said]);
+      // An archive of it is podman's own work, and takes a minute in an emulated machine.
+      if (runtime === "crate") {
+        await say("container", "checkpoint", "--export", box.path("web.tar.gz"), "web");
+        await say("rm", "web");
+        await say("container", "restore", "--import", box.path("web.tar.gz"), "--name", "web");
+        await until("it counts on", beyond(after));
+      }
       await say("rm", "-f", "-t", "0", "web");
-      seen.push(said);
     }
-    const strip = (lines: string[]) => lines.map((line) => line.replace(/\S+\.tar\.gz/g, "FILE"));
-    assert.deepEqual(strip(seen[0]!), strip(seen[1]!));
+    assert.deepEqual(seen[0], seen[1]);
   },
 );

@@ -15,17 +15,21 @@ test("rootless podman does with crate what it does with runc", async (box) => {
   Deno.chmodSync(box.directory, 0o755);
   const script = `cd ~
 podman --storage-driver vfs import -q ${tar} ${IMAGE} >/dev/null 2>&1 || exit 1
-for runtime in crate runc; do
-  echo "=== $runtime"
+run() { # RUNTIME
   p() { podman --storage-driver vfs --runtime $runtime "$@" 2>/dev/null; echo "= $?"; }
-  p run --rm --net none ${IMAGE} /bin/sh -c 'id -u; cat /proc/self/uid_map; echo x > /dev/null && exit 3'
-  p run --rm --net none -u 5:6 ${IMAGE} /bin/sh -c 'id -u; id -g; touch /tmp/file; stat -c %u /tmp/file'
-  p run --rm --net none ${IMAGE} nope
-  p run -d --name web --net none ${IMAGE} /bin/sleep 1000
-  p exec web /bin/sh -c 'id -u; exit 9'
-  p exec -u 7 web /bin/id -u
-  p rm -f -t 0 web
-done
+  runtime=$1
+  # podman waits twenty seconds for the end of each of these.
+  p run --rm --net none ${IMAGE} /bin/sh -c 'id -u; cat /proc/self/uid_map; echo x > /dev/null && exit 3' >$1.1 &
+  p run --rm --net none -u 5:6 ${IMAGE} /bin/sh -c 'id -u; id -g; touch /tmp/file; stat -c %u /tmp/file' >$1.2 &
+  p run --rm --net none ${IMAGE} nope >$1.3
+  p run -d --name $1 --net none ${IMAGE} /bin/sleep 1000 >$1.4
+  p exec $1 /bin/sh -c 'id -u; exit 9' >$1.5
+  p exec -u 7 $1 /bin/id -u >$1.6
+  p rm -f -t 0 $1 | sed "s/$1/NAME/" >$1.7
+  wait
+}
+run crate & run runc & wait
+for runtime in crate runc; do echo "=== $runtime"; cat $runtime.?; done
 podman --storage-driver vfs rmi -f ${IMAGE} >/dev/null 2>&1
 podman --storage-driver vfs unshare rm -rf .local
 # The process that keeps the user namespace from one podman to the next.
