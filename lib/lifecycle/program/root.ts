@@ -159,9 +159,9 @@ function viewHost(s: Scope, attachPoint: string, parts: readonly HostPart[]): Ce
 }
 
 /**
- * Where a root is attached until {@linkcode enterRoot} makes it the root. The root of a user namespace may not be let into the directory that
- * crate has for this, nor into those above it, and needs no way to where it is already. There must be nothing else: what
- * is on top there is what that unmounts.
+ * Where a root is attached until {@linkcode enterRoot} makes it the root. The root of a user namespace may not be let
+ * into the directory that crate has for this, nor into those above it, and needs no way to where it is already. There
+ * must be nothing else: what is on top there is what that unmounts.
  */
 export function initPoint({ spec, attachPoint, noPivot }: AttachInput): string {
   return isNew(spec, "user") && !noPivot ? "/" : attachPoint;
