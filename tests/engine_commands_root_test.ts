@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { launchBundle, outcome } from "./support/bundle.ts";
 import {
   controllerVersion,
+  EVERYWHERE_THE_SAME,
   readGroupFile,
   reapOrphans,
   type Sandbox,
@@ -220,4 +221,4 @@ test("kill and delete take a regular expression, as crun's", async (box) => {
   assert.equal(running.code, 125);
   assert.match(running.stderr, /container "db" is running/);
   await box.ok(["delete", "--regex", "--force", "."]);
-});
+}, EVERYWHERE_THE_SAME);

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { exists } from "../ffi/mod.ts";
 import type { Process } from "../lib/spec/mod.ts";
 import { launchBundle } from "./support/bundle.ts";
-import { reapOrphans, Running, type Sandbox, stateIn, test, until } from "./support/mod.ts";
+import {
+  EVERYWHERE_THE_SAME,
+  reapOrphans,
+  Running,
+  type Sandbox,
+  stateIn,
+  test,
+  until,
+} from "./support/mod.ts";
 import { ASKED, at, DONE, itself, makeLauncher, walker } from "./support/verbs.ts";
 
 // What an engine executes twice is ready for the third time, as the launcher walks it: the same as crate's own.
@@ -111,7 +119,7 @@ test("something else is crate's to execute, and is ready when it comes again", a
   await is(one, ASKED);
   reapOrphans();
   await box.ok(["delete", "--force", "e"]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("a walked exec that fails leaves no pid, and crate says what is wrong", async (box) => {
   const walk = walker(box);
@@ -134,7 +142,7 @@ test("a walked exec that fails leaves no pid, and crate says what is wrong", asy
   reapOrphans();
   await box.ok(["delete", "--force", "e"]);
   assert.deepEqual(await walk(at(box, ...words(box, file))), ASKED);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("an engine's words are known in every form, and any others are crate's", async (box) => {
   const walk = walker(box);
@@ -195,4 +203,4 @@ test("an engine's words are known in every form, and any others are crate's", as
   }
   reapOrphans();
   await box.ok(["delete", "--force", "e"]);
-});
+}, EVERYWHERE_THE_SAME);

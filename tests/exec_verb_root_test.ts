@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { exists } from "../ffi/mod.ts";
 import { launchBundle } from "./support/bundle.ts";
 import {
+  EVERYWHERE_THE_SAME,
   reapOrphans,
   type Result,
   Running,
@@ -81,19 +82,23 @@ test("an exec that the launcher walks is the one of crate itself", async (box) =
   await box.ok(["delete", "--force", id]);
 });
 
-test("a walked exec has the user, the rights, the directory and the variables of the container", async (box) => {
-  const id = await ready(box, [
-    ...["--user", "1234:5678", "--group-add", "77", "--workdir", "/tmp", "--env", "A=b c"],
-    ...["--env", "PATH=/nowhere:/bin:", "--cap-add", "NET_RAW", "--ulimit", "nofile=200:300"],
-    ...["--oom-score-adj", "100", "--memory", "100m", "--pids-limit", "50"],
-    ...["--security-opt", "no-new-privileges=false"],
-  ]);
-  const { stdout } = await same(box, id, "sh", "-c", ITSELF);
-  assert.match(stdout, /^uid=1234 gid=5678 groups=77,5678$/m);
-  assert.match(stdout, /^A=b c$/m);
-  assert.match(stdout, /^\/tmp$/m);
-  await box.ok(["delete", "--force", id]);
-});
+test(
+  "a walked exec has the user, the rights, the directory and the variables of the container",
+  async (box) => {
+    const id = await ready(box, [
+      ...["--user", "1234:5678", "--group-add", "77", "--workdir", "/tmp", "--env", "A=b c"],
+      ...["--env", "PATH=/nowhere:/bin:", "--cap-add", "NET_RAW", "--ulimit", "nofile=200:300"],
+      ...["--oom-score-adj", "100", "--memory", "100m", "--pids-limit", "50"],
+      ...["--security-opt", "no-new-privileges=false"],
+    ]);
+    const { stdout } = await same(box, id, "sh", "-c", ITSELF);
+    assert.match(stdout, /^uid=1234 gid=5678 groups=77,5678$/m);
+    assert.match(stdout, /^A=b c$/m);
+    assert.match(stdout, /^\/tmp$/m);
+    await box.ok(["delete", "--force", id]);
+  },
+  EVERYWHERE_THE_SAME,
+);
 
 test("a created container's exec is made ready, too", async (box) => {
   await launchBundle(box, "b", "exec sleep 1000", {
@@ -171,7 +176,7 @@ test("a walked exec's own processes have names of crate's, and none of its words
   exec.signal("SIGTERM");
   assert.equal((await exec.ended).code, 143);
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("what is executed has as many files whoever executes it, and job control stays the caller's", async (box) => {
   const id = await ready(box);
@@ -220,41 +225,43 @@ test("a command that is not there, or cannot be executed, is crate's to tell", a
   assert.deepEqual([told.code, told.stdout], [127, ""]);
   assert.equal((await same(box, id, "./bin/echo", "relative")).stdout, "relative\n");
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
-test("what is more than the usual is left to crate, and so is a container that cannot", async (box) => {
-  const id = await ready(box);
-  const walk = walker(box);
-  for (
-    const words of [
-      ["exec"],
-      ["exec", id],
-      ["exec", id, ""],
-      ["exec", id, "-x"],
-      ["exec", "-i", id],
-      ["exec", "-t", id, "true"],
-      ["exec", "-d", id, "true"],
-      ["exec", "-e", "A=b", id, "true"],
-      ["exec", "-i", "-u", "0", id, "true"],
-      ["exec", "--", id, "true"],
-      ["exec", "other", "true"],
-      ["exec", `../state/${id}`, "true"],
-      ["--systemd-cgroup", "exec", id, "true"],
-      ["--log-format", "json", "exec", id, "true"],
-      ["--log", "/dev/null", "exec", id, "true"],
-    ]
-  ) {
-    assert.deepEqual(await walk(at(box, ...words)), ASKED, words.join(" "));
-  }
-  for (const name of ["LISTEN_FDS", "NODE_CHANNEL_FD", "CRATE_ROOT"]) {
-    assert.deepEqual(await walk(at(box, "exec", id, "true"), { [name]: "1" }), ASKED, name);
-  }
-  await box.ok(["pause", id]);
-  assert.deepEqual(await walk(at(box, "exec", id, "true")), ASKED);
-  await box.ok(["resume", id]);
-  assert.deepEqual(await walk(at(box, "exec", id, "true")), DONE);
-  // Each of the three descriptors is the caller's.
-  const closed = `import os,subprocess,sys
+test(
+  "what is more than the usual is left to crate, and so is a container that cannot",
+  async (box) => {
+    const id = await ready(box);
+    const walk = walker(box);
+    for (
+      const words of [
+        ["exec"],
+        ["exec", id],
+        ["exec", id, ""],
+        ["exec", id, "-x"],
+        ["exec", "-i", id],
+        ["exec", "-t", id, "true"],
+        ["exec", "-d", id, "true"],
+        ["exec", "-e", "A=b", id, "true"],
+        ["exec", "-i", "-u", "0", id, "true"],
+        ["exec", "--", id, "true"],
+        ["exec", "other", "true"],
+        ["exec", `../state/${id}`, "true"],
+        ["--systemd-cgroup", "exec", id, "true"],
+        ["--log-format", "json", "exec", id, "true"],
+        ["--log", "/dev/null", "exec", id, "true"],
+      ]
+    ) {
+      assert.deepEqual(await walk(at(box, ...words)), ASKED, words.join(" "));
+    }
+    for (const name of ["LISTEN_FDS", "NODE_CHANNEL_FD", "CRATE_ROOT"]) {
+      assert.deepEqual(await walk(at(box, "exec", id, "true"), { [name]: "1" }), ASKED, name);
+    }
+    await box.ok(["pause", id]);
+    assert.deepEqual(await walk(at(box, "exec", id, "true")), ASKED);
+    await box.ok(["resume", id]);
+    assert.deepEqual(await walk(at(box, "exec", id, "true")), DONE);
+    // Each of the three descriptors is the caller's.
+    const closed = `import os,subprocess,sys
 for fd in (0, 1, 2):
     code = subprocess.call(sys.argv[1:], preexec_fn=lambda: os.close(fd))
     assert code == ${CRATE_IS_ASKED}, (fd, code)
@@ -262,18 +269,20 @@ read, write = os.pipe()
 os.set_inheritable(write, True)
 os.dup2(write, 9)
 assert subprocess.call(sys.argv[1:-2] + ["ls", "/proc/self/fd/9"], pass_fds=[9, write], stderr=subprocess.DEVNULL) == 1`;
-  const env = { XDG_CONFIG_HOME: box.path("none") };
-  const words = [makeLauncher(box), ...at(box, "exec", id, "true", "true")];
-  assert.deepEqual(await new Running(["python3", "-c", closed, ...words], { env }).ended, DONE);
-  await box.ok(["kill", id]);
-  await until("its end", async () => (await box.state(id)).status === "stopped");
-  assert.deepEqual(await walk(at(box, "exec", id, "true")), ASKED);
-  await box.ok(["delete", id]);
-  // A container of this name is another one.
-  await box.detached("exec sleep 1000", ["--name", id]);
-  assert.deepEqual(await walk(at(box, "exec", id, "true")), ASKED);
-  await box.ok(["delete", "--force", id]);
-});
+    const env = { XDG_CONFIG_HOME: box.path("none") };
+    const words = [makeLauncher(box), ...at(box, "exec", id, "true", "true")];
+    assert.deepEqual(await new Running(["python3", "-c", closed, ...words], { env }).ended, DONE);
+    await box.ok(["kill", id]);
+    await until("its end", async () => (await box.state(id)).status === "stopped");
+    assert.deepEqual(await walk(at(box, "exec", id, "true")), ASKED);
+    await box.ok(["delete", id]);
+    // A container of this name is another one.
+    await box.detached("exec sleep 1000", ["--name", id]);
+    assert.deepEqual(await walk(at(box, "exec", id, "true")), ASKED);
+    await box.ok(["delete", "--force", id]);
+  },
+  EVERYWHERE_THE_SAME,
+);
 
 test("an older crate's file is replaced, and one that others can write is not for anybody", async (box) => {
   const id = await ready(box);

@@ -9,7 +9,14 @@ import {
   startContainer,
   waitForExit,
 } from "../lib/lifecycle/mod.ts";
-import { delay, type Sandbox, test, until } from "./support/mod.ts";
+import {
+  delay,
+  EVERYWHERE_THE_SAME,
+  type Sandbox,
+  test,
+  type TestOptions,
+  until,
+} from "./support/mod.ts";
 import { dieAt } from "./support/faults.ts";
 import { featuredView } from "./support/featured.ts";
 import {
@@ -119,11 +126,16 @@ async function duration(run: () => Promise<unknown>): Promise<number> {
   return times.sort((a, b) => a - b)[1]!;
 }
 
+interface KilledOptions extends TestOptions {
+  /** What is done before each time. */
+  readonly prepare?: (box: Sandbox) => Promise<unknown>;
+}
+
 /** One command, killed at many moments. */
 function killed(
   name: string,
   words: readonly string[],
-  prepare?: (box: Sandbox) => Promise<unknown>,
+  { prepare, ...options }: KilledOptions = {},
 ): void {
   test(`crate ${name}, killed at whatever moment, leaves what the list shows`, async (box) => {
     const random = randomNumbers(SEED);
@@ -138,16 +150,26 @@ function killed(
       await killAfter(box, words.map((word) => word === "ROOTFS" ? box.rootfs : word), time);
       await assertClears(box, before, `${name} killed after ${time.toFixed(1)} ms`);
     }
-  });
+  }, options);
 }
 
 killed("run", ["run", "-r", "ROOTFS", "--name", "victim", "sleep", "1000"]);
-killed("run --rm", ["run", "--rm", "-r", "ROOTFS", "--name", "victim", "sh", "-c", "sleep 0.01"]);
-killed("run -d", ["run", "-d", "-r", "ROOTFS", "--name", "victim", "sleep", "1000"]);
+killed(
+  "run --rm",
+  ["run", "--rm", "-r", "ROOTFS", "--name", "victim", "sh", "-c", "sleep 0.01"],
+  EVERYWHERE_THE_SAME,
+);
+killed(
+  "run -d",
+  ["run", "-d", "-r", "ROOTFS", "--name", "victim", "sleep", "1000"],
+  EVERYWHERE_THE_SAME,
+);
 killed(
   "delete --force",
   ["delete", "--force", "victim"],
-  (box) => box.ok(["run", "-d", "-r", box.rootfs, "--name", "victim", "sleep", "1000"]),
+  {
+    prepare: (box) => box.ok(["run", "-d", "-r", box.rootfs, "--name", "victim", "sleep", "1000"]),
+  },
 );
 
 /** The monitor of a running container. */

@@ -171,7 +171,7 @@ test("state prints what the runtime-spec says, and the two things that runc adds
   await until("its end", async () => (await box.state(id)).status === "stopped");
   assert.deepEqual(await box.state(id), { ...rest, status: "stopped" });
   await box.ok(["delete", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test(
   "a container is meant by its id or by the beginning of it, when that is one's only",
@@ -206,7 +206,7 @@ test("a name in use is refused, whether its container runs or not", async (box) 
   assert.match(second.stderr, /^crate: the name "mine" is in use by a stopped container: .*\n$/);
   await box.ok(["delete", "mine"]);
   assert.equal((await box.crate(again)).code, 0);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("of many that want one name at once, one gets it", async (box) => {
   const runs = Array.from(
@@ -216,10 +216,10 @@ test("of many that want one name at once, one gets it", async (box) => {
   const codes = (await Promise.all(runs)).map(({ code }) => code).sort();
   assert.deepEqual(codes, [0, 125, 125, 125, 125, 125]);
   await box.ok(["delete", "--force", "one"]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("with --rm a name is free at once: many times the same", async (box) => {
   const words = ["run", "--rm", "--name", "again", "-r", box.rootfs, "true"];
   const script = `for i in {1..${EMULATED ? 5 : 50}}; do "$@" || exit; done`;
   assertEnded(await box.host(script, words), {});
-});
+}, EVERYWHERE_THE_SAME);

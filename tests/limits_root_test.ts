@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { exists } from "../ffi/mod.ts";
 import {
   controllerVersion,
+  EVERYWHERE_THE_SAME,
   groupDirectories,
   readGroupFile,
   type Sandbox,
@@ -206,4 +207,4 @@ test("limits of the wrong shape are refused, each in a sentence", async (box) =>
     assert.deepEqual([code, stdout], [125, ""], options.join(" "));
     assert.match(stderr, sentence);
   }
-});
+}, EVERYWHERE_THE_SAME);

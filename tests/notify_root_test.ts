@@ -1,3 +1,4 @@
+// Not in the virtual machine: who is told over a socket that a container is ready knows nothing of groups
 import assert from "node:assert/strict";
 import {
   AF_UNIX,

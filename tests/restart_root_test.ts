@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { assertEnded, type Sandbox, test, until } from "./support/mod.ts";
+import { assertEnded, EVERYWHERE_THE_SAME, type Sandbox, test, until } from "./support/mod.ts";
 
 // crate start and restart: containers that have ended, once more.
 
@@ -38,7 +38,7 @@ test("one that was in the foreground goes on in the background, with a log", asy
   assert.equal(await box.ok(["wait", "one"]), "3");
   assert.equal((await box.crate(["logs", "one"])).stdout, "up\n");
   await box.ok(["delete", "one"]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("a container that cannot be started again stays as it was", async (box) => {
   const volume = box.mkdir("volume");
@@ -64,7 +64,7 @@ test("a container that cannot be started again stays as it was", async (box) => 
   await box.ok(["start", "one"]);
   assert.equal(await box.ok(["wait", "one"]), "5");
   await box.ok(["delete", "one"]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("crate start, killed at whatever moment, leaves a container that can be started and deleted", async (box) => {
   await box.crate(["run", "--name", "one", "-r", box.rootfs, "sh", "-c", "sleep 0.05; exit 6"]);
@@ -94,7 +94,7 @@ test("start of a container that runs already changes nothing, and is no error", 
   const managed = await box.crate(["start", id], { env: { NOTIFY_SOCKET: box.path("none") } });
   assertEnded(managed, { code: 125, stderr: stderr.replace("paused", "running") });
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 /** One container that ends only when it is killed, and one that ends when it is asked to. */
 async function stubbornAndWilling(box: Sandbox): Promise<void> {
@@ -118,7 +118,7 @@ test("stop asks all at the same time, and prints them in their order", async (bo
     stderr: 'crate: container "none" does not exist: crate list shows them\n',
   });
   await box.ok(["delete", "stubborn", "willing"]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("what is stopped is all stopped, though nobody reads its names", async (box) => {
   await stubbornAndWilling(box);
@@ -128,7 +128,7 @@ test("what is stopped is all stopped, though nobody reads its names", async (box
   assertEnded(await box.host(script, words), { code: 141 });
   assert.equal((await box.state("stubborn")).status, "stopped");
   await box.ok(["delete", "stubborn", "willing"]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("restart has each start again as soon as it has ended", async (box) => {
   await stubbornAndWilling(box);
@@ -143,4 +143,4 @@ test("restart has each start again as soon as it has ended", async (box) => {
   assertEnded(await restarting.ended, { stdout: "stubborn\nwilling\nwilling\n" });
   assert.notEqual(await box.running("stubborn"), before.stubborn);
   await box.ok(["delete", "--force", "stubborn", "willing"]);
-});
+}, EVERYWHERE_THE_SAME);

@@ -27,18 +27,22 @@ test("the exit code is the container's", async (box) => {
     const words = ["run", "--rm", "-r", box.rootfs, "/bin/sh", "-c", `exit ${code}`];
     assertEnded(await box.crate(words), { code });
   }
-});
+}, EVERYWHERE_THE_SAME);
 
-test("the exit code of a command that a signal killed is 128 and the signal's number", async (box) => {
-  // The first process of a pid namespace dies of no signal that it sends to itself.
-  const script = 'sh -c "kill -$0 \\$\\$" $0; exit $?';
-  for (const [signal, code] of [["TERM", 143], ["SEGV", 139], ["KILL", 137]] as const) {
-    const words = ["run", "--rm", "-r", box.rootfs, "--init", "sh", "-c", `kill -${signal} $$`];
-    assertEnded(await box.crate(words), { code });
-    const child = ["run", "--rm", "-r", box.rootfs, "sh", "-c", script, signal];
-    assert.equal((await box.crate(child)).code, code);
-  }
-});
+test(
+  "the exit code of a command that a signal killed is 128 and the signal's number",
+  async (box) => {
+    // The first process of a pid namespace dies of no signal that it sends to itself.
+    const script = 'sh -c "kill -$0 \\$\\$" $0; exit $?';
+    for (const [signal, code] of [["TERM", 143], ["SEGV", 139], ["KILL", 137]] as const) {
+      const words = ["run", "--rm", "-r", box.rootfs, "--init", "sh", "-c", `kill -${signal} $$`];
+      assertEnded(await box.crate(words), { code });
+      const child = ["run", "--rm", "-r", box.rootfs, "sh", "-c", script, signal];
+      assert.equal((await box.crate(child)).code, code);
+    }
+  },
+  EVERYWHERE_THE_SAME,
+);
 
 test("a first process that is killed from outside ends crate with 137", async (box) => {
   const running = box.start(["run", "--name", "victim", "-r", box.rootfs, "sleep", "100"]);

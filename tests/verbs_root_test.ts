@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { exists, LOCK_EX, O_DIRECTORY, O_RDONLY, open, syscall } from "../ffi/mod.ts";
 import { create, launchBundle, makeBundle } from "./support/bundle.ts";
-import { type Result, type Sandbox, stateIn, test, until } from "./support/mod.ts";
+import {
+  EVERYWHERE_THE_SAME,
+  type Result,
+  type Sandbox,
+  stateIn,
+  test,
+  until,
+} from "./support/mod.ts";
 import { ASKED, at, DONE, ended, itself, walker } from "./support/verbs.ts";
 
 // What a created container has ready, as the launcher walks it: the same as crate's own verbs, and left to
@@ -77,7 +84,7 @@ test("a signal is that of the words", async (box) => {
     assert.equal(info, signal, words.join());
     assert.deepEqual(await walk(at(box, "delete", "--force", "s")), DONE);
   }
-});
+}, EVERYWHERE_THE_SAME);
 
 /** The signal that has ended a child of this process. proc(5), field 52 */
 function endOf(pid: number): number | undefined {
@@ -146,7 +153,7 @@ test("what is more than the usual is left to crate, and changes nothing", async 
   await box.ok(["delete", "f"]);
   assert(!exists(group));
   for (const id of ["a", "b", "d"]) await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("words, variables and files that may mean more are crate's", async (box) => {
   const walk = walker(box);
@@ -212,7 +219,7 @@ test("words, variables and files that may mean more are crate's", async (box) =>
   }
   assert.deepEqual(await walk(at(box, "start", "w")), DONE);
   await box.ok(["delete", "--force", "w"]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("where a socket's path is too long for an address, crate does without", async (box) => {
   const root = box.mkdir("x".repeat(100));

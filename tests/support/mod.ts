@@ -4,5 +4,13 @@ export { controllerVersion, groupDirectories, readGroupFile } from "./cgroups.ts
 export { reapOrphans, stateIn } from "./leftovers.ts";
 export { type Probe, probe } from "./probe.ts";
 export { assertEnded, type Result, Running, type RunningOptions } from "./running.ts";
-export { delay, EMULATED, EVERYWHERE_THE_SAME, Sandbox, test, until } from "./sandbox.ts";
+export {
+  delay,
+  EMULATED,
+  EVERYWHERE_THE_SAME,
+  Sandbox,
+  test,
+  type TestOptions,
+  until,
+} from "./sandbox.ts";
 export { Terminal } from "./terminal.ts";
