@@ -126,7 +126,7 @@ const stages = {
     const files = await rootFiles();
     if (!isRoot) return skip("root", "needs root");
     if (files.length === 0) return skip("root", "there are no root tests");
-    await tests("root", test(files), 1500);
+    await tests("root", test(files), 1700);
   },
   peers: () => peers(false),
   /** @param alone one machine runs until then: something else wants the other processor. */
@@ -145,7 +145,7 @@ const stages = {
     // An emulated machine uses one processor of this one. Many short-lived ones take their share of the
     // files from a queue, so that none is left with the slow tests when the others are done.
     const { paths, options } = selection(files);
-    const groups = shares(paths, Math.min(8, paths.length));
+    const groups = shares(paths, Math.min(6, paths.length));
     const atOnce = Math.min(2, navigator.hardwareConcurrency, groups.length);
     const seconds = 1200;
     // Made here in seconds, and there in minutes.
