@@ -29,7 +29,7 @@ test("exec runs a command in the container, and its exit code is the command's",
   }
   assert.equal((await box.crate(["exec", id, "sh", "-c", "kill -TERM $$"])).code, 143);
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("exec of a command that is not there, or cannot be executed: 127 and 126", async (box) => {
   const id = await running(box);

@@ -108,7 +108,7 @@ test("a created container's exec is made ready, too", async (box) => {
   assert.match((await same(box, "b", "sh", "-c", ITSELF)).stdout, /^0027$/m);
   await box.ok(["delete", "--force", "b"]);
   assert.deepEqual(stateIn(box.root), []);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("signals go on to a walked exec, and whoever kills it kills what it runs", async (box) => {
   const id = await ready(box);
@@ -137,7 +137,7 @@ test("signals go on to a walked exec, and whoever kills it kills what it runs", 
   const left = async () => (await box.ok(["exec", id, "ps", "-o", "args"])).includes("sleep 300");
   await until("its end", async () => !(await left()));
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("whoever kills all at once leaves nothing of a walked exec", async (box) => {
   const id = await ready(box);
@@ -203,7 +203,7 @@ test("a container that is started again has its exec made ready again", async (b
   await first(box, id);
   assert.deepEqual(await walk(at(box, "exec", id, "true")), DONE);
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("a command that is not there, or cannot be executed, is crate's to tell", async (box) => {
   const id = await ready(box);
@@ -308,7 +308,7 @@ test("many execs at once are as one, and the first ones, too", async (box) => {
   assert.deepEqual(results.map(({ stdout }) => stdout.trim()), numbers);
   assert.deepEqual(new Set(results.map(({ code }) => code)), new Set([0]));
   await box.ok(["delete", "--force", id]);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("an init that goes into a group of its own takes the next exec with it", async (box) => {
   const id = await ready(box);

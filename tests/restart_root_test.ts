@@ -66,20 +66,24 @@ test("a container that cannot be started again stays as it was", async (box) => 
   await box.ok(["delete", "one"]);
 }, EVERYWHERE_THE_SAME);
 
-test("crate start, killed at whatever moment, leaves a container that can be started and deleted", async (box) => {
-  await box.crate(["run", "--name", "one", "-r", box.rootfs, "sh", "-c", "sleep 0.05; exit 6"]);
-  for (let i = 0; i < 8; i++) {
-    const script = `"$@" & sleep ${(0.01 + 0.006 * i).toFixed(3)}; kill -9 $!; wait`;
-    await box.host(script, ["start", "one"]);
-    await until("its end", async () => (await box.state("one")).status === "stopped");
-  }
-  await box.ok(["start", "one"]);
-  assert.equal(await box.ok(["wait", "one"]), "6");
-  const both = await Promise.all([box.crate(["start", "one"]), box.crate(["start", "one"])]);
-  assert.ok(both.some(({ code }) => code === 0), both.map(({ stderr }) => stderr).join());
-  await box.ok(["wait", "one"]);
-  await box.ok(["delete", "one"]);
-});
+test(
+  "crate start, killed at whatever moment, leaves a container that can be started and deleted",
+  async (box) => {
+    await box.crate(["run", "--name", "one", "-r", box.rootfs, "sh", "-c", "sleep 0.05; exit 6"]);
+    for (let i = 0; i < 8; i++) {
+      const script = `"$@" & sleep ${(0.01 + 0.006 * i).toFixed(3)}; kill -9 $!; wait`;
+      await box.host(script, ["start", "one"]);
+      await until("its end", async () => (await box.state("one")).status === "stopped");
+    }
+    await box.ok(["start", "one"]);
+    assert.equal(await box.ok(["wait", "one"]), "6");
+    const both = await Promise.all([box.crate(["start", "one"]), box.crate(["start", "one"])]);
+    assert.ok(both.some(({ code }) => code === 0), both.map(({ stderr }) => stderr).join());
+    await box.ok(["wait", "one"]);
+    await box.ok(["delete", "one"]);
+  },
+  EVERYWHERE_THE_SAME,
+);
 
 test("start of a container that runs already changes nothing, and is no error", async (box) => {
   const id = await box.detached("exec sleep 1000", ["--name", "one"]);
