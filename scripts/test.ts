@@ -126,7 +126,7 @@ const stages = {
     const files = await rootFiles();
     if (!isRoot) return skip("root", "needs root");
     if (files.length === 0) return skip("root", "there are no root tests");
-    await tests("root", test(files), 1700);
+    await tests("root", test(files), 2400);
   },
   peers: () => peers(false),
   /** @param alone one machine runs until then: something else wants the other processor. */

@@ -38,7 +38,7 @@ const SEED = Number(Deno.env.get("TEST_SEED") ?? Date.now() % 2 ** 31);
 const LIST_LIMIT = 1_000 / SCALE;
 const PATIENCE = 2_000 / SCALE;
 /** For each of the four commands. */
-const ROUNDS = 16;
+const ROUNDS = 10;
 
 /** Numbers from 0 to 1: mulberry32. */
 function randomNumbers(seed: number): () => number {
