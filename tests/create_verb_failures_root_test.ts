@@ -1,4 +1,3 @@
-// Not in the virtual machine: its steps are those of other creations, which are tried there
 import assert from "node:assert/strict";
 import { arch, exists, STEP_SIZE } from "../ffi/mod.ts";
 import { syscallNumber } from "../ffi/syscalls.ts";
@@ -15,6 +14,8 @@ import {
 } from "./support/create_verb.ts";
 import {
   delay,
+  EMULATED,
+  EVERYWHERE_THE_SAME,
   groupDirectories,
   reapOrphans,
   Running,
@@ -61,7 +62,7 @@ test("what stands in a creation's way is left to crate, which tells it", async (
   assert.equal((await box.state(id)).status, "created");
   await box.ok(["delete", "--force", id]);
   reapOrphans();
-});
+}, EVERYWHERE_THE_SAME);
 
 test("whatever step fails, the container is created or nothing of it is left", async (box) => {
   await ready(box, "exec sleep 100");
@@ -88,7 +89,7 @@ test("whatever step fails, the container is created or nothing of it is left", a
     return number >= 0 && !never.includes(number);
   });
   // Others in each run.
-  const every = Math.ceil(calls.length / 80);
+  const every = Math.ceil(calls.length / (EMULATED ? 8 : 80));
   const first = Math.floor(Math.random() * every);
   for (const i of calls.filter((_, at) => at % every === first)) {
     const broken = whole.slice();
@@ -116,13 +117,13 @@ test("a creation that is killed at any moment is cleared away by the next", asyn
   await ready(box, "exec sleep 100");
   const id = idOf("c");
   bundleOf(box, id, "exec sleep 100");
-  const rounds = 20;
+  const rounds = EMULATED ? 4 : 20;
   for (let i = 0; i < rounds; i++) {
     const command = [box.path("launcher"), ...at(box, ...wordsOf(box, id))];
     const script =
       '"$@" </dev/null >/dev/null 2>&1 & sleep "$TIME"; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; true';
     const env = {
-      TIME: String((i / rounds) * 0.012),
+      TIME: String((i / rounds) * (EMULATED ? 0.3 : 0.012)),
       XDG_CONFIG_HOME: box.path("none"),
     };
     await new Running(["bash", "-c", script, "bash", ...command], { env }).ended;
@@ -156,4 +157,4 @@ test("many at once are created, and one of a name", async (box) => {
     await box.ok(["delete", "--force", id]);
   }
   reapOrphans();
-});
+}, EVERYWHERE_THE_SAME);

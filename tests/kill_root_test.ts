@@ -196,7 +196,7 @@ test("a container of --rm whose monitor was killed is cleared by the next comman
   assert.equal(trySyscall("kill", monitorOf(box, "victim"), SIGKILL), 0);
   await until("it is gone", async () => (await list(box)).length === 0);
   await assertUnchanged(box, before, "the monitor's end", { all: true });
-}, EVERYWHERE_THE_SAME);
+});
 
 test("a foreground command ends when its container's monitor is killed", async (box) => {
   await box.ok(["run", "--rm", "-r", box.rootfs, "true"]);
@@ -209,7 +209,7 @@ test("a foreground command ends when its container's monitor is killed", async (
   await until("it is stopped", async () => (await list(box))[0]?.status === "stopped");
   await box.ok(["delete", "victim"]);
   await assertUnchanged(box, before, "the monitor's end", { all: true });
-}, EVERYWHERE_THE_SAME);
+});
 
 test("a container does not outlive a monitor that dies during the start", async (box) => {
   const none = nullStdio();
@@ -242,4 +242,4 @@ test("a container does not outlive a monitor that dies during the start", async 
     await assertUnchanged(box, before, what, { all: true });
   }
   close(none);
-}, EVERYWHERE_THE_SAME);
+});

@@ -27,7 +27,7 @@ async function treeOf(box: Sandbox, name: string): Promise<string[]> {
 /** umoci gives a directory that no layer brings the time at which it works; podman's root has one of its own. */
 const withoutRoot = (tree: readonly string[]) => tree.filter((line) => !/^\.? /.test(line));
 
-test("a whole Debian is unpacked as umoci unpacks it, by gzip and by zstd, and as podman mounts it", async (box) => {
+test("a whole Debian is unpacked as umoci unpacks it and podman mounts it, by gzip and by zstd", async (box) => {
   const debian = box.path("debian");
   await makeDebian(debian);
   const layout = box.path("layout");
@@ -53,8 +53,6 @@ test("a whole Debian is unpacked as umoci unpacks it, by gzip and by zstd, and a
       [],
       `umoci, ${compression}`,
     );
-    // Its copy of each takes as long as all the rest.
-    if (compression === "zstd") continue;
     await podman.run(["pull", "-q", "--tls-verify=false", name]);
     const mounted = listTree((await podman.run(["image", "mount", name])).trim(), OPTIONS);
     assert.deepEqual(
