@@ -74,6 +74,7 @@ export const PROT_EXEC = 4;
 export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_FIXED_NOREPLACE = 0x100000;
+export const MADV_DONTNEED = 4;
 
 // linux/mount.h: mount(2), fsmount(2), open_tree(2), move_mount(2), mount_setattr(2)
 export const MS_REC = 0x4000;

@@ -90,6 +90,7 @@ const TABLE = {
   signalfd4: [289, 74, "fd address dec hex"],
   pipe2: [293, 59, "address O"],
   dup3: [292, 24, "fd fd O"],
+  madvise: [28, 233, "address dec dec"],
   prlimit64: [302, 261, "dec dec address address"],
   setns: [308, 268, "fd CLONE"],
   seccomp: [317, 277, "dec hex address"],

@@ -191,15 +191,18 @@ async function writeLoaders(folder: string): Promise<string[]> {
   if (!isThere("lib/lifecycle/program/verbs.ts")) return [];
   const { arch, compileLoader, encodeElf } = await import("../ffi/mod.ts");
   const { VERBS, VERBS_KIND } = await import("../lib/lifecycle/program/mod.ts");
-  const { CREATE_KIND, EXEC_VERB_KIND } = await import("../lib/lifecycle/mod.ts");
+  const { CREATE_KIND, EXEC_VERB_KIND, RUN_KIND } = await import("../lib/lifecycle/mod.ts");
   // Its name is what it gives its words to: /bin/sh may be one of a file that has many.
-  for (const name of ["exec", "create"]) Deno.mkdirSync(`${folder}/${name}`, { recursive: true });
+  for (const name of ["exec", "create", "run"]) {
+    Deno.mkdirSync(`${folder}/${name}`, { recursive: true });
+  }
   const script = Deno.readTextFileSync(`${root}/scripts/verbs.sh`);
   Deno.writeTextFileSync(`${folder}/verbs.sh`, script);
   const programs = [
     ...VERBS.map((verb, entry) => ({ name: verb, program: compileLoader(entry, VERBS_KIND) })),
     { name: "exec/sh", program: compileLoader(0, EXEC_VERB_KIND, { inPlace: true, blocks: true }) },
     { name: "create/sh", program: compileLoader(0, CREATE_KIND, { inPlace: true }) },
+    { name: "run/sh", program: compileLoader(0, RUN_KIND, { inPlace: true, blocks: true }) },
   ];
   const loaders = programs.map(({ name, program }) => {
     const { bytes } = encodeElf(program, arch);

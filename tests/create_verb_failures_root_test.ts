@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { arch, exists, STEP_SIZE } from "../ffi/mod.ts";
-import { syscallNumber } from "../ffi/syscalls.ts";
+import { exists } from "../ffi/mod.ts";
 import {
   bundleOf,
   created,
@@ -23,7 +22,7 @@ import {
   test,
   until,
 } from "./support/mod.ts";
-import { ASKED, at, CRATE_IS_ASKED, DONE } from "./support/verbs.ts";
+import { ASKED, at, breakSteps, CRATE_IS_ASKED, DONE } from "./support/verbs.ts";
 
 // A creation that the launcher walks and that does not succeed, at whatever step: crate is asked, and finds nothing of it.
 
@@ -69,33 +68,8 @@ test("whatever step fails, the container is created or nothing of it is left", a
   const id = idOf("c");
   bundleOf(box, id, "exec sleep 100");
   const [file] = readyIn(box);
-  const whole = Deno.readFileSync(file!);
-  const view = new DataView(whole.buffer);
   let [done, left] = [0, 0];
-  // Where a step's number is no system call's, it is one of the interpreter's own.
-  const HEADER = 8;
-  const count = (() => {
-    for (let i = 0;; i++) {
-      const number = view.getInt32(HEADER + i * STEP_SIZE, true);
-      if (number > 500 || number < -3) return i;
-    }
-  })();
-  // Waiting is done again when it was interrupted, which is how it looks when it fails; the others cannot fail.
-  const never = (["ppoll", "close", "exit_group"] as const).map((name) =>
-    syscallNumber(name, arch)
-  );
-  const calls = Array.from({ length: count }, (_, i) => i).filter((i) => {
-    const number = view.getInt32(HEADER + i * STEP_SIZE, true);
-    return number >= 0 && !never.includes(number);
-  });
-  // Others in each run.
-  const every = Math.ceil(calls.length / (EMULATED ? 8 : 80));
-  const first = Math.floor(Math.random() * every);
-  for (const i of calls.filter((_, at) => at % every === first)) {
-    const broken = whole.slice();
-    new DataView(broken.buffer).setInt32(HEADER + i * STEP_SIZE, 9999, true);
-    Deno.removeSync(file!);
-    Deno.writeFileSync(file!, broken, { mode: 0o600 });
+  for (const i of breakSteps(file!)) {
     const result = await created(box, id, true);
     reapOrphans();
     if (result.code === 0) {

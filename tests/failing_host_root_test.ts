@@ -114,7 +114,7 @@ test("a start that runs out of descriptors, wherever it is, leaves nothing", asy
 });
 
 /** What is left in a state directory that is mounted in a namespace of its own, one a line. */
-const LIST = `find "$root" -mindepth 1 ! -name .mount ! -name '.create-*' | sort`;
+const LIST = `find "$root" -mindepth 1 ! -name .mount ! -name '.create-*' ! -name '.run-*' | sort`;
 
 /** Runs a script on a small tmpfs as the state directory: `"$@"` is crate. */
 async function onDisk(

@@ -194,6 +194,13 @@ function keyOf(variable: string): Key | undefined {
   return Object.keys(keys).filter(isKey).find((key) => variableOf(key) === variable);
 }
 
+/** The variables of what a command may be told of containers: all but where state is, and messages go. */
+export function settingVariables(): string[] {
+  return Object.keys(keys).filter((key) => key !== "root" && !key.startsWith("log.")).map(
+    variableOf,
+  );
+}
+
 /** `cgroup.memory_limit` -> `CRATE_CGROUP_MEMORY_LIMIT`. */
 function variableOf(key: string): string {
   return `CRATE_${key.replace(".", "_").toUpperCase()}`;

@@ -6,4 +6,4 @@
  */
 export { formatConfig } from "./format.ts";
 export type { Effective, Key, Setting } from "./keys.ts";
-export { loadConfig, type Override, type Sources } from "./load.ts";
+export { loadConfig, type Override, settingVariables, type Sources } from "./load.ts";

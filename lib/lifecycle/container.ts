@@ -39,7 +39,14 @@ import { openPidfdSocket } from "./pidfd_socket.ts";
 import { openListener } from "./seccomp_listener.ts";
 import { early } from "./stages.ts";
 import { claim, type Lock, ownDirectory, recordProcess } from "./claim.ts";
-import { mountPoint, prepareRoot, removeDirectory, statePaths, unique } from "./state.ts";
+import {
+  type ContainerRecord,
+  mountPoint,
+  prepareRoot,
+  removeDirectory,
+  statePaths,
+  unique,
+} from "./state.ts";
 import { formatTime } from "./time.ts";
 import {
   CGROUP,
@@ -86,6 +93,8 @@ export interface StartOptions {
   readonly detached: boolean;
   /** Nothing is kept when it ends. */
   readonly remove: boolean;
+  /** Eight digits that nobody else has, for names beside the id; absent: they are made up. */
+  readonly token?: string;
   readonly stdio: Stdio;
   readonly stopSignal?: string;
   readonly stopTimeout?: number;
@@ -124,13 +133,16 @@ export interface Prepared {
 export interface Started {
   readonly id: string;
   readonly launched: Launched;
+  /** What it was started from, and what is recorded of it. */
+  readonly prepared: Prepared;
+  readonly record: Omit<ContainerRecord, "version">;
   /** Between whom its readiness is to go. */
   readonly ready?: ReadyEnds;
 }
 
 /** A name is free again before its last container's groups are gone: they differ. */
-function defaultGroup({ id, remove }: StartOptions): string {
-  return `/crate/${remove ? `${id}.${unique()}` : id}`;
+function defaultGroup({ id, remove, token = unique() }: StartOptions): string {
+  return `/crate/${remove ? `${id}.${token}` : id}`;
 }
 
 /** How a container is grouped where that is not simply done. */
@@ -257,13 +269,14 @@ export function keyringOf(id: string): string {
  * @throws {CrateError} when a step failed; then nothing is left of it.
  */
 export async function startContainer(
-  { options, program, cgroup, resctrl, unit, seccomp }: Prepared,
+  prepared: Prepared,
   beforeStart?: (launched: Launched) => void,
 ): Promise<Started> {
+  const { options, program, cgroup, resctrl, unit, seccomp } = prepared;
   const { id, root, detached, remove, spec, bundle, stopSignal, stopTimeout, network } = options;
   reapEnded();
   prepareRoot(root);
-  using lock = claim(root, {
+  const record: Omit<ContainerRecord, "version"> = {
     id,
     created: formatTime(Date.now()),
     bundle,
@@ -276,7 +289,8 @@ export async function startContainer(
     stopSignal,
     stopTimeout,
     network: options.networkRequest,
-  });
+  };
+  using lock = claim(root, record);
   const { directory } = statePaths(root, id);
   let grouped = false;
   let launched: Launched | undefined;
@@ -331,7 +345,7 @@ export async function startContainer(
     await launched.go(early({ id, spec, bundle, directory }, init));
     network?.letGo();
     devices?.keep();
-    return { id, launched, ready };
+    return { id, launched, prepared, record, ready };
   } catch (error) {
     devices?.giveBack();
     if (ready !== undefined) closeEnds(ready);

@@ -10,10 +10,10 @@ export function monitorOptions(
   cgroup: CgroupPlan,
   resctrl: ResctrlPlan | undefined,
 ): MonitorOptions {
-  const { root, id, detached, remove, network } = options;
+  const { root, id, detached, remove, token, network } = options;
   const notifies = Boolean(options.notifySocket);
   const paths = statePaths(root, id);
-  const retired = retiredPath(root, id);
+  const retired = retiredPath(root, id, token);
   return {
     detached,
     log: detached ? paths.log : undefined,

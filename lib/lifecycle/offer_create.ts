@@ -1,14 +1,7 @@
-import {
-  AT_FDCWD,
-  close,
-  encodeText,
-  readDirectory,
-  STATX_BASIC_STATS,
-  trySyscall,
-} from "../../ffi/mod.ts";
+import { close, encodeText, trySyscall } from "../../ffi/mod.ts";
 import { type Made, type Products, productsOf } from "./create_input.ts";
 import { isSameBut, type Kind, kindOf, type Request } from "./kind.ts";
-import { contentOf, isOfKind, put } from "./offers.ts";
+import { contentOf, forgetOthers, isOfKind, put, timeOf } from "./offers.ts";
 import { latin1 } from "./program/mod.ts";
 import { openDirectory } from "./start.ts";
 
@@ -26,8 +19,6 @@ const MAX_REQUEST = 65536;
 const MAX_NOTE = 1 << 20;
 
 const NAME = ".create-";
-/** How long what another crate has left is kept, which may be in use beside this one: seconds. */
-const KEPT = 24 * 60 * 60;
 
 /** A creation as the launcher has it; see scripts/verbs.sh. */
 export interface CreateRequest extends Request {
@@ -64,7 +55,7 @@ export async function offerCreate(
   }
   const folder = openDirectory(root);
   try {
-    if (note === undefined) forgetOthers(root, folder, prefix);
+    if (note === undefined) forgetOthers(root, folder, NAME, prefix);
     if (program !== undefined) put(folder, `${prefix}${slot}`, program);
     else trySyscall("unlinkat", folder, `${prefix}${slot}`, 0);
     const holes = program === undefined ? 0 : kind!.holes.length;
@@ -138,24 +129,4 @@ function findKind(
     if (time < oldest.time) oldest = { slot, time };
   }
   return { slot: oldest.slot };
-}
-
-/** Removes what another crate has left and nobody has used for long. */
-function forgetOthers(root: string, folder: number, prefix: string): void {
-  const before = Date.now() / 1000 - KEPT;
-  for (const name of readDirectory(root)) {
-    if (!name.startsWith(NAME) || name.startsWith(prefix)) continue;
-    if (timeOf(`${root}/${name}`) < before) trySyscall("unlinkat", folder, name, 0);
-  }
-}
-
-/** `stx_mtime`, statx(2). */
-const MTIME = 0x70;
-
-/** When a file was last changed; one that is not there comes before all. */
-function timeOf(file: string): number {
-  const status = new Uint8Array(256);
-  if (trySyscall("statx", AT_FDCWD, file, 0, STATX_BASIC_STATS, status) < 0) return 0;
-  const view = new DataView(status.buffer);
-  return Number(view.getBigInt64(MTIME, true)) + view.getUint32(MTIME + 8, true) / 1e9;
 }

@@ -7,7 +7,9 @@ import {
   O_CLOEXEC,
   O_TMPFILE,
   O_WRONLY,
+  readDirectory,
   readFile,
+  STATX_BASIC_STATS,
   trySyscall,
   writeAll,
 } from "../../ffi/mod.ts";
@@ -41,4 +43,32 @@ export function put(folder: number, name: string, bytes: Uint8Array<ArrayBuffer>
   } finally {
     close(fd);
   }
+}
+
+/** How long what another crate has left is kept, which may be in use beside this one: seconds. */
+const KEPT = 24 * 60 * 60;
+
+/**
+ * Removes what another crate has left and nobody has used for long.
+ *
+ * @param name how all such files' names begin.
+ * @param own how this crate's do.
+ */
+export function forgetOthers(root: string, folder: number, name: string, own: string): void {
+  const before = Date.now() / 1000 - KEPT;
+  for (const file of readDirectory(root)) {
+    if (!file.startsWith(name) || file.startsWith(own)) continue;
+    if (timeOf(`${root}/${file}`) < before) trySyscall("unlinkat", folder, file, 0);
+  }
+}
+
+/** `stx_mtime`, statx(2). */
+const MTIME = 0x70;
+
+/** When a file was last changed; one that is not there comes before all. */
+export function timeOf(file: string): number {
+  const status = new Uint8Array(256);
+  if (trySyscall("statx", AT_FDCWD, file, 0, STATX_BASIC_STATS, status) < 0) return 0;
+  const view = new DataView(status.buffer);
+  return Number(view.getBigInt64(MTIME, true)) + view.getUint32(MTIME + 8, true) / 1e9;
 }

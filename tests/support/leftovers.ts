@@ -81,9 +81,9 @@ function processes(): string[] {
   });
 }
 
-/** What is in a state directory but what stays there: the mount point, and creations that are ready. */
+/** What is in a state directory but what stays there: the mount point, and what is ready for the launcher. */
 export function stateIn(root: string): string[] {
-  return names(root).filter((name) => !LASTING.includes(name) && !name.startsWith(".create-"));
+  return names(root).filter((name) => !LASTING.includes(name) && !/^\.(?:create|run)-/.test(name));
 }
 
 /** Everything of a sandbox that is still there. */

@@ -127,7 +127,9 @@ export function takeSnapshot(box: Sandbox): string[] {
     ...mounts.map((line) => `mount ${line}`),
     ...groupDirectories(box.cgroupParent).flatMap(groupsBelow).map((group) => `cgroup ${group}`),
     ...descendants().map(({ pid, name, state }) => `process ${pid} ${name} ${state}`),
-    ...filesBelow(box.root).map((path) => `file ${path}`),
+    // What is ready for the launcher stays.
+    ...filesBelow(box.root).filter((path) => !/\/\.(?:create|run)-[^/]*$/.test(path))
+      .map((path) => `file ${path}`),
     ...temporary.map((name) => `temporary /tmp/${name}`),
     ...descriptors().map((link) => `descriptor ${link}`),
   ].sort();

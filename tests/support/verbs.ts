@@ -1,9 +1,10 @@
-import { arch, compileLoader, encodeElf, exists } from "../../ffi/mod.ts";
-import { CREATE_KIND, EXEC_VERB_KIND } from "../../lib/lifecycle/mod.ts";
+import { arch, compileLoader, encodeElf, exists, STEP_SIZE } from "../../ffi/mod.ts";
+import { syscallNumber } from "../../ffi/syscalls.ts";
+import { CREATE_KIND, EXEC_VERB_KIND, RUN_KIND } from "../../lib/lifecycle/mod.ts";
 import { VERBS, VERBS_KIND } from "../../lib/lifecycle/program/mod.ts";
 import { reapOrphans } from "./leftovers.ts";
 import { type Result, Running } from "./running.ts";
-import { type Sandbox, until } from "./sandbox.ts";
+import { EMULATED, type Sandbox, until } from "./sandbox.ts";
 
 // What tests of a created container's verbs share: the launcher, without crate behind it.
 
@@ -30,13 +31,14 @@ export function makeLauncher(box: Sandbox): string {
   const made = Deno.readTextFileSync(new URL("../../.cache/bundle/current", import.meta.url));
   const [, bundle] = /^bundle='(\w+)'$/m.exec(made)!;
   const loaders = box.mkdir(`${bundle}/verbs`);
-  for (const name of ["exec", "create"]) box.mkdir(`${bundle}/verbs/${name}`);
+  for (const name of ["exec", "create", "run"]) box.mkdir(`${bundle}/verbs/${name}`);
   const name = box.path("loaders");
   if (!exists(name)) Deno.symlinkSync(loaders, name);
   const programs = [
     ...VERBS.map((verb, entry) => [verb, compileLoader(entry, VERBS_KIND)] as const),
     ["exec/sh", compileLoader(0, EXEC_VERB_KIND, { inPlace: true, blocks: true })] as const,
     ["create/sh", compileLoader(0, CREATE_KIND, { inPlace: true })] as const,
+    ["run/sh", compileLoader(0, RUN_KIND, { inPlace: true, blocks: true })] as const,
   ];
   for (const [name, program] of programs) {
     Deno.writeFileSync(`${loaders}/${name}`, encodeElf(program, arch).bytes, { mode: 0o755 });
@@ -57,4 +59,38 @@ export async function ended(box: Sandbox, id: string): Promise<void> {
     reapOrphans();
     return (await box.state(id)).status === "stopped";
   });
+}
+
+/** A program's steps come after its kind and size. */
+const HEADER = 8;
+
+/**
+ * Makes one step after the other of a walked program fail, others in each run, all with time.
+ *
+ * @param never calls that are done again when they fail, or of which nobody looks whether they have.
+ */
+export function* breakSteps(
+  file: string,
+  never: readonly Parameters<typeof syscallNumber>[0][] = ["ppoll", "close", "exit_group"],
+): Generator<number> {
+  const whole = Deno.readFileSync(file);
+  const view = new DataView(whole.buffer);
+  const numberOf = (i: number) => view.getInt32(HEADER + i * STEP_SIZE, true);
+  const numbers = never.map((name) => syscallNumber(name, arch));
+  const calls: number[] = [];
+  // Where it is no system call's, it is one of the interpreter's own, which cannot fail; or the steps have ended.
+  for (let i = 0; numberOf(i) <= 500 && numberOf(i) >= -3; i++) {
+    if (numberOf(i) >= 0 && !numbers.includes(numberOf(i))) calls.push(i);
+  }
+  const every = Math.ceil(calls.length / (EMULATED ? 8 : 80));
+  const first = Math.floor(Math.random() * every);
+  for (const i of calls.filter((_, at) => at % every === first)) {
+    const broken = whole.slice();
+    new DataView(broken.buffer).setInt32(HEADER + i * STEP_SIZE, 9999, true);
+    Deno.removeSync(file);
+    Deno.writeFileSync(file, broken, { mode: 0o600 });
+    yield i;
+  }
+  Deno.removeSync(file);
+  Deno.writeFileSync(file, whole, { mode: 0o600 });
 }

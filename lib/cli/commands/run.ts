@@ -16,9 +16,9 @@ import {
   nullStdio,
   prepareContainer,
   prepareForeground,
-  type ReadyEnds,
   runInForeground,
   startContainer,
+  type Started,
   statePaths,
   stayInForeground,
   terminalSettings,
@@ -102,6 +102,24 @@ function hasVolumes({ volume, mount }: RunCall["options"]): boolean {
     mount.some((word) => !/(?:^|,)"?type=(?:bind|tmpfs)"?(?:,|$)/i.test(word));
 }
 
+/** Makes the next call with the same words ready. The container runs: it must not end of this. */
+async function offerNext(
+  call: RunCall,
+  config: Effective,
+  made: Started & { root: string; token: string; input: boolean },
+): Promise<void> {
+  try {
+    const { runRequest } = await import("./run_request.ts");
+    const request = runRequest(call, config, Deno.args, Deno.env.toObject());
+    if (request === undefined) return;
+    const { offerRun } = await import("../../lifecycle/mod.ts");
+    const isUnnamed = call.options.name === undefined;
+    await offerRun(made.root, request, () => ({ ...made, isUnnamed }));
+  } catch (error) {
+    log("debug", `the next call is not ready: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
 /** `crate run`. */
 export default async function run(given: RunCall): Promise<number> {
   const { options, globals } = given;
@@ -115,6 +133,7 @@ export default async function run(given: RunCall): Promise<number> {
   const isRuncs = bundle?.name !== undefined;
   const name = options.name ?? bundle?.name;
   const id = name === undefined ? randomHex(6) : validateId(name);
+  const token = randomHex(4);
   if (Deno.uid() !== 0) {
     throw new CrateError(
       "PERMISSION",
@@ -162,7 +181,7 @@ export default async function run(given: RunCall): Promise<number> {
     : await (await import("./run_network.ts")).runNetwork(call, config, id, image?.config);
   const parts = { image, network: network ?? { namespace: mode, mounts: [] } };
   const makeSpec = (maps?: IdMaps) =>
-    validateSpec(runSpec(call, config, id, { ...parts, userns: maps }), "the options");
+    validateSpec(runSpec(call, config, { id, token }, { ...parts, userns: maps }), "the options");
   // Until there is a record of them, nobody else gets its ids.
   using ids = userns === undefined ? undefined : (await import("../../lifecycle/mod.ts")).withIds(
     config.root.value,
@@ -189,8 +208,7 @@ export default async function run(given: RunCall): Promise<number> {
   const keep = bundle === undefined ? options.keep : undefined;
   const written: string[] = [];
   let foreground = undefined as Foreground | undefined;
-  let launched;
-  let ready: ReadyEnds | undefined;
+  let started: Started | undefined;
   const { directory } = statePaths(config.root.value, id);
   const claims: Claimed[] = [];
   let networks: ClaimedNetwork | undefined;
@@ -204,6 +222,7 @@ export default async function run(given: RunCall): Promise<number> {
     if (volumes !== undefined) claims.push(await volumes.claim(directory, spec, image?.openRoot));
     const prepared = await prepareContainer({
       id,
+      token,
       root: config.root.value,
       spec,
       bundle: bundle?.directory ?? Deno.cwd(),
@@ -239,7 +258,7 @@ export default async function run(given: RunCall): Promise<number> {
       tty: tty && !detach,
       notifies: !detach && !!prepared.options.notifySocket,
     });
-    ({ launched, ready } = await startContainer(prepared, ({ init }) => {
+    started = await startContainer(prepared, ({ init }) => {
       if (pidFile !== undefined) {
         write("--pid-file", pidFile, () => replaceFile(pidFile, String(init.pid)));
         written.push(pidFile);
@@ -249,13 +268,17 @@ export default async function run(given: RunCall): Promise<number> {
       foreground = prepareForeground(parts, { tty, input, notifies });
       // From here on they are the container's.
       blockSignals();
-    }));
+    });
   } catch (error) {
     await giveUp();
     for (const file of written) Deno.removeSync(file);
     throw error;
   }
+  const { launched, ready } = started;
   for (const claim of claims) claim[Symbol.dispose]();
+  if (mode !== undefined && image === undefined && volumes === undefined && !deletes) {
+    await offerNext(given, config, { ...started, root: config.root.value, token, input });
+  }
   log("debug", `container ${id} runs as pid ${launched.init.pid}`);
   if (foreground === undefined) {
     print(id);

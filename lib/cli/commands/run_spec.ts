@@ -1,4 +1,4 @@
-import { close, exists, mkdirAll, O_DIRECTORY, O_PATH, open, randomHex } from "../../../ffi/mod.ts";
+import { close, exists, mkdirAll, O_DIRECTORY, O_PATH, open } from "../../../ffi/mod.ts";
 import type { Effective } from "../../config/mod.ts";
 import { CrateError } from "../../errors.ts";
 import {
@@ -273,12 +273,13 @@ const share = (word: string | undefined): Share | undefined =>
 /**
  * The OCI config that a command line and the configuration mean.
  *
+ * @param token eight digits that nobody else has: a name is free again before its last container's groups are gone.
  * @throws {CrateError}
  */
 export function runSpec(
   call: RunCall,
   config: Effective,
-  id: string,
+  { id, token }: { readonly id: string; readonly token: string },
   { image, network, userns }: RunParts,
 ): Spec {
   const { options } = call;
@@ -329,15 +330,14 @@ export function runSpec(
     userns,
     sysctls: Object.fromEntries(options.sysctl.map((word) => parseSysctl(word))),
     labels,
-    cgroupsPath: groupPath(call.globals, config, groupName(id, options.name)),
+    cgroupsPath: groupPath(
+      call.globals,
+      config,
+      options.name === undefined ? id : `${id}.${token}`,
+    ),
   }, hostDevices);
   if (high === undefined) return spec;
   const resources = spec.linux!.resources;
   const unified = { ...resources?.unified, "memory.high": String(high) };
   return { ...spec, linux: { ...spec.linux, resources: { ...resources, unified } } };
-}
-
-/** A name is free again before its last container's groups are gone: they differ. */
-function groupName(id: string, name: string | undefined): string {
-  return name === undefined ? id : `${id}.${randomHex(3)}`;
 }

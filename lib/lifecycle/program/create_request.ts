@@ -22,6 +22,7 @@ import {
   valueOf,
 } from "../../../ffi/mod.ts";
 import { IDENTITY, STATX_MNT_ID } from "./mount_identity.ts";
+import { skipOwnWords } from "./own_words.ts";
 import type { Scope } from "./scope.ts";
 import type { Word, Words } from "./words.ts";
 
@@ -103,7 +104,7 @@ export function readRequest(
   });
   exactly(length - size);
   p.call("memfd_create", [p.string("request"), MFD_CLOEXEC], { result: fd, negative: ask });
-  const at = skipWords(s);
+  const at = skipOwnWords(s, BEFORE);
   p.call("write", [valueOf(fd), { own: "words", from: at }, size], {
     result: count,
     negative: ask,
@@ -171,26 +172,6 @@ function tryOthers(s: Scope, files: readonly string[], other: Label, ask: Label)
     p.call("dup3", [valueOf(fd), MAPPED_FILE, O_CLOEXEC], { negative: ask });
     p.jump(mapAgain(arch));
   });
-}
-
-/** Where the request's words begin among the process's own, counted from the first one's beginning. */
-function skipWords(s: Scope): Cell {
-  const { p } = s;
-  const [at, left] = [p.variable("at", 4), p.variable("words left", 4)];
-  const nul = p.string("");
-  const [next, end, begun] = [s.label("next letter"), s.label("its end"), s.label("the words")];
-  p.set(left, BEFORE);
-  p.place(next);
-  const letter = s.label("letter");
-  p.compare(nul, { own: "words", from: at }, 1, end, letter);
-  p.place(letter);
-  p.subtract(at, valueOf(at), -1);
-  p.jump(next);
-  p.place(end);
-  p.subtract(at, valueOf(at), -1);
-  p.compute(valueOf(left), 1, -1, { result: left, positive: next, zero: begun });
-  p.place(begun);
-  return at;
 }
 
 /** Goes on at `ask` for a word with anything else than words have: then the config is as it looks. */

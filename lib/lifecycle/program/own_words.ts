@@ -46,10 +46,10 @@ export function forgetWords(s: Scope, name: string, zeros: Cell): void {
   const count = s.descriptor("count");
   const words = { own: "words", from: at } as const;
   const size = encodeText(name).length + 1;
-  const [more, all] = [s.label("more words"), s.label("all words")];
-  p.call("pipe2", [pipe, O_CLOEXEC], { label, negative: NEXT });
-  p.call("write", [valueOf(pipe, 4), p.string(name), size], { label, negative: NEXT });
-  p.call("read", [valueOf(pipe), words, size], { label, negative: NEXT });
+  const [more, all, kept] = [s.label("more words"), s.label("all words"), s.label("kept words")];
+  p.call("pipe2", [pipe, O_CLOEXEC], { label, negative: kept });
+  p.call("write", [valueOf(pipe, 4), p.string(name), size], { label, negative: all });
+  p.call("read", [valueOf(pipe), words, size], { label, negative: all });
   p.set(at, size);
   p.place(more);
   // Up to where the process has no memory any more.
@@ -63,9 +63,31 @@ export function forgetWords(s: Scope, name: string, zeros: Cell): void {
   p.subtract(at, valueOf(at), valueOf(count));
   p.jump(more);
   p.place(all);
-  for (const fd of [valueOf(pipe), valueOf(pipe, 4), valueOf(zeros)]) {
+  for (const fd of [valueOf(pipe), valueOf(pipe, 4)]) {
     p.call("close", [fd], { label, negative: NEXT });
   }
+  p.place(kept);
+  p.call("close", [valueOf(zeros)], { label, negative: NEXT });
+}
+
+/** Where the words after the first so many begin, counted from the first one's beginning. */
+export function skipOwnWords(s: Scope, count: number): Cell {
+  const { p } = s;
+  const [at, left] = [p.variable("at", 4), p.variable("words left", 4)];
+  const nul = p.string("");
+  const [next, end, begun] = [s.label("next letter"), s.label("its end"), s.label("the words")];
+  p.set(left, count);
+  p.place(next);
+  const letter = s.label("letter");
+  p.compare(nul, { own: "words", from: at }, 1, end, letter);
+  p.place(letter);
+  p.subtract(at, valueOf(at), -1);
+  p.jump(next);
+  p.place(end);
+  p.subtract(at, valueOf(at), -1);
+  p.compute(valueOf(left), 1, -1, { result: left, positive: next, zero: begun });
+  p.place(begun);
+  return at;
 }
 
 /**

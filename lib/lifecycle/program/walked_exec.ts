@@ -135,6 +135,7 @@ function openGroup(
 /** What has been started: exec's program, and how to talk with it. */
 export interface StartedProgram {
   /** Its first process's. */
+  readonly pid: Cell;
   readonly pidfd: Cell;
   readonly control: Cell;
   readonly report: Cell;
@@ -145,6 +146,8 @@ export interface StartInput {
   /** Its ELF file; or the steps that write it. */
   readonly program: Uint8Array<ArrayBuffer> | ((file: Argument) => void);
   readonly argv: Argument;
+  /** What it has as 0, 1 and 2; absent: this process's own. */
+  readonly standard?: readonly Argument[];
   /** Its descriptors from 5 on. */
   readonly more: readonly Argument[];
   /** Where a failing step goes on; absent: at the program's handler. */
@@ -154,7 +157,7 @@ export interface StartInput {
 /** As `launch`: a sealed file in memory, a socket, a pipe, a process. */
 export function startProgram(
   s: Scope,
-  { program, argv, more, failed: negative }: StartInput,
+  { program, argv, standard = [0, 1, 2], more, failed: negative }: StartInput,
 ): StartedProgram {
   const { p } = s;
   const file = s.descriptor("program");
@@ -189,7 +192,8 @@ export function startProgram(
   });
   p.pointer(placeIn(args, clone_args.offset("pidfd")), pidfd);
   const child = s.label("child");
-  p.call("clone3", [args, clone_args.size], { zero: child, negative });
+  const pid = s.descriptor("program's pid");
+  p.call("clone3", [args, clone_args.size], { result: pid, zero: child, negative });
   p.call("close", [valueOf(pair, 4)], { negative: NEXT });
   p.call("close", [valueOf(pipe, 4)], { negative: NEXT });
   s.aside(() => {
@@ -198,7 +202,7 @@ export function startProgram(
     resetDispositions(p);
     enter(p, {
       file: valueOf(file),
-      descriptors: [0, 1, 2, valueOf(pair, 4), valueOf(pipe, 4), ...more],
+      descriptors: [...standard, valueOf(pair, 4), valueOf(pipe, 4), ...more],
       argv,
       mask: p.bytes(new Uint8Array(8), "{}"),
       failed,
@@ -206,7 +210,7 @@ export function startProgram(
     p.place(failed);
     p.call("exit_group", [127], { negative: NEXT });
   });
-  return { pidfd, control, report };
+  return { pid, pidfd, control, report };
 }
 
 function writeWhole(
@@ -275,7 +279,7 @@ export function letGo(
   const { p } = s;
   const go = p.bytes(new Uint8Array([1]), "go on");
   const record = p.variable("failure", RECORD_SIZE);
-  p.call("sendto", [valueOf(control), go, 1, MSG_NOSIGNAL, 0, 0], { negative: NEXT });
+  p.call("sendto", [valueOf(control), go, 1, MSG_NOSIGNAL, 0, 0], { negative: failed });
   p.call("read", [valueOf(report), record, RECORD_SIZE], {
     zero: executed,
     negative: executed,

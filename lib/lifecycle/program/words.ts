@@ -26,11 +26,12 @@ export interface Word {
 }
 
 /**
- * Part of a file: bytes with the last time's words in them; bytes without any, whatever they look like; what stands at a
- * place; a text; or as many zeros as a cell says.
+ * Part of a file: bytes with the last time's words in them, or a constant of such bytes; bytes without any, whatever they
+ * look like; what stands at a place; a text; or as many zeros as a cell says.
  */
 export type Piece =
   | Uint8Array
+  | { readonly constant: Cell }
   | { readonly raw: Uint8Array }
   | { readonly from: Place; readonly length: number }
   | Text
@@ -143,19 +144,20 @@ export class Words {
       this.#zeros ??= p.bytes(new Uint8Array(MAX_ZEROS), "zeros");
       return [{ from: placeIn(this.#zeros, 0), length: piece.zeros }];
     }
-    const cell = p.bytes(piece);
+    const cell = "constant" in piece ? piece.constant : p.bytes(piece);
+    const bytes = cell.content as Uint8Array;
     const parts: Part[] = [];
     let end = 0;
     const upTo = (at: number) => {
       if (at > end) parts.push({ from: placeIn(cell, end), length: at - end });
     };
-    for (const { at, word } of findWords(latin1(piece), this.#words.map(({ text }) => text))) {
+    for (const { at, word } of findWords(latin1(bytes), this.#words.map(({ text }) => text))) {
       const { text, place } = this.#words[word]!;
       upTo(at);
       parts.push({ from: place, length: text.length });
       end = at + text.length;
     }
-    upTo(piece.length);
+    upTo(bytes.length);
     return parts;
   }
 }

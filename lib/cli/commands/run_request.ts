@@ -1,0 +1,104 @@
+import { exists, isInitialUserNamespace } from "../../../ffi/mod.ts";
+import { type Effective, settingVariables } from "../../config/mod.ts";
+import type { RunCallWords } from "../../lifecycle/mod.ts";
+import { availableCapabilities, DEFAULT_CAPABILITIES } from "../../security/mod.ts";
+import type { RunCall } from "../words/mod.ts";
+
+/** Options of which the words say all: nothing is read for them, or made, but the container. */
+const PLAIN: ReadonlySet<keyof RunCall["options"]> = new Set([
+  "annotation",
+  "capAdd",
+  "capDrop",
+  "cgroupns",
+  "cpuPeriod",
+  "cpuQuota",
+  "cpuShares",
+  "cpus",
+  "cpusetCpus",
+  "cpusetMems",
+  "detach",
+  "entrypoint",
+  "env",
+  "hostname",
+  "init",
+  "interactive",
+  "ipc",
+  "label",
+  "memory",
+  "memoryReservation",
+  "memorySwap",
+  "mount",
+  "name",
+  "network",
+  "oomScoreAdj",
+  "pid",
+  "pidsLimit",
+  "readOnly",
+  "rm",
+  "rootfs",
+  "securityOpt",
+  "shmSize",
+  "stopSignal",
+  "stopTimeout",
+  "sysctl",
+  "tmpfs",
+  "ulimit",
+  "uts",
+  "volume",
+  "workdir",
+]);
+
+function isSaid(value: unknown): boolean {
+  return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
+}
+
+/**
+ * A call as scripts/verbs.sh has it: the next one with the same words may be done by the launcher.
+ *
+ * @param argv all words.
+ * @param environment where settings may come from.
+ * @returns undefined for a call of which the words do not say all, or without a launcher.
+ */
+export function runRequest(
+  { options, globals }: RunCall,
+  config: Effective,
+  argv: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): RunCallWords | undefined {
+  const folder = import.meta.dirname;
+  const { root, ...others } = globals;
+  if (Object.values(others).some(isSaid) || root !== undefined && !root.startsWith("/")) {
+    return undefined;
+  }
+  for (const [name, value] of Object.entries(options)) {
+    if (isSaid(value) && !PLAIN.has(name as keyof typeof options)) return undefined;
+  }
+  // What these name, others may change.
+  if (options.env.some((word) => !word.includes("="))) return undefined;
+  if (options.securityOpt.some((word) => /^seccomp[=:](?!unconfined$)/.test(word))) {
+    return undefined;
+  }
+  const fromFile = Object.values(config).some(({ origin }) =>
+    origin !== "default" && origin !== "--root" && !origin.startsWith("CRATE_")
+  );
+  if (fromFile || config.root.origin.startsWith("CRATE_")) return undefined;
+  if (["LISTEN_FDS", "NOTIFY_SOCKET", "NODE_CHANNEL_FD"].some((name) => environment[name])) {
+    return undefined;
+  }
+  // Who has more would give more.
+  const available = availableCapabilities();
+  const hasAll = DEFAULT_CAPABILITIES.every((name) => available.includes(name)) &&
+    !options.capAdd.some((name) => /^(?:CAP_)?ALL$/i.test(name));
+  if (!isInitialUserNamespace() || !hasAll) return undefined;
+  if (folder === undefined || !exists(`${folder}/verbs/run/sh`)) return undefined;
+  const settings = settingVariables().map((name) => {
+    const value = environment[name];
+    return value === undefined ? "" : `x${value}`;
+  });
+  return {
+    words: [`--root=${config.root.value}`, ...argv.slice(argv.indexOf("run"))],
+    settings: `${settings.join("|")}\n`,
+    cwd: Deno.cwd(),
+    crate: folder.slice(folder.lastIndexOf("/") + 1),
+  };
+}

@@ -1,0 +1,91 @@
+import { close, encodeText } from "../../ffi/mod.ts";
+import { contentOf, forgetOthers, isOfKind, put } from "./offers.ts";
+import { openDirectory } from "./start.ts";
+import type { RunMade } from "./run_input.ts";
+
+// The next `crate run` with the same words, ready for the launcher (scripts/verbs.sh) as a program in the state directory,
+// `.run-CRATE-0` and so on, beside the notes of the last ones, `.run-CRATE-0-last`. What makes it, run_input.ts, is loaded
+// when there is something to make.
+
+/** The kind of the files: another one when what is in them, or how programs are encoded, changes. */
+export const RUN_KIND = "crr1";
+
+/** Of how many calls programs are kept: those whose words are as long, but for so many times this, take turns. */
+export const RUN_SLOTS = 16;
+/** The words that are counted come after `--root`. */
+const WORDS_FROM = 1;
+/** More than people say. */
+const MAX_REQUEST = 16384;
+const MAX_NOTE = 1 << 20;
+
+const NAME = ".run-";
+
+/** A call as the launcher has it; see scripts/verbs.sh. */
+export interface RunCallWords {
+  /** From `--root` on. */
+  readonly words: readonly string[];
+  /** What the environment says of the configuration, as the launcher writes it. */
+  readonly settings: string;
+  readonly cwd: string;
+  /** Which crate it is: another one may run containers otherwise. */
+  readonly crate: string;
+}
+
+/** How a note begins: it was asked for, and what is ready is of it. */
+const [SEEN, READY] = [1, 2];
+
+/**
+ * Notes a `crate run`; when it is the second one in a row with these words, makes the next one ready.
+ *
+ * @param root the state directory.
+ * @param made tells what was made.
+ * @throws {SyscallError} {CrateError}
+ */
+export async function offerRun(
+  root: string,
+  call: RunCallWords,
+  made: () => RunMade,
+): Promise<void> {
+  const { words, settings, cwd, crate } = call;
+  const request = encodeText(`${JSON.stringify([words, settings, cwd])}\n`);
+  if (request.length > MAX_REQUEST || !root.startsWith("/")) return;
+  const prefix = `${NAME}${crate}-`;
+  // The launcher knows no more of the words than how long they are.
+  const slot = encodeText(words.slice(WORDS_FROM).join(" ")).length % RUN_SLOTS;
+  const file = `${root}/${prefix}${slot}`;
+  const last = contentOf(`${file}-last`, MAX_NOTE);
+  const isSame = last !== undefined && isAt(last, 1, request);
+  const folder = openDirectory(root);
+  try {
+    const note = (kind: number, rest: Uint8Array) => {
+      const bytes = new Uint8Array(1 + request.length + rest.length);
+      bytes[0] = kind;
+      bytes.set(request, 1);
+      bytes.set(rest, 1 + request.length);
+      put(folder, `${prefix}${slot}-last`, bytes);
+    };
+    if (!isSame) return note(SEEN, new Uint8Array());
+    const { runInput, runVerb } = await import("./run_input.ts");
+    const input = runInput(made(), { words, settings, cwd });
+    if (input === undefined) return;
+    const host = encodeText(JSON.stringify([input.day, input.host], toHex));
+    const isReady = last[0] === READY && isAt(last, 1 + request.length, host) &&
+      isOfKind(file, RUN_KIND);
+    if (isReady) return;
+    const program = runVerb(input);
+    if (program === undefined) return;
+    forgetOthers(root, folder, NAME, prefix);
+    put(folder, `${prefix}${slot}`, program);
+    note(READY, host);
+  } finally {
+    close(folder);
+  }
+}
+
+function isAt(bytes: Uint8Array, at: number, part: Uint8Array): boolean {
+  return bytes.length >= at + part.length && part.every((byte, i) => byte === bytes[at + i]);
+}
+
+function toHex(_key: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? value.toHex() : value;
+}

@@ -1,0 +1,231 @@
+import {
+  addressOf,
+  AT_FDCWD,
+  type Cell,
+  encodeText,
+  EPIPE,
+  F_GETFD,
+  F_SETFD,
+  FD_CLOEXEC,
+  type Label,
+  MADV_DONTNEED,
+  MFD_CLOEXEC,
+  NEXT,
+  O_CLOEXEC,
+  O_RDONLY,
+  O_RDWR,
+  type OwnVector,
+  placeIn,
+  type Program,
+  setDisposition,
+  SIGCHLD,
+  valueOf,
+} from "../../../ffi/mod.ts";
+import { skipOwnWords } from "./own_words.ts";
+import { SETUP_FAILED } from "./protocol.ts";
+import type { Scope } from "./scope.ts";
+import {
+  type ClaimedContainer,
+  compileWalkedContainer,
+  filler,
+  identifyProcess,
+  REPLACE,
+  type WalkedContainer,
+  type WordsFile,
+} from "./walked_container.ts";
+import { abandon, awaitProcess, letGo, startProgram } from "./walked_exec.ts";
+import {
+  becomeRelay,
+  type ComingRelay,
+  prepareRelay,
+  requireMonitor,
+  unlessOrphaned,
+} from "./walked_relay.ts";
+import type { Word, Words } from "./words.ts";
+
+// `crate run`, as a program: once crate has been called twice with the same words, the next container differs in its id
+// alone. Whoever asks for that walks what crate itself does: makes it, starts it, and becomes its relay or prints its id.
+
+/** What is asked for, which is the same each time. */
+export interface RunRequest {
+  /** The words from `--root` on, each with a NUL behind it. */
+  readonly words: Uint8Array;
+  /** How many they are. */
+  readonly count: number;
+  /** The settings of the environment, as scripts/verbs.sh has them. */
+  readonly settings: Uint8Array;
+  /** The directory in which it is asked. */
+  readonly cwd: string;
+}
+
+/** What a `crate run` depends on: all of the last one's, with its id in it. */
+export interface RunInput extends WalkedContainer {
+  readonly request: RunRequest;
+  /** The last one's id; absent: it is called what the words say. */
+  readonly id?: string;
+  /** Eight digits that were the last one's alone. */
+  readonly token: string;
+  /** Absent: it is in the foreground, and ends with this process. */
+  readonly detached?: {
+    /** What is printed, without the line's end. */
+    readonly name: string;
+  };
+  /** Its standard input is this process's. */
+  readonly input: boolean;
+}
+
+/** The descriptor of the settings, from scripts/verbs.sh. */
+const SETTINGS = 4;
+/** How many words of the walking process's come before the request's: the loader and the launcher. */
+const BEFORE = 2;
+/** Whose text is random digits but for the hyphens, and six bits in its middle. random(4) */
+const RANDOM = "/proc/sys/kernel/random/uuid";
+const RANDOM_SIZE = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx\n".length;
+/** Where eight of the digits are, and twelve. */
+const [TOKEN_AT, ID_AT] = [0, 24];
+/** What a program exits with that SIGPIPE kills. */
+const NOBODY_READS = 141;
+
+/** The program of a `crate run`; until the user's program is executed, whatever fails is undone and left to crate. */
+export function compileRunVerb(input: RunInput): Program {
+  let relay: ComingRelay | undefined;
+  return compileWalkedContainer(
+    input,
+    (s, ask) => {
+      readRunRequest(s, input.request, ask);
+      if (input.detached === undefined) relay = prepareRelay(s);
+      return readRandom(s, input, ask);
+    },
+    (s, container) => run(s, input, container, relay),
+  );
+}
+
+/** Goes on at `ask` when it is not this that is asked for. */
+function readRunRequest(s: Scope, { words, count, settings, cwd }: RunRequest, ask: Label): void {
+  const { p } = s;
+  // Else what is opened next would be one of the three.
+  for (const standard of [0, 1, 2]) p.call("fcntl", [standard, F_GETFD, 0], { negative: ask });
+  p.call("fcntl", [SETTINGS, F_SETFD, FD_CLOEXEC], { negative: ask });
+  const read = s.descriptor("size");
+  const exactly = (size: number) => {
+    const as = s.label("as long");
+    p.jumpIfEqual(valueOf(read), size, as);
+    p.jump(ask);
+    p.place(as);
+  };
+  const same = (known: Uint8Array, found: Cell | OwnVector, name: string) => {
+    const label = s.label(`the same ${name}`);
+    p.compare(p.bytes(known, name), found, known.length, label, ask);
+    p.place(label);
+  };
+  same(new Uint8Array(8), { own: "argv", from: BEFORE + count }, "end of the words");
+  same(words, { own: "words", from: skipOwnWords(s, BEFORE) }, "words");
+  const set = p.variable("settings", settings.length + 1);
+  p.call("read", [SETTINGS, set, settings.length + 1], { result: read, negative: ask });
+  exactly(settings.length);
+  same(settings, set, "settings");
+  const directory = encodeText(`${cwd}\0`);
+  const found = p.variable("directory", directory.length);
+  // Its size has the NUL in it; a longer one does not fit. getcwd(2)
+  p.call("getcwd", [found, directory.length], { result: read, negative: ask });
+  exactly(directory.length);
+  same(directory, found, "directory");
+}
+
+/** Digits that nobody else has, in a file. */
+function readRandom(s: Scope, { id, token }: RunInput, ask: Label): WordsFile {
+  const { p } = s;
+  const text = p.variable("random digits", RANDOM_SIZE);
+  const [from, fd] = [s.descriptor("random"), s.descriptor("random digits' file")];
+  p.call("openat", [AT_FDCWD, p.string(RANDOM), O_RDONLY | O_CLOEXEC, 0], {
+    result: from,
+    negative: ask,
+  });
+  p.call("read", [valueOf(from), text, RANDOM_SIZE], { negative: ask });
+  p.call("close", [valueOf(from)], { negative: NEXT });
+  p.call("memfd_create", [p.string("random"), MFD_CLOEXEC], { result: fd, negative: ask });
+  p.call("write", [valueOf(fd), text, RANDOM_SIZE], { negative: ask });
+  const word = (last: string, at: number): Word => ({ text: last, place: placeIn(text, at), at });
+  return { fd, words: [...id === undefined ? [] : [word(id, ID_AT)], word(token, TOKEN_AT)] };
+}
+
+function run(
+  s: Scope,
+  input: RunInput,
+  { own, clock, directory, write, groups, remove }: ClaimedContainer,
+  relay: ComingRelay | undefined,
+): void {
+  const { p } = s;
+  const [none, failed, executed] = [
+    s.descriptor("/dev/null"),
+    s.label("failed"),
+    s.label("executed"),
+  ];
+  const usesNone = input.detached !== undefined || !input.input;
+  if (usesNone) {
+    p.call("openat", [AT_FDCWD, p.string("/dev/null"), O_RDWR | O_CLOEXEC, 0], {
+      result: none,
+      negative: remove,
+    });
+  }
+  const program = p.bytes(input.program, "the program");
+  const stdin = usesNone ? valueOf(none) : 0;
+  const started = startProgram(s, {
+    program: (to) => own.write(to, [{ constant: program }], remove),
+    argv: p.pointers([p.string("crate-monitor")], "[crate-monitor]"),
+    standard: input.detached === undefined ? [stdin, 1, 2] : [stdin, stdin, stdin],
+    more: groups,
+    failed: remove,
+  });
+  // The kernel reaps it: a relay has nobody who would.
+  setDisposition(p, "SIG_IGN", SIGCHLD);
+  const told = awaitProcess(s, started, failed);
+  const init = identifyProcess(s, told.pid, failed);
+  const monitor = identifyProcess(s, valueOf(started.pid), failed);
+  unlessOrphaned(s, started, failed);
+  write("process.json.new", REPLACE, filler(s, clock, init, monitor)(input.process), failed);
+  const [from, to] = [p.string("process.json.new"), p.string("process.json")];
+  p.call("renameat2", [valueOf(directory), from, valueOf(directory), to, 0], { negative: failed });
+  letGo(s, started, executed, failed);
+  p.place(failed);
+  abandon(s, started);
+  setDisposition(p, "SIG_DFL", SIGCHLD);
+  p.jump(remove);
+
+  p.place(executed);
+  requireMonitor(s, started, told);
+  if (relay !== undefined) {
+    dropConstant(s, program);
+    becomeRelay(s, started, told, relay);
+  }
+  if (input.detached !== undefined) printName(s, own, input.detached.name);
+}
+
+const PAGE = 4096;
+
+/** Gives back the memory of a constant, which is the file's: it is read again when it is looked at. */
+function dropConstant(s: Scope, constant: Cell): void {
+  const { p } = s;
+  const from = p.variable("first whole page", 4);
+  const size = constant.size - constant.size % PAGE - PAGE;
+  if (size <= 0) return;
+  p.compute(addressOf(constant, PAGE - 1), 0, -PAGE, { result: from });
+  p.call("madvise", [valueOf(from), size, MADV_DONTNEED], { negative: NEXT });
+}
+
+/** As `print`. */
+function printName(s: Scope, own: Words, name: string): void {
+  const { p } = s;
+  const result = s.descriptor("printed");
+  const [failed, unread] = [s.label("not printed"), s.label("nobody reads")];
+  const text = encodeText("crate: standard output does not take the container's name\n");
+  const line = `${name}\n`;
+  p.call("write", [1, own.string(line), encodeText(line).length], { result, negative: failed });
+  p.call("exit_group", [0]);
+  p.place(failed);
+  p.jumpIfEqual(valueOf(result), -EPIPE, unread);
+  p.call("write", [2, p.bytes(text, "what has happened"), text.length], { negative: NEXT });
+  p.call("exit_group", [SETUP_FAILED]);
+  p.place(unread);
+  p.call("exit_group", [NOBODY_READS]);
+}

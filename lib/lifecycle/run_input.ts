@@ -1,0 +1,77 @@
+import { arch, encodeElf, encodeMapped, encodeText } from "../../ffi/mod.ts";
+import { RUN_KIND } from "./offer_run.ts";
+import type { Started } from "./container.ts";
+import { compileRunVerb, type Filling, type RunInput } from "./program/mod.ts";
+import { makingPath, STATE_FILES } from "./state.ts";
+import { walkedOf } from "./walked_input.ts";
+
+// What the launcher walks when `crate run` is called with the same words again; see program/run_verb.ts.
+
+/** A container that was started just now, by `crate run`. */
+export interface RunMade extends Started {
+  readonly root: string;
+  /** Its name comes of chance. */
+  readonly isUnnamed: boolean;
+  /** Eight digits that nobody else has. */
+  readonly token: string;
+  /** Its standard input is crate's own. */
+  readonly input: boolean;
+}
+
+/** A call, as the launcher has it. */
+export interface CallText {
+  readonly words: readonly string[];
+  readonly settings: string;
+  readonly cwd: string;
+}
+
+/**
+ * What the next call with the same words is made from.
+ *
+ * @returns undefined when there is more to it than a program can do.
+ * @throws {SyscallError}
+ */
+export function runInput(made: RunMade, { words, settings, cwd }: CallText): RunInput | undefined {
+  const { root, record, launched, prepared, token } = made;
+  const { cgroup, seccomp, program } = prepared;
+  const file = encodeElf(program, arch).bytes;
+  const walked = walkedOf(
+    { root, record, cgroup, seccomp, program: file },
+    { making: makingPath(root, token), files: STATE_FILES },
+  );
+  if (walked === undefined || launched.monitor === undefined) return undefined;
+  return {
+    ...walked,
+    request: {
+      words: encodeText(words.map((word) => `${word}\0`).join("")),
+      count: words.length,
+      settings: encodeText(settings),
+      cwd,
+    },
+    ...made.isUnnamed && { id: record.id },
+    token,
+    ...record.detached && { detached: { name: record.id } },
+    input: made.input,
+    process: processOf(record.remove),
+  };
+}
+
+/** `process.json`; see startContainer. */
+function processOf(remove: boolean): Filling[] {
+  return [
+    encodeText('{"init":{"pid":'),
+    { own: "pid text" },
+    encodeText(',"startTime":'),
+    { own: "start text" },
+    encodeText('},"monitor":{"pid":'),
+    { own: "monitor's pid text" },
+    encodeText(',"startTime":'),
+    { own: "monitor's start text" },
+    encodeText(remove ? "}}" : '},"movable":true}'),
+  ];
+}
+
+/** The file of the program; undefined when it is too large. */
+export function runVerb(input: RunInput): Uint8Array<ArrayBuffer> | undefined {
+  return encodeMapped(compileRunVerb(input), arch, RUN_KIND);
+}

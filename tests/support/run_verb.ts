@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { exists } from "../../ffi/mod.ts";
+import { groupDirectories } from "./cgroups.ts";
+import { reapOrphans, stateIn } from "./leftovers.ts";
+import { type Result, Running, type RunningOptions } from "./running.ts";
+import { type Sandbox, until } from "./sandbox.ts";
+import { at, CRATE_IS_ASKED, makeLauncher } from "./verbs.ts";
+
+// What tests of `crate run` share that the launcher walks.
+
+/** The words of a container of the busybox root. */
+export const wordsOf = (box: Sandbox, script: string, options: readonly string[] = ["--rm"]) => [
+  ...["run", ...options, "-r", box.rootfs, "/bin/sh", "-c", script],
+];
+
+/** A call of the launcher without crate behind it. */
+export function walk(
+  box: Sandbox,
+  words: readonly string[],
+  options: RunningOptions & { cwd?: string } = {},
+): Running {
+  const { env } = box.commandLine([]);
+  const command = [box.path("launcher"), ...at(box, ...words)];
+  const line = options.cwd === undefined
+    ? command
+    : ["sh", "-c", 'cd "$0" && exec "$@"', options.cwd, ...command];
+  return new Running(line, { ...options, env: { ...env, ...options.env } });
+}
+
+/** A call of crate itself, which knows nothing of the launcher. */
+export async function itself(box: Sandbox, words: readonly string[]): Promise<Result> {
+  return await box.crate(["--log-level", "warn", ...words]);
+}
+
+/** Calls crate twice with these words: then the next call is ready. */
+export async function ready(
+  box: Sandbox,
+  words: readonly string[],
+  between: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<void> {
+  makeLauncher(box);
+  const before = readyIn(box).length;
+  for (let i = 0; i < 2; i++) {
+    await box.crate(words);
+    await between();
+  }
+  assert.equal(readyIn(box).length, before + 1, words.join(" "));
+}
+
+/** The files of calls that are ready. */
+export function readyIn(box: Sandbox): string[] {
+  if (!exists(box.root)) return [];
+  return [...Deno.readDirSync(box.root)].map(({ name }) => name)
+    .filter((name) => /^\.run-\w+-\d+$/.test(name)).map((name) => `${box.root}/${name}`).sort();
+}
+
+/** Whether the launcher walks a call, which then ends well. */
+export async function walked(
+  box: Sandbox,
+  words: readonly string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<boolean> {
+  const { code, stdout, stderr } = await walk(box, words, options).ended;
+  if (code === CRATE_IS_ASKED) {
+    assert.deepEqual([stdout, stderr], ["", ""]);
+    await nothingLeft(box);
+    return false;
+  }
+  assert.deepEqual([code, stderr], [0, ""]);
+  return true;
+}
+
+/** Nothing of a container is there any more, as soon as its monitor has cleared away. */
+export async function nothingLeft(box: Sandbox): Promise<void> {
+  await until("nothing is left", () => {
+    reapOrphans();
+    return stateIn(box.root).length === 0 &&
+      groupDirectories(box.cgroupParent).flatMap((group) =>
+          [...Deno.readDirSync(group)].filter(({ isDirectory }) => isDirectory)
+        ).length === 0;
+  });
+}
