@@ -1,6 +1,7 @@
 // The only place that knows C: system calls, struct layouts, constants, and programs of system calls.
 export * from "./constants.ts";
 export * from "./errno.ts";
+export { ResidentProgram } from "./resident.ts";
 export * from "./structs.ts";
 export { type Fields, Layout, type Values } from "./layout.ts";
 export type { Arch, SyscallName } from "./syscalls.ts";

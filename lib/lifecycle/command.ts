@@ -1,7 +1,12 @@
-import { close, randomHex } from "../../ffi/mod.ts";
+import { close, isInitialUserNamespace, randomHex } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type IdMaps, type RunOptions, type Spec, validateId, validateSpec } from "../spec/mod.ts";
-import { type ClaimedNetwork, prepareContainer, startContainer } from "./container.ts";
+import {
+  type ClaimedNetwork,
+  prepareContainer,
+  startContainer,
+  type StartOptions,
+} from "./container.ts";
 import { waitForExit } from "./ended.ts";
 import { killContainer } from "./kill.ts";
 import { type Requested, requested } from "./network.ts";
@@ -10,6 +15,7 @@ import { hostView, makeSpec } from "./options.ts";
 import { makePipe, readStream, writeStream } from "./pipe.ts";
 import { parseSignal, signalName } from "./signals.ts";
 import { nullStdio } from "./start.ts";
+import type { Exit } from "./state.ts";
 
 /** What a container's standard descriptor is connected to; as in `Deno.CommandOptions`. */
 export type ContainerStdio = "inherit" | "null" | "piped";
@@ -128,9 +134,14 @@ export class Container {
     else this.#spec = validateSpec(command, "the config");
   }
 
-  #makeSpec(id: string, network: Requested | undefined, userns: IdMaps | undefined): Spec {
+  #makeSpec(
+    id: string,
+    network: Requested | undefined,
+    userns: IdMaps | undefined,
+    options = this.#options,
+  ): Spec {
     if (this.#spec !== undefined) return this.#spec;
-    const { args = [], rootfs, mounts: own = [], ...rest } = this.#options;
+    const { args = [], rootfs, mounts: own = [], ...rest } = options;
     const mounts = [...network?.mounts ?? [], ...own];
     const spec = makeSpec({
       hostname: id.slice(0, 63),
@@ -146,6 +157,26 @@ export class Container {
   }
 
   /**
+   * All that a container is made from but its id, the same for those of one kind; undefined for one that is made from
+   * more than its options.
+   */
+  #kind(id: string, root: string): string | undefined {
+    if (this.#spec !== undefined || !root.startsWith("/") || !isInitialUserNamespace()) {
+      return undefined;
+    }
+    const { stdin: _, stdout: __, stderr: ___, id: given, ...options } = this.#options;
+    let text: string;
+    try {
+      text = JSON.stringify([this.#command, options, root, Deno.cwd(), id.length]);
+    } catch (error) {
+      if (error instanceof TypeError) return undefined; // a BigInt
+      throw error;
+    }
+    // It may be part of the others.
+    return given === undefined ? text : text.replaceAll(id, "\0");
+  }
+
+  /**
    * Starts the container; standard descriptors are the script's own unless the options say otherwise.
    *
    * @returns when the command has been executed.
@@ -157,15 +188,15 @@ export class Container {
     const id = given === undefined ? randomHex(6) : validateId(given);
     const network = await requestNetworks(id, this.#options);
     const { userns = "host" } = this.#spec === undefined ? this.#options : {};
+    const kind = network === undefined && userns === "host" ? this.#kind(id, root) : undefined;
+    const resident = kind === undefined
+      ? undefined
+      : (await import("./resident.ts")).residentStart(kind);
     const make = (maps?: IdMaps) => this.#makeSpec(id, network, maps);
     // Until there is a record of them, nobody else gets its ids.
     using ids = userns === "host"
       ? undefined
       : (await import("./id_ranges.ts")).withIds(root, userns, make);
-    const spec = ids?.made ?? make();
-    if (spec.process?.terminal) {
-      throw new CrateError("UNSUPPORTED", "process.terminal: a script has no terminal to give");
-    }
     const { stdin = "inherit", stdout = "inherit", stderr = "inherit" } = this.#options;
     const ends: End[] = [];
     let claim: ClaimedNetwork | undefined;
@@ -174,26 +205,45 @@ export class Container {
       ends.push(openEnd(stdout, 1));
       ends.push(openEnd(stderr, 2));
       const [a, b, c] = ends as [End, End, End];
-      claim = await network?.claim();
-      const { launched } = await startContainer(
-        await prepareContainer({
-          id,
-          root,
-          spec,
-          bundle: Deno.cwd(),
-          detached: false,
-          remove: true,
-          stdio: [a.theirs, b.theirs, c.theirs],
-          network: claim,
-          networkRequest: network?.recorded,
-        }),
-      );
-      const status = waitForExit(launched).then(({ code, signal }) => ({
+      const stdio = [a.theirs, b.theirs, c.theirs] as const;
+      const end = ({ code, signal }: Exit): ContainerStatus => ({
         success: code === 0,
         code,
         signal: signal === undefined ? null : signalName(signal),
+      });
+      const process = (pid: number, exit: Promise<Exit>) =>
+        new ContainerProcess(id, root, pid, exit.then(end), [a.ours, b.ours, c.ours]);
+      const running = resident?.start(id, root, stdio);
+      if (running !== undefined) return process(running.init, waitForExit(running));
+      const spec = ids?.made ?? make();
+      if (spec.process?.terminal) {
+        throw new CrateError("UNSUPPORTED", "process.terminal: a script has no terminal to give");
+      }
+      claim = await network?.claim();
+      const options: StartOptions = {
+        id,
+        token: resident?.token,
+        root,
+        spec,
+        bundle: Deno.cwd(),
+        detached: false,
+        remove: true,
+        stdio,
+        network: claim,
+        networkRequest: network?.recorded,
+      };
+      const prepared = await prepareContainer(options);
+      const { launched } = await startContainer(
+        prepared,
+        (_, record) => resident?.look?.(prepared, record),
+      );
+      const started = process(launched.init.pid, waitForExit(launched));
+      await resident?.keep?.((other) => ({
+        ...options,
+        id: other,
+        spec: this.#makeSpec(other, undefined, undefined, renamed(this.#options, id, other)),
       }));
-      return new ContainerProcess(id, root, launched.init.pid, status, [a.ours, b.ours, c.ours]);
+      return started;
     } catch (error) {
       for (const { ours } of ends) if (ours !== undefined) close(ours);
       await claim?.release();
@@ -231,6 +281,12 @@ export class Container {
     ]);
     return { ...status, stdout, stderr };
   }
+}
+
+/** A container's options, as they were for one of another id. */
+function renamed(options: ContainerOptions, from: string, to: string): ContainerOptions {
+  const text = JSON.stringify(options);
+  return JSON.parse(text.replaceAll(from, to));
 }
 
 /** A container that has been started; shaped like `Deno.ChildProcess`. */

@@ -133,9 +133,6 @@ export interface Prepared {
 export interface Started {
   readonly id: string;
   readonly launched: Launched;
-  /** What it was started from, and what is recorded of it. */
-  readonly prepared: Prepared;
-  readonly record: Omit<ContainerRecord, "version">;
   /** Between whom its readiness is to go. */
   readonly ready?: ReadyEnds;
 }
@@ -262,21 +259,12 @@ export function keyringOf(id: string): string {
   return `_ses.${id}`;
 }
 
-/**
- * Starts a prepared container: when this returns, the user's program has been executed.
- *
- * @param beforeStart called right before the user's program may start.
- * @throws {CrateError} when a step failed; then nothing is left of it.
- */
-export async function startContainer(
-  prepared: Prepared,
-  beforeStart?: (launched: Launched) => void,
-): Promise<Started> {
-  const { options, program, cgroup, resctrl, unit, seccomp } = prepared;
-  const { id, root, detached, remove, spec, bundle, stopSignal, stopTimeout, network } = options;
-  reapEnded();
-  prepareRoot(root);
-  const record: Omit<ContainerRecord, "version"> = {
+/** What is recorded of a container that is started now. */
+export function recordOf(
+  { options, cgroup, resctrl, unit }: Prepared,
+): Omit<ContainerRecord, "version"> {
+  const { id, bundle, spec, detached, remove, stopSignal, stopTimeout } = options;
+  return {
     id,
     created: formatTime(Date.now()),
     bundle,
@@ -290,6 +278,23 @@ export async function startContainer(
     stopTimeout,
     network: options.networkRequest,
   };
+}
+
+/**
+ * Starts a prepared container: when this returns, the user's program has been executed.
+ *
+ * @param beforeStart called right before the user's program may start.
+ * @throws {CrateError} when a step failed; then nothing is left of it.
+ */
+export async function startContainer(
+  prepared: Prepared,
+  beforeStart?: (launched: Launched, record: Omit<ContainerRecord, "version">) => void,
+): Promise<Started> {
+  const { options, program, cgroup, resctrl, unit, seccomp } = prepared;
+  const { id, root, remove, spec, bundle, network } = options;
+  reapEnded();
+  prepareRoot(root);
+  const record = recordOf(prepared);
   using lock = claim(root, record);
   const { directory } = statePaths(root, id);
   let grouped = false;
@@ -341,11 +346,11 @@ export async function startContainer(
       ...!remove && { movable: true },
     });
     pidfd.send(init);
-    beforeStart?.(launched);
+    beforeStart?.(launched, record);
     await launched.go(early({ id, spec, bundle, directory }, init));
     network?.letGo();
     devices?.keep();
-    return { id, launched, prepared, record, ready };
+    return { id, launched, ready };
   } catch (error) {
     devices?.giveBack();
     if (ready !== undefined) closeEnds(ready);

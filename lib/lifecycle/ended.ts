@@ -14,6 +14,7 @@ import { SIGINFO_SIZE } from "./program/mod.ts";
 import { untilReady } from "./ready.ts";
 import type { Launched } from "./start.ts";
 import { decodeExit, type Exit } from "./state.ts";
+import type { ProcessId } from "./process_id.ts";
 
 // Monitors of this process's containers that have told the end and may still be clearing away.
 const ending = new Set<number>();
@@ -30,7 +31,9 @@ export function reapEnded(): void {
 }
 
 /** Waits for the end of a container, or another process, that has a monitor. */
-export async function waitForExit({ control, monitor }: Launched): Promise<Exit> {
+export async function waitForExit(
+  { control, monitor }: Pick<Launched, "control"> & { readonly monitor?: Pick<ProcessId, "pid"> },
+): Promise<Exit> {
   const info = new Uint8Array(SIGINFO_SIZE);
   for (;;) {
     const got = trySyscall("recvfrom", control, info, SIGINFO_SIZE, MSG_DONTWAIT, null, 0);

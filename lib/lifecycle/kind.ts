@@ -1,4 +1,4 @@
-import { decodeText } from "../../ffi/mod.ts";
+import { decodeText, encodeText } from "../../ffi/mod.ts";
 import { parseJson } from "../spec/mod.ts";
 import { findWords, type Hole, latin1 } from "./program/mod.ts";
 
@@ -155,4 +155,27 @@ export function isSameBut(last: string, now: string, { holes, was }: Kind): bool
     end = at + was[word]!.length;
   }
   return last.slice(end) === now.slice(end);
+}
+
+/**
+ * What programs are compiled from, as bytes: what are equal but for words make programs that are.
+ *
+ * @param products JSON, in which there may be bytes.
+ */
+export function serialize(products: object): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const text = JSON.stringify(products, (_key, value) => {
+    if (typeof value === "bigint") return String(value);
+    if (!(value instanceof Uint8Array)) return value;
+    parts.push(value);
+    return { bytes: value.length };
+  });
+  parts.push(encodeText(text));
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }

@@ -19,7 +19,7 @@ export { waitForExit } from "./ended.ts";
 export { type ContainerRoot, execInContainer, type ExecOptions } from "./exec.ts";
 export type { Made } from "./create_input.ts";
 export { CREATE_KIND, type CreateRequest, offerCreate } from "./offer_create.ts";
-export { offerRun, RUN_KIND, RUN_SLOTS, type RunCallWords } from "./offer_run.ts";
+export { offerRun, RUN_KIND, RUN_SLOTS, type RunCallWords, type RunOffer } from "./offer_run.ts";
 export { EXEC_VERB_KIND, offerEngineExec, offerExec } from "./offer_exec.ts";
 export {
   type Foreground,

@@ -1,6 +1,6 @@
-import { close, encodeText, trySyscall } from "../../ffi/mod.ts";
-import { type Made, type Products, productsOf } from "./create_input.ts";
-import { isSameBut, type Kind, kindOf, type Request } from "./kind.ts";
+import { close, trySyscall } from "../../ffi/mod.ts";
+import { type Made, productsOf } from "./create_input.ts";
+import { isSameBut, type Kind, kindOf, type Request, serialize } from "./kind.ts";
 import { contentOf, forgetOthers, isOfKind, put, timeOf } from "./offers.ts";
 import { latin1 } from "./program/mod.ts";
 import { openDirectory } from "./start.ts";
@@ -39,7 +39,8 @@ export async function offerCreate(
   const fileOf = (slot: number) => `${root}/${prefix}${slot}`;
   const noteOf = (slot: number) => `${fileOf(slot)}-last`;
   const { slot, note, kind } = findKind(noteOf, request);
-  const bytes = serialize(products);
+  const { day: _, ...rest } = products;
+  const bytes = serialize(rest);
   let program: Uint8Array<ArrayBuffer> | undefined;
   const isSame = note !== undefined && kind !== undefined &&
     isSameBut(latin1(note.products), latin1(bytes), kind);
@@ -64,24 +65,6 @@ export async function offerCreate(
   } finally {
     close(folder);
   }
-}
-
-/** Everything that a program is compiled from but the request: what are equal but for words make programs that are. */
-function serialize({ day: _, ...products }: Products): Uint8Array {
-  const parts: Uint8Array[] = [];
-  const text = JSON.stringify(products, (_key, value) => {
-    if (!(value instanceof Uint8Array)) return value;
-    parts.push(value);
-    return { bytes: value.length };
-  });
-  parts.push(encodeText(text));
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 interface Note {

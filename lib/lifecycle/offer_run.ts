@@ -1,5 +1,6 @@
 import { close, encodeText } from "../../ffi/mod.ts";
-import { contentOf, forgetOthers, isOfKind, put } from "./offers.ts";
+import { contentOf, forgetOthers, isOfKind, put as putIn } from "./offers.ts";
+import type { RunInput } from "./program/mod.ts";
 import { openDirectory } from "./start.ts";
 import type { RunMade } from "./run_input.ts";
 
@@ -34,52 +35,65 @@ export interface RunCallWords {
 /** How a note begins: it was asked for, and what is ready is of it. */
 const [SEEN, READY] = [1, 2];
 
+/** What becomes of a call for the next one with the same words. */
+export interface RunOffer {
+  /** Looks at what was made, while it is there: before the container runs. @throws {SyscallError} */
+  look(made: RunMade): void;
+  /** Notes the call; makes the next one ready when the last one was the same. @throws {SyscallError} {CrateError} */
+  keep(): void;
+}
+
 /**
- * Notes a `crate run`; when it is the second one in a row with these words, makes the next one ready.
+ * Sees whether a `crate run` is the second one in a row with these words.
  *
  * @param root the state directory.
- * @param made tells what was made.
- * @throws {SyscallError} {CrateError}
+ * @returns undefined when there is nothing to be made ready.
+ * @throws {SyscallError}
  */
-export async function offerRun(
-  root: string,
-  call: RunCallWords,
-  made: () => RunMade,
-): Promise<void> {
+export async function offerRun(root: string, call: RunCallWords): Promise<RunOffer | undefined> {
   const { words, settings, cwd, crate } = call;
   const request = encodeText(`${JSON.stringify([words, settings, cwd])}\n`);
-  if (request.length > MAX_REQUEST || !root.startsWith("/")) return;
+  if (request.length > MAX_REQUEST || !root.startsWith("/")) return undefined;
   const prefix = `${NAME}${crate}-`;
   // The launcher knows no more of the words than how long they are.
   const slot = encodeText(words.slice(WORDS_FROM).join(" ")).length % RUN_SLOTS;
   const file = `${root}/${prefix}${slot}`;
   const last = contentOf(`${file}-last`, MAX_NOTE);
   const isSame = last !== undefined && isAt(last, 1, request);
-  const folder = openDirectory(root);
-  try {
-    const note = (kind: number, rest: Uint8Array) => {
-      const bytes = new Uint8Array(1 + request.length + rest.length);
-      bytes[0] = kind;
-      bytes.set(request, 1);
-      bytes.set(rest, 1 + request.length);
-      put(folder, `${prefix}${slot}-last`, bytes);
-    };
-    if (!isSame) return note(SEEN, new Uint8Array());
-    const { runInput, runVerb } = await import("./run_input.ts");
-    const input = runInput(made(), { words, settings, cwd });
-    if (input === undefined) return;
-    const host = encodeText(JSON.stringify([input.day, input.host], toHex));
-    const isReady = last[0] === READY && isAt(last, 1 + request.length, host) &&
-      isOfKind(file, RUN_KIND);
-    if (isReady) return;
-    const program = runVerb(input);
-    if (program === undefined) return;
-    forgetOthers(root, folder, NAME, prefix);
-    put(folder, `${prefix}${slot}`, program);
-    note(READY, host);
-  } finally {
-    close(folder);
-  }
+  const put = (name: string, bytes: Uint8Array<ArrayBuffer>) => {
+    const folder = openDirectory(root);
+    try {
+      if (name === "") forgetOthers(root, folder, NAME, prefix);
+      putIn(folder, `${prefix}${slot}${name}`, bytes);
+    } finally {
+      close(folder);
+    }
+  };
+  const note = (kind: number, rest: Uint8Array) => {
+    const bytes = new Uint8Array(1 + request.length + rest.length);
+    bytes[0] = kind;
+    bytes.set(request, 1);
+    bytes.set(rest, 1 + request.length);
+    put("-last", bytes);
+  };
+  if (!isSame) return { look() {}, keep: () => note(SEEN, new Uint8Array()) };
+  const { runInput, runVerb } = await import("./run_input.ts");
+  let input: RunInput | undefined;
+  return {
+    look(made) {
+      input = runInput(made, { words, settings, cwd });
+    },
+    keep() {
+      if (input === undefined) return;
+      const host = encodeText(JSON.stringify([input.day, input.host], toHex));
+      const isReady = last[0] === READY && isAt(last, 1 + request.length, host) &&
+        isOfKind(file, RUN_KIND);
+      const program = isReady ? undefined : runVerb(input);
+      if (program === undefined) return;
+      put("", program);
+      note(READY, host);
+    },
+  };
 }
 
 function isAt(bytes: Uint8Array, at: number, part: Uint8Array): boolean {

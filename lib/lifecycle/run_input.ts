@@ -1,15 +1,17 @@
 import { arch, encodeElf, encodeMapped, encodeText } from "../../ffi/mod.ts";
 import { RUN_KIND } from "./offer_run.ts";
-import type { Started } from "./container.ts";
+import type { Prepared } from "./container.ts";
 import { compileRunVerb, type Filling, type RunInput } from "./program/mod.ts";
-import { makingPath, STATE_FILES } from "./state.ts";
+import { type ContainerRecord, makingPath, STATE_FILES } from "./state.ts";
 import { walkedOf } from "./walked_input.ts";
 
 // What the launcher walks when `crate run` is called with the same words again; see program/run_verb.ts.
 
-/** A container that was started just now, by `crate run`. */
-export interface RunMade extends Started {
+/** A container that is being started by `crate run`: all is made. */
+export interface RunMade {
   readonly root: string;
+  readonly prepared: Prepared;
+  readonly record: Omit<ContainerRecord, "version">;
   /** Its name comes of chance. */
   readonly isUnnamed: boolean;
   /** Eight digits that nobody else has. */
@@ -32,14 +34,14 @@ export interface CallText {
  * @throws {SyscallError}
  */
 export function runInput(made: RunMade, { words, settings, cwd }: CallText): RunInput | undefined {
-  const { root, record, launched, prepared, token } = made;
+  const { root, record, prepared, token } = made;
   const { cgroup, seccomp, program } = prepared;
   const file = encodeElf(program, arch).bytes;
   const walked = walkedOf(
     { root, record, cgroup, seccomp, program: file },
     { making: makingPath(root, token), files: STATE_FILES },
   );
-  if (walked === undefined || launched.monitor === undefined) return undefined;
+  if (walked === undefined) return undefined;
   return {
     ...walked,
     request: {
@@ -57,7 +59,7 @@ export function runInput(made: RunMade, { words, settings, cwd }: CallText): Run
 }
 
 /** `process.json`; see startContainer. */
-function processOf(remove: boolean): Filling[] {
+export function processOf(remove: boolean): Filling[] {
   return [
     encodeText('{"init":{"pid":'),
     { own: "pid text" },

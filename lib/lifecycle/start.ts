@@ -222,7 +222,7 @@ export function launchHolder(program: Program, directory: string): Holder {
 }
 
 /** Whether a child has ended; it is not reaped. waitid(2) */
-function hasEnded(pid: number): boolean {
+export function hasEnded(pid: number): boolean {
   const info = new Uint8Array(128);
   const flags = WEXITED | WNOHANG | WNOWAIT;
   return trySyscall("waitid", P_PID, pid, info, flags, null) === 0 &&
@@ -235,7 +235,7 @@ function hasEnded(pid: number): boolean {
  *
  * @throws {CrateError} when it was still alive.
  */
-function killSurvivor(init: ProcessId): void {
+export function killSurvivor(init: ProcessId): void {
   const pidfd = openProcess(init);
   if (pidfd === undefined) return;
   trySyscall("pidfd_send_signal", pidfd, SIGKILL, null, 0);

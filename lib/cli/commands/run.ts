@@ -16,9 +16,10 @@ import {
   nullStdio,
   prepareContainer,
   prepareForeground,
+  type ReadyEnds,
   runInForeground,
+  type RunOffer,
   startContainer,
-  type Started,
   statePaths,
   stayInForeground,
   terminalSettings,
@@ -102,21 +103,28 @@ function hasVolumes({ volume, mount }: RunCall["options"]): boolean {
     mount.some((word) => !/(?:^|,)"?type=(?:bind|tmpfs)"?(?:,|$)/i.test(word));
 }
 
-/** Makes the next call with the same words ready. The container runs: it must not end of this. */
-async function offerNext(
-  call: RunCall,
-  config: Effective,
-  made: Started & { root: string; token: string; input: boolean },
-): Promise<void> {
+/** What makes the next call with the same words ready. */
+async function offerNext(call: RunCall, config: Effective): Promise<RunOffer | undefined> {
+  const { runRequest } = await import("./run_request.ts");
+  const request = runRequest(call, config, Deno.args, Deno.env.toObject());
+  if (request === undefined) return undefined;
+  const { offerRun } = await import("../../lifecycle/mod.ts");
   try {
-    const { runRequest } = await import("./run_request.ts");
-    const request = runRequest(call, config, Deno.args, Deno.env.toObject());
-    if (request === undefined) return;
-    const { offerRun } = await import("../../lifecycle/mod.ts");
-    const isUnnamed = call.options.name === undefined;
-    await offerRun(made.root, request, () => ({ ...made, isUnnamed }));
+    return await offerRun(config.root.value, request);
   } catch (error) {
-    log("debug", `the next call is not ready: ${error instanceof Error ? error.message : error}`);
+    if (!(error instanceof SyscallError)) throw error;
+    log("debug", `the next call cannot be made ready: ${error.message}`);
+    return undefined;
+  }
+}
+
+/** Does what the container's run must not end of. */
+function quietly(what: () => void): void {
+  try {
+    what();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : error;
+    log("debug", `the next call is not ready: ${why}`);
   }
 }
 
@@ -208,7 +216,10 @@ export default async function run(given: RunCall): Promise<number> {
   const keep = bundle === undefined ? options.keep : undefined;
   const written: string[] = [];
   let foreground = undefined as Foreground | undefined;
-  let started: Started | undefined;
+  let offer: RunOffer | undefined;
+  const isPlain = mode !== undefined && image === undefined && volumes === undefined;
+  let launched;
+  let ready: ReadyEnds | undefined;
   const { directory } = statePaths(config.root.value, id);
   const claims: Claimed[] = [];
   let networks: ClaimedNetwork | undefined;
@@ -258,27 +269,28 @@ export default async function run(given: RunCall): Promise<number> {
       tty: tty && !detach,
       notifies: !detach && !!prepared.options.notifySocket,
     });
-    started = await startContainer(prepared, ({ init }) => {
+    offer = isPlain && !deletes ? await offerNext(given, config) : undefined;
+    ({ launched, ready } = await startContainer(prepared, ({ init }, record) => {
       if (pidFile !== undefined) {
         write("--pid-file", pidFile, () => replaceFile(pidFile, String(init.pid)));
         written.push(pidFile);
       }
+      const root = config.root.value;
+      const isUnnamed = options.name === undefined;
+      quietly(() => offer?.look({ root, prepared, record, isUnnamed, token, input }));
       if (detach) return;
       const notifies = prepared.options.notifySocket ? init : undefined;
       foreground = prepareForeground(parts, { tty, input, notifies });
       // From here on they are the container's.
       blockSignals();
-    });
+    }));
   } catch (error) {
     await giveUp();
     for (const file of written) Deno.removeSync(file);
     throw error;
   }
-  const { launched, ready } = started;
   for (const claim of claims) claim[Symbol.dispose]();
-  if (mode !== undefined && image === undefined && volumes === undefined && !deletes) {
-    await offerNext(given, config, { ...started, root: config.root.value, token, input });
-  }
+  quietly(() => offer?.keep());
   log("debug", `container ${id} runs as pid ${launched.init.pid}`);
   if (foreground === undefined) {
     print(id);

@@ -40,6 +40,7 @@ export * from "./protocol.ts";
 export { type CompiledVerbs, compileVerbs, VERBS, VERBS_KIND, type VerbsInput } from "./verbs.ts";
 export { compileCreateVerb, type CreateInput } from "./create_verb.ts";
 export type { Filling, WalkedContainer } from "./walked_container.ts";
+export { compileResident, type Resident, type ResidentInput } from "./resident.ts";
 export { compileRunVerb, type RunInput, type RunRequest } from "./run_verb.ts";
 export type { CreateGroups } from "./create_groups.ts";
 export type { CreateHost, CreateRequest, Hole } from "./create_request.ts";

@@ -17,8 +17,6 @@ import {
   type OwnVector,
   placeIn,
   type Program,
-  setDisposition,
-  SIGCHLD,
   valueOf,
 } from "../../../ffi/mod.ts";
 import { skipOwnWords } from "./own_words.ts";
@@ -27,20 +25,11 @@ import type { Scope } from "./scope.ts";
 import {
   type ClaimedContainer,
   compileWalkedContainer,
-  filler,
-  identifyProcess,
-  REPLACE,
   type WalkedContainer,
   type WordsFile,
 } from "./walked_container.ts";
-import { abandon, awaitProcess, letGo, startProgram } from "./walked_exec.ts";
-import {
-  becomeRelay,
-  type ComingRelay,
-  prepareRelay,
-  requireMonitor,
-  unlessOrphaned,
-} from "./walked_relay.ts";
+import { becomeRelay, type ComingRelay, prepareRelay, requireMonitor } from "./walked_relay.ts";
+import { startWalked } from "./walked_start.ts";
 import type { Word, Words } from "./words.ts";
 
 // `crate run`, as a program: once crate has been called twice with the same words, the next container differs in its id
@@ -152,53 +141,31 @@ function readRandom(s: Scope, { id, token }: RunInput, ask: Label): WordsFile {
 function run(
   s: Scope,
   input: RunInput,
-  { own, clock, directory, write, groups, remove }: ClaimedContainer,
+  container: ClaimedContainer,
   relay: ComingRelay | undefined,
 ): void {
   const { p } = s;
-  const [none, failed, executed] = [
-    s.descriptor("/dev/null"),
-    s.label("failed"),
-    s.label("executed"),
-  ];
-  const usesNone = input.detached !== undefined || !input.input;
+  const { detached } = input;
+  const none = s.descriptor("/dev/null");
+  const usesNone = detached !== undefined || !input.input;
   if (usesNone) {
     p.call("openat", [AT_FDCWD, p.string("/dev/null"), O_RDWR | O_CLOEXEC, 0], {
       result: none,
-      negative: remove,
+      negative: container.remove,
     });
   }
-  const program = p.bytes(input.program, "the program");
   const stdin = usesNone ? valueOf(none) : 0;
-  const started = startProgram(s, {
-    program: (to) => own.write(to, [{ constant: program }], remove),
-    argv: p.pointers([p.string("crate-monitor")], "[crate-monitor]"),
-    standard: input.detached === undefined ? [stdin, 1, 2] : [stdin, stdin, stdin],
-    more: groups,
-    failed: remove,
+  const program = p.bytes(input.program, "the program");
+  const { started, told } = startWalked(s, input, container, {
+    program,
+    standard: detached === undefined ? [stdin, 1, 2] : [stdin, stdin, stdin],
   });
-  // The kernel reaps it: a relay has nobody who would.
-  setDisposition(p, "SIG_IGN", SIGCHLD);
-  const told = awaitProcess(s, started, failed);
-  const init = identifyProcess(s, told.pid, failed);
-  const monitor = identifyProcess(s, valueOf(started.pid), failed);
-  unlessOrphaned(s, started, failed);
-  write("process.json.new", REPLACE, filler(s, clock, init, monitor)(input.process), failed);
-  const [from, to] = [p.string("process.json.new"), p.string("process.json")];
-  p.call("renameat2", [valueOf(directory), from, valueOf(directory), to, 0], { negative: failed });
-  letGo(s, started, executed, failed);
-  p.place(failed);
-  abandon(s, started);
-  setDisposition(p, "SIG_DFL", SIGCHLD);
-  p.jump(remove);
-
-  p.place(executed);
   requireMonitor(s, started, told);
   if (relay !== undefined) {
     dropConstant(s, program);
     becomeRelay(s, started, told, relay);
   }
-  if (input.detached !== undefined) printName(s, own, input.detached.name);
+  if (detached !== undefined) printName(s, container.own, detached.name);
 }
 
 const PAGE = 4096;

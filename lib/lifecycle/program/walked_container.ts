@@ -109,18 +109,28 @@ export function compileWalkedContainer(
   return compileWalked((s, ask) => {
     const { p } = s;
     const { fd: request, words } = read(s, ask);
-    const time = readClock(s, input, ask);
     const own = new Words(s, words);
     const [put, filled] = [s.label("put the words"), s.label("filled")];
     p.jump(put);
     p.place(filled);
-    checkHost(s, input.host, own, ask);
     raiseDescriptors(s);
-    create(s, claimContainer(s, input, own, time, ask));
+    create(s, makeContainer(s, input, own, ask));
     p.place(put);
     own.put(valueOf(request), ask);
     p.jump(filled);
   });
+}
+
+/** Writes the steps that make all of a container but its processes. */
+export function makeContainer(
+  s: Scope,
+  input: WalkedContainer,
+  own: Words,
+  ask: Label,
+): ClaimedContainer {
+  const time = readClock(s, input, ask);
+  checkHost(s, input.host, own, ask);
+  return claimContainer(s, input, own, time, ask);
 }
 
 /** The time of day; crate is asked when it is another day than that of the program. */

@@ -4,6 +4,7 @@ import {
   AT_FDCWD,
   type Cell,
   clone_args,
+  CLONE_PARENT,
   CLONE_PIDFD,
   CLONE_VFORK,
   CLONE_VM,
@@ -39,6 +40,8 @@ import type { ProcessId } from "../process_id.ts";
 import { findLine, processCells, readBytes, unlessEnded, unlessPaused } from "./lines.ts";
 import { RECORD_SIZE } from "./protocol.ts";
 import { Scope } from "./scope.ts";
+
+const SHUT_RDWR = 2;
 
 // What programs that execute something in a container consist of, for those who walk them without crate: looking whether
 // the container runs, starting exec's program, talking with it. exec_verb.ts, engine_exec_verb.ts
@@ -152,12 +155,17 @@ export interface StartInput {
   readonly more: readonly Argument[];
   /** Where a failing step goes on; absent: at the program's handler. */
   readonly failed?: Label;
+  /**
+   * For a process that starts it for its own parent: the control sockets, of which that keeps the first, and where it
+   * finds the pid.
+   */
+  readonly forParent?: { readonly pair: Cell; readonly pid: Cell };
 }
 
 /** As `launch`: a sealed file in memory, a socket, a pipe, a process. */
 export function startProgram(
   s: Scope,
-  { program, argv, standard = [0, 1, 2], more, failed: negative }: StartInput,
+  { program, argv, standard = [0, 1, 2], more, failed: negative, forParent }: StartInput,
 ): StartedProgram {
   const { p } = s;
   const file = s.descriptor("program");
@@ -178,21 +186,24 @@ export function startProgram(
   else writeWhole(s, valueOf(file), program, negative);
   p.call("fcntl", [valueOf(file), F_ADD_SEALS, F_SEAL_ALL], { negative });
 
-  const pair = p.variable("control sockets", 8);
+  const pair = forParent?.pair ?? p.variable("control sockets", 8);
   const pipe = p.variable("report pipe", 8);
-  p.call("socketpair", [AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair], { negative });
+  if (forParent === undefined) {
+    p.call("socketpair", [AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair], { negative });
+  }
   p.call("pipe2", [pipe, O_CLOEXEC], { negative });
   const [control, report] = [s.descriptor("control"), s.descriptor("report end")];
   p.set(control, valueOf(pair));
   p.set(report, valueOf(pipe));
   const pidfd = s.descriptor("program's pidfd");
   const args = p.variableStruct("clone_args", clone_args, {
-    flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
-    exit_signal: SIGCHLD,
+    flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD + (forParent === undefined ? 0 : CLONE_PARENT),
+    // A parent's other child ends as this process does. clone(2), CLONE_PARENT
+    exit_signal: forParent === undefined ? SIGCHLD : 0,
   });
   p.pointer(placeIn(args, clone_args.offset("pidfd")), pidfd);
   const child = s.label("child");
-  const pid = s.descriptor("program's pid");
+  const pid = forParent?.pid ?? s.descriptor("program's pid");
   p.call("clone3", [args, clone_args.size], { result: pid, zero: child, negative });
   p.call("close", [valueOf(pair, 4)], { negative: NEXT });
   p.call("close", [valueOf(pipe, 4)], { negative: NEXT });
@@ -290,7 +301,15 @@ export function letGo(
 /** Gives up the program: without a starter its process ends. Goes on when nothing is left of it. */
 export function abandon(s: Scope, { pidfd, control, report }: StartedProgram): void {
   const { p } = s;
+  // Another process may have it, too.
+  p.call("shutdown", [valueOf(control), SHUT_RDWR], { negative: NEXT });
   p.call("close", [valueOf(control)], { negative: NEXT });
   p.call("close", [valueOf(report)], { negative: NEXT });
+  // It need not be this process's child.
+  const ended = p.variable("program's end", pollfd.size, pollfd.pack({ events: POLLIN }));
+  const poll = s.label("until its end");
+  p.set(placeIn(ended, 0), valueOf(pidfd));
+  p.place(poll);
+  p.call("ppoll", [ended, 1, 0, 0, 8], { negative: poll });
   p.call("waitid", [P_PIDFD, valueOf(pidfd), 0, WEXITED, 0], { negative: NEXT });
 }

@@ -79,6 +79,11 @@ export class Words {
     return cell;
   }
 
+  /** Where this time's words belong in all strings, of which none may come after this. */
+  get places(): readonly { readonly cell: Cell; readonly offset: number; readonly word: Word }[] {
+    return this.#patches;
+  }
+
   /** The steps that put this time's words into all strings, of which none may come after them. */
   put(request: Argument, failed: Label): void {
     for (const { cell, offset, word: { text, at } } of this.#patches) {

@@ -1,0 +1,94 @@
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED_NOREPLACE,
+  MAP_PRIVATE,
+  PROT_READ,
+  PROT_WRITE,
+} from "./constants.ts";
+import { EEXIST, SyscallError } from "./errno.ts";
+import { arch, type Run, syscall, trySyscall, walk } from "./libc.ts";
+import type { Cell, Program } from "./program/builder.ts";
+import { encodeAt, memorySize } from "./program/encode.ts";
+
+// Programs that stay in this process's memory and are walked again and again. Their memory lies where an address fits
+// into 31 bits: a program may keep one in a variable.
+
+const LOWEST = 0x30000000;
+const HIGHEST = 0x70000000;
+const STEP = 1 << 20;
+
+let next = LOWEST;
+
+/** Memory at a low address. @throws {SyscallError} */
+function mapLow(size: number): number {
+  for (;;) {
+    const at = next;
+    next += Math.ceil(size / STEP) * STEP;
+    if (next > HIGHEST) throw new RangeError("no place is left for resident programs");
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    const result = trySyscall("mmap", at, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (result === at) return at;
+    if (result !== -EEXIST) throw new SyscallError("mmap", -result);
+  }
+}
+
+/**
+ * A program in this process's memory.
+ *
+ * @example
+ * ```ts
+ * import { ProgramBuilder } from "./mod.ts";
+ * import { ResidentProgram } from "./resident.ts";
+ * const p = new ProgramBuilder();
+ * const [a, b] = [p.variable("a", 4), p.variable("b", 4)];
+ * p.subtract(b, { value: { cell: a, offset: 0 } }, -1);
+ * p.return();
+ * using program = new ResidentProgram(p.build());
+ * for (const n of [1, 2]) {
+ *   const run = program.run((put) => put(a, new Uint8Array([n])));
+ *   if (run.value(b) !== n + 1) throw new Error();
+ * }
+ * ```
+ */
+export class ResidentProgram implements Disposable {
+  readonly #program: Program;
+  readonly #address: number;
+  readonly #memory: Uint8Array<ArrayBuffer>;
+  readonly #initial: Uint8Array<ArrayBuffer>;
+  readonly #steps: number;
+
+  /** @throws {SyscallError} when there is no memory for it. */
+  constructor(program: Program) {
+    this.#program = program;
+    const size = memorySize(program);
+    this.#address = mapLow(size);
+    const pointer = Deno.UnsafePointer.create(BigInt(this.#address))!;
+    this.#memory = new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, size));
+    const { variables, buffers } = program.sizes;
+    this.#steps = encodeAt(program, arch, this.#address, this.#memory).steps;
+    this.#initial = this.#memory.slice(0, variables + buffers);
+  }
+
+  /**
+   * Walks it to its `return`, on this thread.
+   *
+   * @param prepare puts bytes into variables, which are otherwise as the program has them.
+   */
+  run(prepare?: (put: (cell: Cell, bytes: Uint8Array, offset?: number) => void) => void): Run {
+    const { sizes } = this.#program;
+    const memory = this.#memory;
+    const at = ({ kind, offset }: Cell) => kind === "buffer" ? sizes.variables + offset : offset;
+    memory.set(this.#initial);
+    prepare?.((cell, bytes, offset = 0) => memory.set(bytes, at(cell) + offset));
+    walk(this.#steps, this.#address);
+    const view = new DataView(memory.buffer);
+    return {
+      value: (cell) => view.getInt32(at(cell), true),
+      bytes: (cell) => memory.slice(at(cell), at(cell) + cell.size),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    syscall("munmap", this.#address, memorySize(this.#program));
+  }
+}
