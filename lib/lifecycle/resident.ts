@@ -45,7 +45,8 @@ export interface ResidentStart {
 /** What a container of this kind was made from. */
 interface Look {
   readonly input: ResidentInput;
-  readonly serialized: string;
+  /** All of it as a text, in which its id and its token can be found. */
+  readonly text: string;
 }
 
 /** @param kind all that it is made from but its id. */
@@ -70,7 +71,7 @@ export function residentStart(kind: string): ResidentStart {
     return {
       token,
       start(id, root, stdio) {
-        const started = walk(program, resident, { id, token, root, stdio });
+        const started = walkResident(program, resident, { id, token, root, stdio });
         if (started !== undefined) remember(known);
         else program[Symbol.dispose]();
         return started;
@@ -91,34 +92,40 @@ export function residentStart(kind: string): ResidentStart {
   };
 }
 
-/** What a container is made from, as a text in which its id and its token can be found. */
-function serializedOf(
-  { options: { root }, cgroup, seccomp, program }: Prepared,
+/** All that a container is made from. */
+function textOf(
+  { options: { root }, cgroup, seccomp }: Prepared,
   { created: _, ...record }: Omit<ContainerRecord, "version">,
-): { text: string; file: Uint8Array<ArrayBuffer> } {
-  const file = encodeElf(program, arch).bytes;
-  return { text: latin1(serialize({ root, record, cgroup, seccomp, file })), file };
+  file: Uint8Array<ArrayBuffer>,
+): string {
+  return latin1(serialize({ root, record, cgroup, seccomp, file }));
 }
 
-function lookAt(
+/**
+ * What the next start of a kind is made from, by a container that is being started, while its groups are there.
+ *
+ * @returns undefined when there is more to it than a program can do.
+ * @throws {SyscallError}
+ */
+export function lookAt(
   prepared: Prepared,
   record: Omit<ContainerRecord, "version">,
   token: string,
 ): Look | undefined {
-  const { options: { root }, cgroup, seccomp } = prepared;
-  const { text, file } = serializedOf(prepared, record);
+  const { options: { root }, cgroup, seccomp, program } = prepared;
+  const file = encodeElf(program, arch).bytes;
   const walked = walkedOf(
     { root, record, cgroup, seccomp, program: file },
     { making: makingPath(root, token), files: STATE_FILES },
   );
   if (walked === undefined) return undefined;
   const input = { ...walked, id: record.id, token, process: processOf(true) };
-  return { input, serialized: text };
+  return { input, text: textOf(prepared, record, file) };
 }
 
 /** The program, when a container with another id would differ in that alone. */
 async function compile(
-  { input, serialized }: Look,
+  { input, text: known }: Look,
   other: (id: string) => StartOptions,
 ): Promise<Kind | undefined> {
   const { id, token } = input;
@@ -127,19 +134,20 @@ async function compile(
   try {
     const options = { ...other(was.id), token: was.token };
     const prepared = await prepareContainer(options);
-    ({ text } = serializedOf(prepared, recordOf(prepared)));
+    text = textOf(prepared, recordOf(prepared), encodeElf(prepared.program, arch).bytes);
   } catch (error) {
     // Its files, such as the sources of its mounts, may be there for its own id alone.
     if (error instanceof CrateError) return undefined;
     throw error;
   }
   const holes = [{ text: id, places: [] }, { text: token, places: [] }];
-  if (!isSameBut(text, serialized, { holes, was: [was.id, was.token] })) return undefined;
+  if (!isSameBut(text, known, { holes, was: [was.id, was.token] })) return undefined;
   const resident = compileResident(input);
   return { ready: { resident, program: new ResidentProgram(resident.program) } };
 }
 
-function walk(
+/** Starts a container; undefined when it has to be started otherwise: then nothing is left of it. @throws {CrateError} */
+export function walkResident(
   program: ResidentProgram,
   { words, places, standard, pair, isDone, init, monitor }: Resident,
   { id, token, root, stdio }: { id: string; token: string; root: string; stdio: Stdio },
