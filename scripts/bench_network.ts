@@ -39,16 +39,23 @@ function runApart(): never {
   Deno.exit(code);
 }
 
-function crate(place: Place): Rival {
+function crate(place: Place): readonly [Rival, Rival] {
   const env = { ...place.env, CRATE_IMAGE_ROOT: place.mkdir("images") };
   const file = installCrate(place.directory);
-  const words = (network: string) => [
+  // With a user it looks into the root's files, and nothing of it is ready from the last time: the same work for both.
+  const words = (network: string, user: readonly string[]) => [
     "--root",
     place.mkdir("state"),
-    ...["run", "--rm", "--network", network, "-r", place.rootfs, "/bin/true"],
+    ...["run", "--rm", "--network", network, ...user, "-r", place.rootfs, "/bin/true"],
   ];
-  const command = (network: string) => ({ file, args: words(network), env });
-  return { title: "`crate run`", without: command("none"), with: command("crate0") };
+  const rival = (title: string, user: readonly string[]) => {
+    const command = (network: string) => ({ file, args: words(network, user), env });
+    return { title, without: command("none"), with: command("crate0") };
+  };
+  return [
+    rival("`crate run --user 0`, never ready", ["--user", "0"]),
+    rival("`crate run`, ready without a network", []),
+  ] as const;
 }
 
 function podman(place: Place): Rival | undefined {
@@ -157,11 +164,11 @@ async function main(): Promise<void> {
   await using ending = new AsyncDisposableStack();
   const place = ending.use(new Place());
   const timer = ending.use(new Timer(place.directory));
-  const own = crate(place);
+  const [own, ready] = crate(place);
   const peers = [podman(place), await docker(place, ending)].filter((peer) => peer !== undefined);
-  const results = compare(timer, [own, ...peers]);
+  const results = compare(timer, [own, ready, ...peers]);
   await addNeighbours(place, ending, own);
-  const title = `\`crate run\` with ${NEIGHBOURS} neighbours on the network`;
+  const title = `${own.title}, with ${NEIGHBOURS} neighbours on the network`;
   for (const [key, value] of compare(timer, [{ ...own, title }])) results.set(key, value);
   console.log(`${ROUNDS} rounds, interleaved; medians in milliseconds.\n`);
   console.log("| `/bin/true`, to its end | no network | on a bridge | the network's cost |");

@@ -144,14 +144,17 @@ export async function measureResident(
 ): Promise<Resident[]> {
   const processes = (id: string) => readState(place.mkdir("state-crate"), id)?.process;
   const found = [memoryOf("`crate run -d`: its monitor", [processes(background)!.monitor!.pid])];
-  const relay = "`crate run`: itself and its monitor";
-  found.push(
-    await inForeground(relay, place, crate, async (pid) => {
+  // The third with the same words is another program.
+  const relays = ["`crate run`, the first: itself and its monitor", "", "`crate run`: the same"];
+  for (const title of relays) {
+    const relay = await inForeground(title, place, crate, async (pid) => {
       await until("crate run", () => commandOf(pid) === "crate-run" || undefined);
       const { init, monitor } = await until("crate run", () => processes(foreground));
       return { init: init.pid, beside: [pid, monitor!.pid] };
-    }),
-  );
+    });
+    await until("its end", () => processes(foreground) === undefined || undefined);
+    if (title !== "") found.push(relay);
+  }
   for (const peer of peers) {
     const group = `${place.cgroupParent}/${peer.name}-${foreground}`;
     found.push(

@@ -87,11 +87,34 @@ export async function makeRows(parts: Parts): Promise<Row[]> {
       return timed(name, `\`${name}\``, "crun exec", words(runtime, runtime.exec));
     }),
     ...byDeno(parts),
+    firstRun(parts),
     firstCreate(parts),
     ...[crate, ...peers].flatMap((runtime) => verbRows(parts, runtime)),
     timed("deno, nothing", "`deno run` of an empty file", "crun run", deno(empty)),
     timed("deno, a line", "`deno run` that prints a line", "crun run", deno(line)),
   ];
+}
+
+/** Removes what is ready in a state directory, and the notes of what was asked for. */
+function forget(state: string): void {
+  for (const { name } of Deno.readDirSync(state)) {
+    if (/^\.(?:create|run)-/.test(name)) rmSync(`${state}/${name}`);
+  }
+}
+
+/** A run with words that crate does not know. */
+function firstRun({ place, timer, crate }: Parts): Row {
+  const state = place.mkdir("state-first-run");
+  const args = ["--root", state, ...crate.run.slice(2)];
+  return {
+    key: "crate run, the first",
+    title: "`crate run`, the first with these words",
+    comparedTo: "crun run",
+    sample() {
+      forget(state);
+      return timer.run({ file: crate.file, args, env: place.env });
+    },
+  };
 }
 
 /** The creation of a container of a kind that crate does not know: in a state directory in which it has created none. */
@@ -114,9 +137,7 @@ function firstCreate({ place, timer, crate }: Parts): Row {
     sample() {
       const sample = timer.run(create, true);
       timer.run(end, true);
-      for (const { name } of Deno.readDirSync(state)) {
-        if (name.startsWith(".create-")) rmSync(`${state}/${name}`);
-      }
+      forget(state);
       return sample;
     },
   };
