@@ -159,7 +159,7 @@ test("a walked container in the background is as any other", async (box) => {
   assert.deepEqual(stateIn(box.root).filter((id) => ids.includes(id)).length, 5);
   for (const id of stateIn(box.root)) await box.ok(["delete", "--force", id]);
   await nothingLeft(box);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("a walked container has its caller's descriptors, and its signals", async (box) => {
   const cat = wordsOf(box, "cat; echo err >&2; exit 3");
@@ -240,7 +240,7 @@ test("a call that is not the same in all is crate's", async (box) => {
   Deno.renameSync(`${box.rootfs}/bin/sh.away`, `${box.rootfs}/bin/sh`);
   assert(await walked(box, wrong));
   await nothingLeft(box);
-});
+}, EVERYWHERE_THE_SAME);
 
 test("calls of which the words do not say all are never made ready", async (box) => {
   box.file("environment", "A=1\n");
