@@ -19,17 +19,20 @@ const STEP = 1 << 20;
 
 let next = LOWEST;
 
-/** Memory at a low address. @throws {SyscallError} */
+/** Memory at a low address. @throws {SyscallError} @throws {RangeError} when there is none left. */
 function mapLow(size: number): number {
-  for (;;) {
+  const room = Math.ceil(size / STEP) * STEP;
+  // What was given back is found the next time round.
+  for (let tried = 0; tried < HIGHEST - LOWEST; tried += room) {
+    if (next + room > HIGHEST) next = LOWEST;
     const at = next;
-    next += Math.ceil(size / STEP) * STEP;
-    if (next > HIGHEST) throw new RangeError("no place is left for resident programs");
+    next += room;
     const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
     const result = trySyscall("mmap", at, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (result === at) return at;
     if (result !== -EEXIST) throw new SyscallError("mmap", -result);
   }
+  throw new RangeError("no place is left for resident programs");
 }
 
 /**

@@ -116,7 +116,7 @@ _crate_create() {
     _crate_file=$_crate_kinds-$_crate_kind
     [ ! -f "$_crate_file" ] || break
   done
-  [ -f "$_crate_file" ] && [ -f "$_crate_bundle/config.json" ] || return
+  [ -f "$_crate_file" ] && [ -f "$_crate_bundle/config.json" ] && [ -x "$_crate_loaders/create/sh" ] || return
   { command exec 3<"$_crate_file" 4<"$_crate_bundle/config.json"; } 2>/dev/null || return
   export _crate_asked=1
   _crate_root=--root=$_crate_state
@@ -128,16 +128,21 @@ _crate_create() {
 # is the directory, which the program sees, and the settings of the environment, which it reads: lib/config/keys.ts has them
 # in this order.
 _crate_run() {
+  # Those are the caller's descriptors, of which two are taken here.
+  case " $*" in *' --preserve-fds'* | *' --bundle'* | *' -b'* | */fd/*) return ;; esac
   [ -z "$LISTEN_FDS$NODE_CHANNEL_FD$NOTIFY_SOCKET" ] && [ -f "$_crate_launcher" ] || return
   _crate_find_state
   _crate_file=${_crate_loaders%/verbs} _crate_words=$*
   # As many as lib/lifecycle/offer_run.ts has: which one is told by how long the words are.
   _crate_file=$_crate_state/.run-${_crate_file##*/}-$((${#_crate_words} % 16))
-  [ -f "$_crate_file" ] && { command exec 3<"$_crate_file"; } 2>/dev/null || return
-  export _crate_asked=1
-  exec "$_crate_loaders/run/sh" "$_crate_launcher" "--root=$_crate_state" "$@" 3<&3 4<<SETTINGS
+  [ -f "$_crate_file" ] && [ -x "$_crate_loaders/run/sh" ] || return
+  {
+    command exec 3<"$_crate_file" 4<<SETTINGS
 ${CRATE_IMAGE_ROOT+x$CRATE_IMAGE_ROOT}|${CRATE_CGROUP_PARENT+x$CRATE_CGROUP_PARENT}|${CRATE_CGROUP_MEMORY_LIMIT+x$CRATE_CGROUP_MEMORY_LIMIT}|${CRATE_CGROUP_MEMORY_HIGH+x$CRATE_CGROUP_MEMORY_HIGH}|${CRATE_CGROUP_CPU_QUOTA+x$CRATE_CGROUP_CPU_QUOTA}|${CRATE_CGROUP_CPU_PERIOD+x$CRATE_CGROUP_CPU_PERIOD}|${CRATE_CGROUP_PIDS_MAX+x$CRATE_CGROUP_PIDS_MAX}|${CRATE_SECURITY_DROP_CAPABILITIES+x$CRATE_SECURITY_DROP_CAPABILITIES}|${CRATE_SECURITY_ENABLE_SECCOMP+x$CRATE_SECURITY_ENABLE_SECCOMP}|${CRATE_SECURITY_READ_ONLY_ROOTFS+x$CRATE_SECURITY_READ_ONLY_ROOTFS}|${CRATE_SECURITY_USERNS+x$CRATE_SECURITY_USERNS}|${CRATE_NETWORK_BRIDGE_NAME+x$CRATE_NETWORK_BRIDGE_NAME}|${CRATE_NETWORK_SUBNET+x$CRATE_NETWORK_SUBNET}|${CRATE_NETWORK_GATEWAY+x$CRATE_NETWORK_GATEWAY}|${CRATE_NETWORK_ENABLED+x$CRATE_NETWORK_ENABLED}|${CRATE_REGISTRIES_INSECURE+x$CRATE_REGISTRIES_INSECURE}|${CRATE_REGISTRIES_MIRRORS+x$CRATE_REGISTRIES_MIRRORS}
 SETTINGS
+  } 2>/dev/null || return
+  export _crate_asked=1
+  exec "$_crate_loaders/run/sh" "$_crate_launcher" "--root=$_crate_state" "$@" 3<&3 4<&4
 }
 
 _crate_is_id() {

@@ -166,6 +166,25 @@ test("an id that is part of something else is no id of a kind", async (box) => {
   assert.equal(counter.walks, 0);
 }, EVERYWHERE_THE_SAME);
 
+test("an id that is a word of the record's own is no id of a kind", async (box) => {
+  using counter = countWalks();
+  // As long as each other: the second is looked at.
+  for (const id of ["machine", "version", "created", "builder"]) {
+    const { code } = await new Container("/bin/true", optionsIn(box, { id, stdin: "null" }))
+      .output();
+    assert.equal(code, 0);
+  }
+  assert.equal(counter.walks, 0);
+  // Nor do the numbers of the options change with it.
+  for (let i = 0; i < 4; i++) {
+    const options = optionsIn(
+      box,
+      { id: "1", pidsLimit: 100, readOnly: true, stdin: "null" } as ContainerOptions,
+    );
+    assert.equal((await new Container("/bin/true", options).output()).code, 0);
+  }
+}, EVERYWHERE_THE_SAME);
+
 test("many of a kind at once, and many in a row, leave nothing", async (box) => {
   const run = () => new Container("/bin/true", optionsIn(box, { stdin: "null" })).output();
   for (let i = 0; i < 3; i++) await run();

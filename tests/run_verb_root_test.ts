@@ -36,6 +36,8 @@ const OPTIONS = [
   ...[
     "--memory",
     "64m",
+    "--memory-swap",
+    "128m",
     "--pids-limit",
     "100",
     "--cpu-shares",
@@ -231,6 +233,8 @@ test("a call that is not the same in all is crate's", async (box) => {
   Deno.removeSync(box.rootfs);
   Deno.renameSync(`${box.rootfs}.away`, box.rootfs);
   assert(await walked(box, words));
+  // Descriptors may be the caller's.
+  assert(!await walked(box, [...words, "--preserve-fds"]));
   // What cannot be executed is crate's to tell, each time.
   const wrong = ["run", "--rm", "-r", box.rootfs, "/bin/sh", "-c", "exit 0"];
   await ready(box, wrong);
@@ -254,6 +258,8 @@ test("calls of which the words do not say all are never made ready", async (box)
     ["--privileged"],
     ["--device", "/dev/null"],
     ["--cap-add", "ALL"],
+    ["--memory", "64m"],
+    ["--cpuset-cpus", "0"],
     ["--userns", "auto"],
     [
       "--init",
@@ -267,6 +273,30 @@ test("calls of which the words do not say all are never made ready", async (box)
     assert(!await walked(box, words), options.join(" "));
   }
   reapOrphans();
+}, EVERYWHERE_THE_SAME);
+
+test("of what is ready no note says what the words were", async (box) => {
+  const words = wordsOf(box, "true", ["--rm", "-e", "PASSWORD=horse-battery-staple"]);
+  assert.deepEqual(await box.crate(words), DONE);
+  const files = [...Deno.readDirSync(box.root)].filter(({ isFile }) => isFile).map(({ name }) =>
+    name
+  );
+  assert.equal(files.length, 1);
+  const note = `${box.root}/${files[0]}`;
+  assert(!Deno.readTextFileSync(note).includes("horse"));
+  assert.equal(Deno.statSync(note).mode! & 0o777, 0o600);
+  await ready(box, words);
+  // What nobody can use any more goes with the next that is made ready.
+  const old = new Date(Date.now() - 2 * 86400_000);
+  for (const { name, isFile } of Deno.readDirSync(box.root)) {
+    if (isFile) Deno.utimeSync(`${box.root}/${name}`, old, old);
+  }
+  const others = wordsOf(box, "exit 0");
+  for (let i = 0; i < 2; i++) assert.deepEqual(await box.crate(others), DONE);
+  const left = [...Deno.readDirSync(box.root)].filter(({ isFile }) => isFile).map(({ name }) =>
+    Deno.readTextFileSync(`${box.root}/${name}`)
+  );
+  assert(left.length > 0 && !left.some((text) => text.includes("horse")));
 }, EVERYWHERE_THE_SAME);
 
 test("two calls that are as long take turns in being ready", async (box) => {

@@ -11,7 +11,7 @@ import { waitForExit } from "./ended.ts";
 import { killContainer } from "./kill.ts";
 import { type Requested, requested } from "./network.ts";
 import type { UserNamespace } from "./id_ranges.ts";
-import { hostView, makeSpec } from "./options.ts";
+import { countsSwap, hostView, makeSpec } from "./options.ts";
 import { makePipe, readStream, writeStream } from "./pipe.ts";
 import { parseSignal, signalName } from "./signals.ts";
 import { nullStdio } from "./start.ts";
@@ -165,9 +165,12 @@ export class Container {
       return undefined;
     }
     const { stdin: _, stdout: __, stderr: ___, id: given, ...options } = this.#options;
+    // What the host has of these may be another thing each time.
+    if ((options.cpusetCpus ?? options.cpusetMems) !== undefined) return undefined;
+    const swaps = options.memory !== undefined && countsSwap();
     let text: string;
     try {
-      text = JSON.stringify([this.#command, options, root, Deno.cwd(), id.length]);
+      text = JSON.stringify([this.#command, options, root, Deno.cwd(), id.length, swaps]);
     } catch (error) {
       if (error instanceof TypeError) return undefined; // a BigInt
       throw error;
@@ -235,10 +238,10 @@ export class Container {
       const prepared = await prepareContainer(options);
       const { launched } = await startContainer(
         prepared,
-        (_, record) => resident?.look?.(prepared, record),
+        (_, record) => resident?.look(prepared, record),
       );
       const started = process(launched.init.pid, waitForExit(launched));
-      await resident?.keep?.((other) => ({
+      await resident?.keep((other) => ({
         ...options,
         id: other,
         spec: this.#makeSpec(other, undefined, undefined, renamed(this.#options, id, other)),
@@ -246,6 +249,7 @@ export class Container {
       return started;
     } catch (error) {
       for (const { ours } of ends) if (ours !== undefined) close(ours);
+      resident?.giveUp();
       await claim?.release();
       throw error;
     } finally {
@@ -285,8 +289,9 @@ export class Container {
 
 /** A container's options, as they were for one of another id. */
 function renamed(options: ContainerOptions, from: string, to: string): ContainerOptions {
-  const text = JSON.stringify(options);
-  return JSON.parse(text.replaceAll(from, to));
+  const rename = (_key: string, value: unknown) =>
+    typeof value === "string" ? value.replaceAll(from, to) : value;
+  return JSON.parse(JSON.stringify(options), rename);
 }
 
 /** A container that has been started; shaped like `Deno.ChildProcess`. */

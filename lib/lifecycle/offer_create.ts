@@ -1,7 +1,7 @@
 import { close, trySyscall } from "../../ffi/mod.ts";
 import { type Made, productsOf } from "./create_input.ts";
 import { isSameBut, type Kind, kindOf, type Request, serialize } from "./kind.ts";
-import { contentOf, forgetOthers, isOfKind, put, timeOf } from "./offers.ts";
+import { contentOf, forgetOld, isOfKind, put, timeOf } from "./offers.ts";
 import { latin1 } from "./program/mod.ts";
 import { openDirectory } from "./start.ts";
 
@@ -56,7 +56,7 @@ export async function offerCreate(
   }
   const folder = openDirectory(root);
   try {
-    if (note === undefined) forgetOthers(root, folder, NAME, prefix);
+    if (note === undefined) forgetOld(root, folder, NAME, prefix);
     if (program !== undefined) put(folder, `${prefix}${slot}`, program);
     else trySyscall("unlinkat", folder, `${prefix}${slot}`, 0);
     const holes = program === undefined ? 0 : kind!.holes.length;

@@ -1,12 +1,12 @@
 import { close, encodeText } from "../../ffi/mod.ts";
-import { contentOf, forgetOthers, isOfKind, put as putIn } from "./offers.ts";
-import type { RunInput } from "./program/mod.ts";
+import { contentOf, forgetOld, isOfKind, put as putIn } from "./offers.ts";
+import { latin1, type RunInput } from "./program/mod.ts";
 import { openDirectory } from "./start.ts";
 import type { RunMade } from "./run_input.ts";
 
 // The next `crate run` with the same words, ready for the launcher (scripts/verbs.sh) as a program in the state directory,
 // `.run-CRATE-0` and so on, beside the notes of the last ones, `.run-CRATE-0-last`. What makes it, run_input.ts, is loaded
-// when there is something to make.
+// when there is something to make. A note has no words in it, which may be secret; a program has, and is kept for a day.
 
 /** The kind of the files: another one when what is in them, or how programs are encoded, changes. */
 export const RUN_KIND = "crr1";
@@ -52,8 +52,9 @@ export interface RunOffer {
  */
 export async function offerRun(root: string, call: RunCallWords): Promise<RunOffer | undefined> {
   const { words, settings, cwd, crate } = call;
-  const request = encodeText(`${JSON.stringify([words, settings, cwd])}\n`);
-  if (request.length > MAX_REQUEST || !root.startsWith("/")) return undefined;
+  const text = JSON.stringify([words, settings, cwd]);
+  if (text.length > MAX_REQUEST || !root.startsWith("/")) return undefined;
+  const request = encodeText(`${digest(text)}\n`);
   const prefix = `${NAME}${crate}-`;
   // The launcher knows no more of the words than how long they are.
   const slot = encodeText(words.slice(WORDS_FROM).join(" ")).length % RUN_SLOTS;
@@ -63,7 +64,7 @@ export async function offerRun(root: string, call: RunCallWords): Promise<RunOff
   const put = (name: string, bytes: Uint8Array<ArrayBuffer>) => {
     const folder = openDirectory(root);
     try {
-      if (name === "") forgetOthers(root, folder, NAME, prefix);
+      if (name === "") forgetOld(root, folder, NAME);
       putIn(folder, `${prefix}${slot}${name}`, bytes);
     } finally {
       close(folder);
@@ -85,9 +86,10 @@ export async function offerRun(root: string, call: RunCallWords): Promise<RunOff
     },
     keep() {
       if (input === undefined) return;
-      const host = encodeText(JSON.stringify([input.day, input.host], toHex));
+      const host = encodeText(JSON.stringify([input.day, input.host, input.groups], toHex));
+      // Another call's may have come between a program and its note.
       const isReady = last[0] === READY && isAt(last, 1 + request.length, host) &&
-        isOfKind(file, RUN_KIND);
+        isOfKind(file, RUN_KIND) && includes(contentOf(file, MAX_NOTE), input.request.words);
       const program = isReady ? undefined : runVerb(input);
       if (program === undefined) return;
       put("", program);
@@ -98,6 +100,21 @@ export async function offerRun(root: string, call: RunCallWords): Promise<RunOff
 
 function isAt(bytes: Uint8Array, at: number, part: Uint8Array): boolean {
   return bytes.length >= at + part.length && part.every((byte, i) => byte === bytes[at + i]);
+}
+
+/** Of texts that differ it hardly ever is the same; a program compares them whole. FNV-1a, twice */
+function digest(text: string): string {
+  let [a, b] = [0x811c9dc5, 0x050c5d1f];
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    a = Math.imul(a ^ code, 0x01000193);
+    b = Math.imul(b ^ code, 0x01000193) + a;
+  }
+  return [a, b].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
+}
+
+function includes(bytes: Uint8Array | undefined, part: Uint8Array): boolean {
+  return bytes !== undefined && latin1(bytes).includes(latin1(part));
 }
 
 function toHex(_key: string, value: unknown): unknown {

@@ -49,15 +49,15 @@ export function put(folder: number, name: string, bytes: Uint8Array<ArrayBuffer>
 const KEPT = 24 * 60 * 60;
 
 /**
- * Removes what another crate has left and nobody has used for long.
+ * Removes what nobody has used for long: another crate's, or also this one's.
  *
  * @param name how all such files' names begin.
- * @param own how this crate's do.
+ * @param own how this crate's do, when they stay.
  */
-export function forgetOthers(root: string, folder: number, name: string, own: string): void {
+export function forgetOld(root: string, folder: number, name: string, own?: string): void {
   const before = Date.now() / 1000 - KEPT;
   for (const file of readDirectory(root)) {
-    if (!file.startsWith(name) || file.startsWith(own)) continue;
+    if (!file.startsWith(name) || own !== undefined && file.startsWith(own)) continue;
     if (timeOf(`${root}/${file}`) < before) trySyscall("unlinkat", folder, file, 0);
   }
 }

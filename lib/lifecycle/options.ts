@@ -86,7 +86,8 @@ export function makeSpec(options: RunOptions, hostDevices?: () => LinuxDevice[])
 }
 
 /** Whether this host has swap that a container could use, and limits it. */
-function countsSwap(): boolean {
+/** Whether a limit of memory is one of swap, too: whether there is any. @throws {SyscallError} */
+export function countsSwap(): boolean {
   if (readText("/proc/swaps").trim().split("\n").length < 2) return false;
   const memory = detectLayout().v1.get("memory");
   return memory === undefined || exists(`${memory}/memory.memsw.limit_in_bytes`);

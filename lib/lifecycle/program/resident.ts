@@ -48,6 +48,8 @@ export interface Resident {
   readonly pair: Cell;
   /** Zero unless the container runs. */
   readonly isDone: Cell;
+  /** Not zero: whoever did it was killed, and may have executed the user's program. */
+  readonly isGoing: Cell;
   readonly init: Cell;
   /** The monitor's pid, a child of the caller's; zero when there has been none. */
   readonly monitor: Cell;
@@ -61,9 +63,15 @@ export function compileResident(input: ResidentInput): Resident {
   const text = id + token;
   const words = p.variable("words", text.length, text);
   const standard = [0, 1, 2].map((i) => p.variable(`descriptor for ${i}`, 4));
-  const [isDone, initPid, monitorPid, walker] = ["done", "init", "monitor", "walker"].map((name) =>
-    p.variable(name, 4)
-  ) as [Cell, Cell, Cell, Cell];
+  const [isDone, isGoing, initPid, monitorPid, walker] = [
+    "done",
+    "going",
+    "init",
+    "monitor",
+    "walker",
+  ].map(
+    (name) => p.variable(name, 4),
+  ) as [Cell, Cell, Cell, Cell, Cell];
   const pair = p.variable("control sockets", 8, new Uint8Array(8).fill(0xff));
   const [mask, all] = [p.variable("signals", 8), p.bytes(new Uint8Array(8).fill(0xff), "all")];
   const [child, ask, back] = [s.label("child"), s.label("ask crate"), s.label("back")];
@@ -86,7 +94,7 @@ export function compileResident(input: ResidentInput): Resident {
   const { told } = startWalked(s, input, container, {
     program: p.bytes(input.program, "the program"),
     standard: standard.map((cell) => valueOf(cell)),
-    forParent: { pair, pid: monitorPid },
+    forParent: { pair, pid: monitorPid, isGoing },
   });
   p.set(initPid, told.pid);
   p.set(isDone, 1);
@@ -107,6 +115,7 @@ export function compileResident(input: ResidentInput): Resident {
     standard,
     pair,
     isDone,
+    isGoing,
     init: initPid,
     monitor: monitorPid,
   };

@@ -144,6 +144,16 @@ export interface StartedProgram {
   readonly report: Cell;
 }
 
+/** What is left for a parent, in cells. */
+export interface ForParent {
+  /** The control sockets, which it has made: the first is its own. */
+  readonly pair: Cell;
+  /** The program's pid. */
+  readonly pid: Cell;
+  /** Zero as long as nothing can have been executed. */
+  readonly isGoing: Cell;
+}
+
 /** What a program is started with. */
 export interface StartInput {
   /** Its ELF file; or the steps that write it. */
@@ -155,11 +165,8 @@ export interface StartInput {
   readonly more: readonly Argument[];
   /** Where a failing step goes on; absent: at the program's handler. */
   readonly failed?: Label;
-  /**
-   * For a process that starts it for its own parent: the control sockets, of which that keeps the first, and where it
-   * finds the pid.
-   */
-  readonly forParent?: { readonly pair: Cell; readonly pid: Cell };
+  /** For a process that starts it for its own parent. */
+  readonly forParent?: ForParent;
 }
 
 /** As `launch`: a sealed file in memory, a socket, a pipe, a process. */

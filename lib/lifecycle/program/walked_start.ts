@@ -17,6 +17,7 @@ import {
 import {
   abandon,
   awaitProcess,
+  type ForParent,
   letGo,
   type StartedProgram,
   startProgram,
@@ -33,7 +34,7 @@ export interface WalkedStart {
   /** What its monitor has as 0, 1 and 2. */
   readonly standard: readonly Argument[];
   /** For a process that starts it for its own parent; see startProgram. */
-  readonly forParent?: { readonly pair: Cell; readonly pid: Cell };
+  readonly forParent?: ForParent;
 }
 
 /** Starts a container and records who runs. Goes on when the user's program is executed; what fails is undone. */
@@ -62,8 +63,10 @@ export function startWalked(
   write("process.json.new", REPLACE, filler(s, clock, init, monitor)(process), failed);
   const [from, to] = [p.string("process.json.new"), p.string("process.json")];
   p.call("renameat2", [valueOf(directory), from, valueOf(directory), to, 0], { negative: failed });
+  if (forParent !== undefined) p.set(forParent.isGoing, 1);
   letGo(s, started, executed, failed);
   p.place(failed);
+  if (forParent !== undefined) p.set(forParent.isGoing, 0);
   abandon(s, started);
   if (forParent === undefined) setDisposition(p, "SIG_DFL", SIGCHLD);
   p.jump(remove);
