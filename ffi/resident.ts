@@ -2,11 +2,12 @@ import {
   MAP_ANONYMOUS,
   MAP_FIXED_NOREPLACE,
   MAP_PRIVATE,
+  MFD_CLOEXEC,
   PROT_READ,
   PROT_WRITE,
 } from "./constants.ts";
-import { EEXIST, SyscallError } from "./errno.ts";
-import { arch, type Run, syscall, trySyscall, walk } from "./libc.ts";
+import { EEXIST, ENOMEM, SyscallError } from "./errno.ts";
+import { arch, type Run, syscall, type SyscallArgument, trySyscall, walk } from "./libc.ts";
 import type { Cell, Program } from "./program/builder.ts";
 import { encodeAt, memorySize } from "./program/encode.ts";
 
@@ -35,6 +36,23 @@ function mapLow(size: number): number {
   throw new RangeError("no place is left for resident programs");
 }
 
+// With the permission for libc alone no memory but JavaScript's can be looked at: what goes there and comes from there goes
+// by a file in memory.
+
+let file: number | undefined;
+
+function copy(from: SyscallArgument, to: SyscallArgument, size: number): void {
+  file ??= syscall("memfd_create", "crate", MFD_CLOEXEC);
+  const copied = Math.min(
+    syscall("pwrite64", file, from, size, 0),
+    syscall("pread64", file, to, size, 0),
+  );
+  if (copied < size) throw new SyscallError("pread64", ENOMEM);
+}
+
+const put = (address: number, bytes: Uint8Array) => copy(bytes, address, bytes.length);
+const take = (address: number, bytes: Uint8Array) => copy(address, bytes, bytes.length);
+
 /**
  * A program in this process's memory.
  *
@@ -56,34 +74,40 @@ function mapLow(size: number): number {
 export class ResidentProgram implements Disposable {
   readonly #program: Program;
   readonly #address: number;
-  readonly #memory: Uint8Array<ArrayBuffer>;
+  /** The variables and buffers, as the program begins with them. */
   readonly #initial: Uint8Array<ArrayBuffer>;
   readonly #steps: number;
 
-  /** @throws {SyscallError} when there is no memory for it. */
+  /** @throws {SyscallError} @throws {RangeError} when there is no memory for it. */
   constructor(program: Program) {
     this.#program = program;
-    const size = memorySize(program);
-    this.#address = mapLow(size);
-    const pointer = Deno.UnsafePointer.create(BigInt(this.#address))!;
-    this.#memory = new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, size));
+    const memory = new Uint8Array(memorySize(program));
+    this.#address = mapLow(memory.length);
     const { variables, buffers } = program.sizes;
-    this.#steps = encodeAt(program, arch, this.#address, this.#memory).steps;
-    this.#initial = this.#memory.slice(0, variables + buffers);
+    this.#steps = encodeAt(program, arch, this.#address, memory).steps;
+    this.#initial = memory.slice(0, variables + buffers);
+    try {
+      put(this.#address, memory);
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /**
    * Walks it to its `return`, on this thread.
    *
    * @param prepare puts bytes into variables, which are otherwise as the program has them.
+   * @throws {SyscallError}
    */
   run(prepare?: (put: (cell: Cell, bytes: Uint8Array, offset?: number) => void) => void): Run {
     const { sizes } = this.#program;
-    const memory = this.#memory;
     const at = ({ kind, offset }: Cell) => kind === "buffer" ? sizes.variables + offset : offset;
-    memory.set(this.#initial);
+    const memory = this.#initial.slice();
     prepare?.((cell, bytes, offset = 0) => memory.set(bytes, at(cell) + offset));
+    put(this.#address, memory);
     walk(this.#steps, this.#address);
+    take(this.#address, memory);
     const view = new DataView(memory.buffer);
     return {
       value: (cell) => view.getInt32(at(cell), true),

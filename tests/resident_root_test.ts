@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Container, type ContainerOptions } from "../mod.ts";
-import { ResidentProgram } from "../ffi/mod.ts";
-import { EVERYWHERE_THE_SAME, type Sandbox, stateIn, test, until } from "./support/mod.ts";
+import { exists, LIBC_PATHS, ResidentProgram } from "../ffi/mod.ts";
+import { EVERYWHERE_THE_SAME, Running, type Sandbox, stateIn, test, until } from "./support/mod.ts";
 import { assertUnchanged, descriptorCount, takeQuietSnapshot } from "./support/snapshot.ts";
 
 // What a script starts for the third time is started by a program that stays in its memory: the same as the others, and
@@ -154,6 +154,37 @@ test("what cannot be walked any more is told as ever, and starts as ever", async
   }
   await assertUnchanged(box, before, "all of it", { all: true });
   assert.equal(descriptorCount(), count);
+}, EVERYWHERE_THE_SAME);
+
+test("a script that may use libc alone has its containers walked, too", async (box) => {
+  const [library, ffi] = ["../mod.ts", "../ffi/mod.ts"].map((path) =>
+    new URL(path, import.meta.url)
+  );
+  const script = box.file(
+    "script.ts",
+    `import { Container } from "${library}";
+import { ResidentProgram } from "${ffi}";
+let walks = 0;
+const { run } = ResidentProgram.prototype;
+ResidentProgram.prototype.run = function (prepare) {
+  walks++;
+  return run.call(this, prepare);
+};
+const options = ${JSON.stringify(optionsIn(box, { stdin: "null" }))};
+for (let i = 0; i < 4; i++) await new Container("/bin/true", options).output();
+console.log(walks);
+`,
+  );
+  const libc = LIBC_PATHS.find(exists)!;
+  const config = new URL("../deno.json", import.meta.url).pathname;
+  const words = ["run", "--quiet", "--no-prompt", "--no-check", "--config", config];
+  const { code, stdout, stderr } = await new Running([
+    Deno.execPath(),
+    ...words,
+    `--allow-ffi=${libc}`,
+    script,
+  ]).ended;
+  assert.deepEqual([code, stdout, stderr], [0, "2\n", ""]);
 }, EVERYWHERE_THE_SAME);
 
 test("an id that is part of something else is no id of a kind", async (box) => {

@@ -36,8 +36,6 @@ const OPTIONS = [
   ...[
     "--memory",
     "64m",
-    "--memory-swap",
-    "128m",
     "--pids-limit",
     "100",
     "--cpu-shares",
@@ -258,7 +256,6 @@ test("calls of which the words do not say all are never made ready", async (box)
     ["--privileged"],
     ["--device", "/dev/null"],
     ["--cap-add", "ALL"],
-    ["--memory", "64m"],
     ["--cpuset-cpus", "0"],
     ["--userns", "auto"],
     [

@@ -11,7 +11,7 @@ import { waitForExit } from "./ended.ts";
 import { killContainer } from "./kill.ts";
 import { type Requested, requested } from "./network.ts";
 import type { UserNamespace } from "./id_ranges.ts";
-import { countsSwap, hostView, makeSpec } from "./options.ts";
+import { hostView, makeSpec } from "./options.ts";
 import { makePipe, readStream, writeStream } from "./pipe.ts";
 import { parseSignal, signalName } from "./signals.ts";
 import { nullStdio } from "./start.ts";
@@ -167,10 +167,9 @@ export class Container {
     const { stdin: _, stdout: __, stderr: ___, id: given, ...options } = this.#options;
     // What the host has of these may be another thing each time.
     if ((options.cpusetCpus ?? options.cpusetMems) !== undefined) return undefined;
-    const swaps = options.memory !== undefined && countsSwap();
     let text: string;
     try {
-      text = JSON.stringify([this.#command, options, root, Deno.cwd(), id.length, swaps]);
+      text = JSON.stringify([this.#command, options, root, Deno.cwd(), id.length]);
     } catch (error) {
       if (error instanceof TypeError) return undefined; // a BigInt
       throw error;

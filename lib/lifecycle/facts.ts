@@ -53,6 +53,11 @@ export function isDirectory(path: string, flags = 0): boolean | undefined {
   return found && (statx_layout.get(found, "stx_mode") & S_IFMT) === S_IFDIR;
 }
 
+/** Whether this host has swap. proc(5), /proc/swaps @throws {SyscallError} */
+export function hasSwap(): boolean {
+  return readText("/proc/swaps").trim().split("\n").length > 1;
+}
+
 /** Longer than any path that the kernel takes. limits.h, PATH_MAX */
 const LINK_MAX = 4096;
 

@@ -1,6 +1,7 @@
-import { arch, exists, readText } from "../../ffi/mod.ts";
+import { arch, exists } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { detectLayout } from "../cgroup/mod.ts";
+import { hasSwap } from "./facts.ts";
 import {
   availableCapabilities,
   capabilityBit,
@@ -86,9 +87,8 @@ export function makeSpec(options: RunOptions, hostDevices?: () => LinuxDevice[])
 }
 
 /** Whether this host has swap that a container could use, and limits it. */
-/** Whether a limit of memory is one of swap, too: whether there is any. @throws {SyscallError} */
-export function countsSwap(): boolean {
-  if (readText("/proc/swaps").trim().split("\n").length < 2) return false;
+function countsSwap(): boolean {
+  if (!hasSwap()) return false;
   const memory = detectLayout().v1.get("memory");
   return memory === undefined || exists(`${memory}/memory.memsw.limit_in_bytes`);
 }

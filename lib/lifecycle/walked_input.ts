@@ -10,7 +10,7 @@ import { type CgroupPlan, detectLayout } from "../cgroup/mod.ts";
 import type { SeccompFilter } from "../security/mod.ts";
 import type { Spec } from "../spec/mod.ts";
 import { formatRecord } from "./claim.ts";
-import { isDirectory } from "./facts.ts";
+import { hasSwap, isDirectory } from "./facts.ts";
 import {
   CLOCK,
   type CreateGroups,
@@ -152,6 +152,8 @@ export function hostOf(spec: Spec): CreateHost | undefined {
     directories: [...new Set(directories)],
     files: [...new Set(files)],
     null: Boolean(spec.linux?.maskedPaths?.length),
+    // Where nobody has said so, it has decided whether a limit of memory is one of swap, too.
+    ...spec.linux?.resources?.memory?.limit !== undefined && { swap: hasSwap() },
   };
 }
 

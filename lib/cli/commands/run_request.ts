@@ -83,9 +83,6 @@ export function runRequest(
   if (["LISTEN_FDS", "NOTIFY_SOCKET", "NODE_CHANNEL_FD"].some((name) => environment[name])) {
     return undefined;
   }
-  // Without a word on it, it depends on whether the host has swap.
-  const memory = options.memory ?? config["cgroup.memory_limit"].value;
-  if (memory !== undefined && options.memorySwap === undefined) return undefined;
   // Who has more would give more.
   const available = availableCapabilities();
   const hasAll = DEFAULT_CAPABILITIES.every((name) => available.includes(name)) &&

@@ -10,6 +10,7 @@ import {
   mapAgain,
   MAPPED_FILE,
   MFD_CLOEXEC,
+  NEXT,
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDONLY,
@@ -63,6 +64,8 @@ export interface CreateHost {
   readonly files: readonly string[];
   /** /dev/null is to be what it is called. */
   readonly null: boolean;
+  /** Whether it has swap, where that makes a difference. */
+  readonly swap?: boolean;
 }
 
 const STATX_SIZE = 256;
@@ -234,6 +237,7 @@ export function checkHost(s: Scope, host: CreateHost, own: Words, ask: Label): v
     mode();
     p.jumpIfEqual(valueOf(kind), S_IFDIR, ask);
   }
+  if (host.swap !== undefined) checkSwap(s, host.swap, ask);
   if (!host.null) return;
   const is = s.label("a device");
   look("/dev/null");
@@ -242,4 +246,24 @@ export function checkHost(s: Scope, host: CreateHost, own: Words, ask: Label): v
   p.jump(ask);
   p.place(is);
   same(RDEV, new Uint8Array([1, 0, 0, 0, 3, 0, 0, 0]));
+}
+
+/** What /proc/swaps begins with, and is where there is none. proc(5) */
+const NO_SWAP = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".length;
+
+function checkSwap(s: Scope, isThere: boolean, ask: Label): void {
+  const { p } = s;
+  const [fd, count] = [s.descriptor("swaps"), s.descriptor("their text's length")];
+  const text = p.variable("swaps", NO_SWAP + 1);
+  const [none, some] = [s.label("no swap"), s.label("some swap")];
+  const flags = O_RDONLY | O_CLOEXEC;
+  p.call("openat", [AT_FDCWD, p.string("/proc/swaps"), flags, 0], { result: fd, negative: ask });
+  p.call("read", [valueOf(fd), text, NO_SWAP + 1], { result: count, negative: ask });
+  p.call("close", [valueOf(fd)], { negative: NEXT });
+  p.jumpIfEqual(valueOf(count), NO_SWAP + 1, some);
+  if (isThere) p.jump(ask);
+  else p.jump(none);
+  p.place(some);
+  if (!isThere) p.jump(ask);
+  p.place(none);
 }
