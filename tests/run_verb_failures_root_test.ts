@@ -87,7 +87,7 @@ test("a walked run that is killed at any moment is cleared away by the next comm
       if (i === 1) break makeReady;
     }
     await nothingLeft(box);
-    const rounds = EMULATED ? 2 : 20;
+    const rounds = EMULATED ? 2 : 10;
     for (let i = 0; i < rounds; i++) {
       const command = [box.path("launcher"), ...at(box, ...words)];
       const script =

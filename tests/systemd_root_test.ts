@@ -164,7 +164,7 @@ test(
     await until("its scope ends", async () => (await systemd.scopes()).length === 0);
     assert.equal(await run("-d", "--name", "web", "/bin/sleep", "1000"), "web");
     const [scope] = await systemd.scopes();
-    assert.match(scope!, /^crate-web\.[0-9a-f]{6}\.scope$/);
+    assert.match(scope!, /^crate-web\.[0-9a-f]{8}\.scope$/);
     await systemd.crate("stop", "-t", "0", "web");
     await until("its scope ends", async () => (await systemd.scopes()).length === 0);
     await systemd.crate("start", "web");
