@@ -1,7 +1,9 @@
+import { isMissing, readText, SIGKILL } from "../../ffi/mod.ts";
 import { freeze, thaw } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { lockContainer } from "./claim.ts";
 import { isPaused, locationOf } from "./paused.ts";
+import type { ProcessId } from "./process_id.ts";
 import { type ContainerState, readState } from "./state.ts";
 
 function running(root: string, id: string): ContainerState {
@@ -22,7 +24,25 @@ export async function pauseContainer(root: string, id: string): Promise<void> {
   using _ = await lockContainer(root, id);
   const state = running(root, id);
   if (isPaused(state)) throw new CrateError("STATE", `container "${id}" is paused already`);
-  await freeze(locationOf(state.record));
+  const location = locationOf(state.record);
+  await freeze(location);
+  // Who kills takes no lock: it was sent SIGKILL a moment before, and standing still it would never end.
+  if (!isKilled(state.process!.init)) return;
+  await thaw(location);
+  throw new CrateError("STATE", `container not running: "${id}" was killed`);
+}
+
+/** Whether SIGKILL is on its way to a process. proc(5), /proc/pid/status */
+function isKilled({ pid }: ProcessId): boolean {
+  let text: string;
+  try {
+    text = readText(`/proc/${pid}/status`);
+  } catch (error) {
+    if (isMissing(error)) return true;
+    throw error;
+  }
+  const pending = text.matchAll(/^(?:SigPnd|ShdPnd):\t([0-9a-f]+)$/gm);
+  return [...pending].some(([, mask]) => (BigInt(`0x${mask}`) >> BigInt(SIGKILL - 1) & 1n) !== 0n);
 }
 
 /**
