@@ -7,6 +7,7 @@ import {
   PROT_WRITE,
 } from "./constants.ts";
 import { EEXIST, ENOMEM, SyscallError } from "./errno.ts";
+import { close } from "./files.ts";
 import { arch, type Run, syscall, type SyscallArgument, trySyscall, walk } from "./libc.ts";
 import type { Cell, Program } from "./program/builder.ts";
 import { encodeAt, memorySize } from "./program/encode.ts";
@@ -39,15 +40,15 @@ function mapLow(size: number): number {
 // With the permission for libc alone no memory but JavaScript's can be looked at: what goes there and comes from there goes
 // by a file in memory.
 
-let file: number | undefined;
-
 function copy(from: SyscallArgument, to: SyscallArgument, size: number): void {
-  file ??= syscall("memfd_create", "crate", MFD_CLOEXEC);
-  const copied = Math.min(
-    syscall("pwrite64", file, from, size, 0),
-    syscall("pread64", file, to, size, 0),
-  );
-  if (copied < size) throw new SyscallError("pread64", ENOMEM);
+  const file = syscall("memfd_create", "crate", MFD_CLOEXEC);
+  try {
+    const written = syscall("pwrite64", file, from, size, 0);
+    const read = syscall("pread64", file, to, size, 0);
+    if (Math.min(written, read) < size) throw new SyscallError("pread64", ENOMEM);
+  } finally {
+    close(file);
+  }
 }
 
 const put = (address: number, bytes: Uint8Array) => copy(bytes, address, bytes.length);
