@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { delay, test, until } from "./support/mod.ts";
+import { SIGKILL, trySyscall } from "../ffi/mod.ts";
+import { pauseContainer } from "../lib/lifecycle/mod.ts";
+import { delay, Running, test, until } from "./support/mod.ts";
 
 // crate pause, resume and top.
 
@@ -27,6 +29,32 @@ test("a paused container stands still, is shown as paused, and goes on where it 
   assert.deepEqual(twice.stderr, `crate: container "${id}" is not paused\n`);
   await box.ok(["delete", "-f", id]);
 });
+
+test("a container that was killed a moment before it is paused ends all the same", async (box) => {
+  const id = await box.detached("exec sleep 1000");
+  const pid = await box.running(id);
+  // It has no processor while somebody more important is on it: neither SIGKILL nor the freezer gets to it before.
+  assert.equal((await new Running(["taskset", "-pc", "1", `${pid}`]).ended).code, 0);
+  const important = new Running([
+    "python3",
+    "-c",
+    `import os, time
+os.sched_setaffinity(0, {1})
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+end = time.monotonic() + 0.3
+print("up", flush=True)
+while time.monotonic() < end: pass`,
+  ]);
+  await important.printed("up");
+  assert.equal(trySyscall("kill", pid, SIGKILL), 0);
+  // Whichever of the two it comes to first.
+  await pauseContainer(box.root, id).catch((error) => {
+    assert.match(error.message, new RegExp(`container not running: "${id}"`));
+  });
+  await important.ended;
+  await until("its end", async () => (await box.state(id)).status === "stopped");
+  await box.ok(["delete", id]);
+}, { skip: navigator.hardwareConcurrency < 2 && "it needs two processors" });
 
 test("a paused container can be stopped, killed and deleted", async (box) => {
   const stopped = await box.detached(LISTENER);

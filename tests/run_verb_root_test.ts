@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { settingVariables } from "../lib/config/mod.ts";
+import { RUN_SLOTS } from "../lib/lifecycle/mod.ts";
 import {
   delay,
   EVERYWHERE_THE_SAME,
@@ -9,8 +10,8 @@ import {
   test,
   until,
 } from "./support/mod.ts";
-import { itself, nothingLeft, ready, walk, walked, wordsOf } from "./support/run_verb.ts";
-import { ASKED, DONE, makeLauncher, SCRIPT } from "./support/verbs.ts";
+import { nothingLeft, ready, walk, walked, wordsOf } from "./support/run_verb.ts";
+import { ASKED, DONE, itself, makeLauncher, SCRIPT } from "./support/verbs.ts";
 
 // What `crate run` was called with twice is ready for the third time, as the launcher walks it: the same as crate's own,
 // and left to crate wherever it is not.
@@ -307,9 +308,14 @@ test("two calls that are as long take turns in being ready", async (box) => {
   assert(!await walked(box, one));
 }, EVERYWHERE_THE_SAME);
 
-test("the launcher knows all settings that a container depends on", () => {
-  const script = Deno.readTextFileSync(SCRIPT);
-  const words = settingVariables().map((name) => `\${${name}+x$${name}}`);
-  assert(script.includes(`\n${words.join("|")}\nSETTINGS\n`));
-  return Promise.resolve();
-}, EVERYWHERE_THE_SAME);
+test(
+  "the launcher knows all settings that a container depends on, and how many slots there are",
+  () => {
+    const script = Deno.readTextFileSync(SCRIPT);
+    const words = settingVariables().map((name) => `\${${name}+x$${name}}`);
+    assert(script.includes(`\n${words.join("|")}\nSETTINGS\n`));
+    assert(script.includes(`{#_crate_words} % ${RUN_SLOTS}))`));
+    return Promise.resolve();
+  },
+  EVERYWHERE_THE_SAME,
+);

@@ -14,7 +14,6 @@ import { hasSwap, isDirectory } from "./facts.ts";
 import {
   CLOCK,
   type CreateGroups,
-  type CreateHost,
   type Filling,
   hasListener,
   hasUserNamespace,
@@ -23,6 +22,7 @@ import {
   isIdmapped,
   STATX_MNT_ID,
   type WalkedContainer,
+  type WalkedHost,
 } from "./program/mod.ts";
 import { type ContainerRecord, statePaths, VERSION } from "./state.ts";
 import { filterFile } from "./stored_filter.ts";
@@ -129,7 +129,7 @@ function groupsOf(plan: CgroupPlan): CreateGroups {
 }
 
 /** What of the host a config was compiled for; undefined where it is not to be had. */
-export function hostOf(spec: Spec): CreateHost | undefined {
+function hostOf(spec: Spec): WalkedHost | undefined {
   const { v1, v2 } = detectLayout();
   const mounts = [...new Set([...v1.values(), ...v2 === undefined ? [] : [v2.mount]])];
   const directories = [spec.root!.path];

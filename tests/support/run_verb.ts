@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { exists } from "../../ffi/mod.ts";
 import { groupDirectories } from "./cgroups.ts";
 import { reapOrphans, stateIn } from "./leftovers.ts";
-import { type Result, Running, type RunningOptions } from "./running.ts";
+import { Running, type RunningOptions } from "./running.ts";
 import { type Sandbox, until } from "./sandbox.ts";
 import { at, CRATE_IS_ASKED, makeLauncher } from "./verbs.ts";
 
@@ -25,11 +25,6 @@ export function walk(
     ? command
     : ["sh", "-c", 'cd "$0" && exec "$@"', options.cwd, ...command];
   return new Running(line, { ...options, env: { ...env, ...options.env } });
-}
-
-/** A call of crate itself, which knows nothing of the launcher. */
-export async function itself(box: Sandbox, words: readonly string[]): Promise<Result> {
-  return await box.crate(["--log-level", "warn", ...words]);
 }
 
 /** Calls crate twice with these words: then the next call is ready. */

@@ -106,11 +106,10 @@ function hasVolumes({ volume, mount }: RunCall["options"]): boolean {
 /** What makes the next call with the same words ready. */
 async function offerNext(call: RunCall, config: Effective): Promise<RunOffer | undefined> {
   const { runRequest } = await import("./run_request.ts");
-  const request = runRequest(call, config, Deno.args, Deno.env.toObject());
-  if (request === undefined) return undefined;
   const { offerRun } = await import("../../lifecycle/mod.ts");
   try {
-    return await offerRun(config.root.value, request);
+    const request = runRequest(call, config, Deno.args, Deno.env.toObject());
+    return request && await offerRun(config.root.value, request);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     log("debug", `the next call cannot be made ready: ${error.message}`);

@@ -10,22 +10,15 @@ import {
   mapAgain,
   MAPPED_FILE,
   MFD_CLOEXEC,
-  NEXT,
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDONLY,
   placeIn,
-  S_IFCHR,
-  S_IFDIR,
-  S_IFMT,
-  STATX_BASIC_STATS,
-  statx_layout,
   valueOf,
 } from "../../../ffi/mod.ts";
-import { IDENTITY, STATX_MNT_ID } from "./mount_identity.ts";
 import { skipOwnWords } from "./own_words.ts";
 import type { Scope } from "./scope.ts";
-import type { Word, Words } from "./words.ts";
+import type { Word } from "./words.ts";
 
 // What an engine asks for when it creates a container: its own words, as scripts/verbs.sh has them, and the config. Both
 // together are the request; those of one kind differ in a few words, which are as long in each.
@@ -55,21 +48,6 @@ export interface CreateRequest {
   /** The note of this kind, whose time tells when a container of it was created last. */
   readonly note: string;
 }
-
-/** What of the host was so when the last container of the kind was made, and must be so again. */
-export interface CreateHost {
-  /** Directories, and what statx(2) tells of each at {@linkcode IDENTITY}. */
-  readonly mounts: readonly { readonly path: string; readonly identity: readonly Uint8Array[] }[];
-  readonly directories: readonly string[];
-  readonly files: readonly string[];
-  /** /dev/null is to be what it is called. */
-  readonly null: boolean;
-  /** Whether it has swap, where that makes a difference. */
-  readonly swap?: boolean;
-}
-
-const STATX_SIZE = 256;
-const RDEV = 0x80;
 
 /** What a word has, in the order of ASCII: no quote ends it, and no slash makes it two parts of a path. */
 const LETTERS = [[".", "."], ["0", ":"], ["A", "Z"], ["a", "z"]] as const;
@@ -204,66 +182,4 @@ function checkLetters(s: Scope, fd: Cell, from: number, size: number, ask: Label
   p.place(good);
   p.subtract(at, valueOf(at), -1);
   p.compute(valueOf(left), 1, -1, { result: left, positive: next });
-}
-
-/** Goes on at `ask` when the host is not as it was. */
-export function checkHost(s: Scope, host: CreateHost, own: Words, ask: Label): void {
-  const { p } = s;
-  const status = p.variable("status", STATX_SIZE);
-  const look = (path: string, mask = STATX_BASIC_STATS) =>
-    p.call("statx", [AT_FDCWD, own.string(path), 0, mask, status], { negative: ask });
-  const kind = p.variable("kind", 4);
-  const mode = () =>
-    p.compute(valueOf(status, statx_layout.offset("stx_mode")), 0, S_IFMT, { result: kind });
-  const same = (from: number, bytes: Uint8Array) => {
-    const label = s.label("the same");
-    p.compare(addressOf(status, from), p.bytes(bytes), bytes.length, label, ask);
-    p.place(label);
-  };
-  for (const { path, identity } of host.mounts) {
-    look(path, STATX_BASIC_STATS | STATX_MNT_ID);
-    IDENTITY.forEach(({ from }, i) => same(from, identity[i]!));
-  }
-  for (const path of host.directories) {
-    const is = s.label("a directory");
-    look(path);
-    mode();
-    p.jumpIfEqual(valueOf(kind), S_IFDIR, is);
-    p.jump(ask);
-    p.place(is);
-  }
-  for (const path of host.files) {
-    look(path);
-    mode();
-    p.jumpIfEqual(valueOf(kind), S_IFDIR, ask);
-  }
-  if (host.swap !== undefined) checkSwap(s, host.swap, ask);
-  if (!host.null) return;
-  const is = s.label("a device");
-  look("/dev/null");
-  mode();
-  p.jumpIfEqual(valueOf(kind), S_IFCHR, is);
-  p.jump(ask);
-  p.place(is);
-  same(RDEV, new Uint8Array([1, 0, 0, 0, 3, 0, 0, 0]));
-}
-
-/** What /proc/swaps begins with, and is where there is none. proc(5) */
-const NO_SWAP = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".length;
-
-function checkSwap(s: Scope, isThere: boolean, ask: Label): void {
-  const { p } = s;
-  const [fd, count] = [s.descriptor("swaps"), s.descriptor("their text's length")];
-  const text = p.variable("swaps", NO_SWAP + 1);
-  const [none, some] = [s.label("no swap"), s.label("some swap")];
-  const flags = O_RDONLY | O_CLOEXEC;
-  p.call("openat", [AT_FDCWD, p.string("/proc/swaps"), flags, 0], { result: fd, negative: ask });
-  p.call("read", [valueOf(fd), text, NO_SWAP + 1], { result: count, negative: ask });
-  p.call("close", [valueOf(fd)], { negative: NEXT });
-  p.jumpIfEqual(valueOf(count), NO_SWAP + 1, some);
-  if (isThere) p.jump(ask);
-  else p.jump(none);
-  p.place(some);
-  if (!isThere) p.jump(ask);
-  p.place(none);
 }

@@ -23,7 +23,7 @@ import {
 } from "../../../ffi/mod.ts";
 import { CLOCK, readStartTime, type Text, writeClock, writePid } from "./digits.ts";
 import { type CreateGroups, makeGroups } from "./create_groups.ts";
-import { checkHost, type CreateHost } from "./create_request.ts";
+import { checkHost, type WalkedHost } from "./check_host.ts";
 import type { Scope } from "./scope.ts";
 import { compileWalked, raiseDescriptors } from "./walked_exec.ts";
 import { type Piece, type Word, Words } from "./words.ts";
@@ -52,7 +52,7 @@ type OwnText =
 
 /** What the creation of a container of a kind depends on: all of the last one's, with its words in it. */
 export interface WalkedContainer {
-  readonly host: CreateHost;
+  readonly host: WalkedHost;
   readonly directory: string;
   /** What its directory is called until it has its record. */
   readonly making: string;
