@@ -2,6 +2,7 @@ import { readText, SyscallError, writeFile } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { pause } from "../timers.ts";
 import type { CgroupLocation } from "./location.ts";
+import { isGroupGone } from "./processes.ts";
 
 /** How long the kernel may take to stop every process, in milliseconds. */
 const DEADLINE = 10_000;
@@ -35,16 +36,20 @@ export async function freeze(location: CgroupLocation): Promise<void> {
 }
 
 /**
- * Lets a frozen container's processes go on.
+ * Lets a frozen container's processes go on; groups that are gone have none that would.
  *
  * @throws {CrateError} `UNSUPPORTED` without a freezer; `FAILED` when they do not within ten seconds,
  * because a group above is frozen.
- * @throws {SyscallError} when the groups are not there.
  */
 export async function thaw(location: CgroupLocation): Promise<void> {
   const freezer = freezerOf(location);
-  freezer.write(false);
-  if (await reached(freezer, false)) return;
+  try {
+    freezer.write(false);
+    if (await reached(freezer, false)) return;
+  } catch (error) {
+    if (isGroupGone(error)) return;
+    throw error;
+  }
   throw new CrateError(
     "FAILED",
     `the processes of the cgroup ${freezer.directory} did not go on: is a group above frozen?`,

@@ -1,7 +1,7 @@
-import { ENODEV, ENOENT, SIGKILL, trySyscall, writeFile } from "../../ffi/mod.ts";
+import { SIGKILL, trySyscall, writeFile } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import type { CgroupLocation } from "./location.ts";
-import { cgroupProcesses, isErrno } from "./processes.ts";
+import { cgroupProcesses, isGroupGone } from "./processes.ts";
 
 /**
  * Sends a signal to every process of a container.
@@ -61,7 +61,7 @@ function tryWrite(file: string, value: string): boolean {
     writeFile(file, value);
     return true;
   } catch (error) {
-    if (isErrno(error, ENOENT, ENODEV)) return false;
+    if (isGroupGone(error)) return false;
     throw error;
   }
 }

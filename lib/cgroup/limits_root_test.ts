@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { run, start, until, withGroup } from "./testing.ts";
-import { freeze, isFrozen, readStats, thaw } from "./mod.ts";
+import { freeze, isFrozen, isGroupGone, readStats, thaw } from "./mod.ts";
 
 // The limits hold, and what is used is counted, on this host's version of cgroups.
 
@@ -71,6 +71,15 @@ Deno.test("a frozen container does not run, and goes on when thawed", async () =
     await until("it goes on", () => used() > frozenAt);
     child.kill("SIGKILL");
   });
+});
+
+Deno.test("a group that is gone cannot be frozen, and has nothing that would be thawed", async () => {
+  let location;
+  await withGroup({}, (plan) => {
+    location = plan;
+  });
+  await assert.rejects(freeze(location!), isGroupGone);
+  await thaw(location!);
 });
 
 Deno.test("what a container uses is counted, and nothing of one that is gone", async () => {

@@ -16,7 +16,7 @@ export { createCgroup, type CreateOptions } from "./create.ts";
 export { updateCgroup } from "./update.ts";
 export { attachSteps } from "./device_attach.ts";
 export { removeCgroup, type RemoveOptions } from "./remove.ts";
-export { cgroupProcesses } from "./processes.ts";
+export { cgroupProcesses, isGroupGone } from "./processes.ts";
 export { killAll } from "./kill.ts";
 export { freeze, type FreezerFiles, freezerFiles, isFrozen, release, thaw } from "./freeze.ts";
 export { type CgroupStats, readStats } from "./stats.ts";

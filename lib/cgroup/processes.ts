@@ -62,7 +62,7 @@ export function groupsBelow(directory: string): string[] {
   try {
     names = readDirectory(directory);
   } catch (error) {
-    if (isErrno(error, ENOENT, ENODEV)) return [];
+    if (isGroupGone(error)) return [];
     throw error;
   }
   const groups = names.map((name) => `${directory}/${name}`).filter(isDirectory);
@@ -73,6 +73,11 @@ function isDirectory(path: string): boolean {
   const fd = trySyscall("openat", AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   if (fd >= 0) close(fd);
   return fd >= 0;
+}
+
+/** Whether a file of a group could not be opened, or no longer read or written, because the group is gone. */
+export function isGroupGone(error: unknown): boolean {
+  return isErrno(error, ENOENT, ENODEV);
 }
 
 /** Whether an error is a system call's with one of these numbers. */

@@ -1,5 +1,5 @@
-import { isMissing, readText, SIGKILL } from "../../ffi/mod.ts";
-import { freeze, thaw } from "../cgroup/mod.ts";
+import { isAlive, isMissing, readText, SIGKILL } from "../../ffi/mod.ts";
+import { freeze, isGroupGone, thaw } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { lockContainer } from "./claim.ts";
 import { isPaused, locationOf } from "./paused.ts";
@@ -18,18 +18,25 @@ function running(root: string, id: string): ContainerState {
 /**
  * Stops all of a container's processes where they are.
  *
- * @throws {CrateError} `NOT_FOUND`; `STATE` when it is not running, or paused already; as `freeze`.
+ * @throws {CrateError} `NOT_FOUND`; `STATE` when it is not running, or paused already, or ends meanwhile; as `freeze`.
  */
 export async function pauseContainer(root: string, id: string): Promise<void> {
   using _ = await lockContainer(root, id);
   const state = running(root, id);
   if (isPaused(state)) throw new CrateError("STATE", `container "${id}" is paused already`);
   const location = locationOf(state.record);
-  await freeze(location);
-  // Who kills takes no lock: it was sent SIGKILL a moment before, and standing still it would never end.
-  if (!isKilled(state.process!.init)) return;
+  const { init } = state.process!;
+  // Who kills takes no lock: it may have been sent SIGKILL a moment before.
+  const ended = new CrateError("STATE", `container not running: "${id}" was killed`);
+  try {
+    await freeze(location);
+  } catch (error) {
+    throw isGroupGone(error) && !isAlive(init) ? ended : error;
+  }
+  if (!isKilled(init)) return;
+  // Standing still it would never end.
   await thaw(location);
-  throw new CrateError("STATE", `container not running: "${id}" was killed`);
+  throw ended;
 }
 
 /** Whether SIGKILL is on its way to a process. proc(5), /proc/pid/status */
@@ -65,7 +72,12 @@ export async function resumeContainer(root: string, id: string): Promise<void> {
 export async function whilePaused<T>(state: ContainerState, act: () => Promise<T>): Promise<T> {
   if (state.status !== "running" || isPaused(state)) return await act();
   const location = locationOf(state.record);
-  await freeze(location);
+  try {
+    await freeze(location);
+  } catch (error) {
+    // It has just ended: nothing of it moves.
+    if (!isGroupGone(error)) throw error;
+  }
   try {
     return await act();
   } finally {
