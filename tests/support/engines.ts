@@ -3,14 +3,12 @@ import { exists } from "../../ffi/mod.ts";
 import { reapMonitors } from "./leftovers.ts";
 import { type Result, Running } from "./running.ts";
 import { makeRootfs } from "./rootfs.ts";
-import { delay, type Sandbox, until } from "./sandbox.ts";
+import { COMMAND, delay, type Sandbox, until } from "./sandbox.ts";
 import { Terminal } from "./terminal.ts";
 
 // Engines as their users have them: podman, containerd and Docker, each with a storage of its own, and
 // told by a word which runtime to call. What they do with runc is what they must do with crate.
 
-/** crate as an engine calls it: a path. */
-export const CRATE = new URL("../../scripts/crate", import.meta.url).pathname;
 /** Debian's. */
 export const RUNC = "/usr/sbin/runc";
 /** What the busybox image is called in each engine. */
@@ -95,7 +93,7 @@ export class PodmanEngine implements AsyncDisposable {
       "[network]",
       `network_config_dir="${directory}/networks"`,
       "[engine.runtimes]",
-      `crate=["${CRATE}"]`,
+      `crate=["${COMMAND}"]`,
       `runc=["${RUNC}"]`,
     ];
     Deno.writeTextFileSync(`${directory}/containers.conf`, `${lines.join("\n")}\n`);
@@ -183,7 +181,7 @@ export class ContainerdEngine implements AsyncDisposable {
 
   /** `ctr run` with a runtime. */
   runner(runtime: "crate" | "runc"): Engine {
-    const binary = runtime === "crate" ? CRATE : RUNC;
+    const binary = runtime === "crate" ? COMMAND : RUNC;
     return (words) =>
       this.ctr(["run", "--snapshotter", "native", "--runc-binary", binary, ...words]);
   }
@@ -216,7 +214,7 @@ export class DockerEngine implements AsyncDisposable {
     const directory = Deno.makeTempDirSync({ prefix: "dkr" });
     const script = `mount --make-rprivate / && mount -t tmpfs tmpfs /run && ip link set lo up
 exec dockerd --data-root "$0/root" --exec-root "$0/exec" -p "$0/pid" -H "unix://$0/sock" \
-  --default-ulimit nofile=1024:1024 --storage-driver vfs --add-runtime crate=${CRATE} "$@"`;
+  --default-ulimit nofile=1024:1024 --storage-driver vfs --add-runtime crate=${COMMAND} "$@"`;
     const daemon = new Running([
       "unshare",
       "-m",

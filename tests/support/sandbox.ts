@@ -5,8 +5,9 @@ import { assertNothingLeft, clearAway } from "./leftovers.ts";
 import { makeRootfs } from "./rootfs.ts";
 import { type Result, Running, type RunningOptions } from "./running.ts";
 
-/** The command as a user has it. */
-export const COMMAND = new URL("../../scripts/crate", import.meta.url).pathname;
+/** The command as a user has it: installed, or else this checkout's. */
+export const COMMAND = Deno.env.get("TEST_CRATE") ??
+  new URL("../../scripts/crate", import.meta.url).pathname;
 
 /**
  * A place of its own for one test: a state directory, a parent of cgroups, a busybox root filesystem.

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CRATE, RUNC } from "./engines.ts";
+import { RUNC } from "./engines.ts";
 import { reapMonitors } from "./leftovers.ts";
 import { Running } from "./running.ts";
 import { COMMAND, type Sandbox } from "./sandbox.ts";
@@ -34,7 +34,7 @@ export async function asUser(
       'events_logger="file"',
       'lock_type="file"',
       "[engine.runtimes]",
-      `crate=["${CRATE}"]`,
+      `crate=["${COMMAND}"]`,
       `runc=["${RUNC}"]`,
     ].join("\n"),
   );
