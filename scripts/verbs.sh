@@ -124,17 +124,22 @@ _crate_create() {
     create --bundle "$_crate_bundle" ${_crate_pid:+--pid-file "$_crate_pid"} "$1" 3<&3 4<&4
 }
 
-# _crate_run run [ARGUMENT...]: a run of the same words as the last ones. It becomes the loader, too; what the words do not say
-# is the directory, which the program sees, and the settings of the environment, which it reads: lib/config/keys.ts has them
-# in this order.
+# _crate_run run [ARGUMENT...]: a run of the same words as the last ones, but perhaps for the command. It becomes the loader,
+# too; what the words do not say is the directory, which the program sees, and the settings of the environment, which it
+# reads: lib/config/keys.ts has them in this order.
 _crate_run() {
   # Those are the caller's descriptors, of which two are taken here.
   case " $*" in *' --preserve-fds'* | *' --bundle'* | *' -b'* | */fd/*) return ;; esac
   [ -z "$LISTEN_FDS$NODE_CHANNEL_FD$NOTIFY_SOCKET" ] && [ -f "$_crate_launcher" ] || return
   _crate_find_state
   _crate_file=${_crate_loaders%/verbs} _crate_words=$*
-  # As many as lib/lifecycle/offer_run.ts has: which one is told by how long the words are.
-  _crate_file=$_crate_state/.run-${_crate_file##*/}-$((${#_crate_words} % 16))
+  _crate_kinds=$_crate_state/.run-${_crate_file##*/}
+  # As many as lib/lifecycle/offer_run.ts has: which one is told by how long the words are. The first one that is there goes
+  # on at the others.
+  for _crate_kind in $((${#_crate_words} % 16)) any-0 any-1 any-2 any-3 any-4 any-5 any-6 any-7; do
+    _crate_file=$_crate_kinds-$_crate_kind
+    [ ! -f "$_crate_file" ] || break
+  done
   [ -f "$_crate_file" ] && [ -x "$_crate_loaders/run/sh" ] || return
   {
     command exec 3<"$_crate_file" 4<<SETTINGS

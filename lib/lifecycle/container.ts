@@ -121,6 +121,8 @@ export interface StartOptions {
 export interface Prepared {
   readonly options: StartOptions;
   readonly program: Program;
+  /** What that was compiled from. */
+  readonly input: CompileInput;
   readonly cgroup: CgroupPlan;
   readonly resctrl?: ResctrlPlan;
   /** What systemd is to make. */
@@ -195,7 +197,7 @@ export async function compileSpec(
   const cgroup = unit === undefined ? groupedAs(planned, resources, grouping) : planned;
   const resctrl = linux?.intelRdt && (await loadResctrl()).planResctrl(linux.intelRdt, id);
   const seccomp = linux?.seccomp && await filterOf(linux.seccomp);
-  const program = compileContainer({
+  const input: CompileInput = {
     spec,
     facts: gatherFacts(
       spec,
@@ -211,8 +213,9 @@ export async function compileSpec(
     seccomp,
     ...mappedOverlay(spec) && { mountMapped: (await loadMappedOverlay()).mountMappedOverlay },
     ...optionsFor(cgroup, resctrl),
-  });
-  return { program, cgroup, unit, ...resctrl && { resctrl }, ...seccomp && { seccomp } };
+  };
+  const program = compileContainer(input);
+  return { program, input, cgroup, unit, ...resctrl && { resctrl }, ...seccomp && { seccomp } };
 }
 
 /**

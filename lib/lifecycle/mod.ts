@@ -19,7 +19,15 @@ export { waitForExit } from "./ended.ts";
 export { type ContainerRoot, execInContainer, type ExecOptions } from "./exec.ts";
 export type { Made } from "./create_input.ts";
 export { CREATE_KIND, type CreateRequest, offerCreate } from "./offer_create.ts";
-export { offerRun, RUN_KIND, RUN_SLOTS, type RunCallWords, type RunOffer } from "./offer_run.ts";
+export {
+  ANY_SLOTS,
+  offerRun,
+  RUN_KIND,
+  RUN_SLOTS,
+  type RunCallWords,
+  type RunCommand,
+  type RunOffer,
+} from "./offer_run.ts";
 export { EXEC_VERB_KIND, offerEngineExec, offerExec } from "./offer_exec.ts";
 export {
   type Foreground,
@@ -41,7 +49,7 @@ export { collectGarbage, listContainers } from "./list.ts";
 export { ociState } from "./oci_state.ts";
 export { untilReady } from "./ready.ts";
 export { stopContainer, type StopOptions, waitForContainer } from "./stop.ts";
-export { INIT_ANNOTATION, loadRelayParts } from "./program/mod.ts";
+export { canWrite, INIT_ANNOTATION, loadRelayParts } from "./program/mod.ts";
 export { pauseContainer, resumeContainer, whilePaused } from "./pause.ts";
 export { isPaused, shownStatus } from "./paused.ts";
 export {

@@ -1,7 +1,13 @@
 import { arch, encodeElf, encodeMapped, encodeText } from "../../ffi/mod.ts";
-import { RUN_KIND } from "./offer_run.ts";
+import { RUN_KIND, type RunCommand } from "./offer_run.ts";
 import type { Prepared } from "./container.ts";
-import { compileRunVerb, type Filling, type RunInput } from "./program/mod.ts";
+import {
+  compileContainer,
+  compileRunVerb,
+  type Filling,
+  prepareOwnExecution,
+  type RunInput,
+} from "./program/mod.ts";
 import { type ContainerRecord, makingPath, STATE_FILES } from "./state.ts";
 import { walkedOf } from "./walked_input.ts";
 
@@ -20,11 +26,16 @@ export interface RunMade {
   readonly input: boolean;
 }
 
-/** A call, as the launcher has it. */
+/** A call, as the launcher has it, and where the next one is ready. */
 export interface CallText {
+  /** All of them; or those before the command, when there is one. */
   readonly words: readonly string[];
+  readonly command?: RunCommand;
   readonly settings: string;
   readonly cwd: string;
+  /** The files of other calls'. */
+  readonly others: readonly string[];
+  readonly note: string;
 }
 
 /**
@@ -33,12 +44,20 @@ export interface CallText {
  * @returns undefined when there is more to it than a program can do.
  * @throws {SyscallError}
  */
-export function runInput(made: RunMade, { words, settings, cwd }: CallText): RunInput | undefined {
+export function runInput(
+  made: RunMade,
+  { words, command, settings, cwd, others, note }: CallText,
+): RunInput | undefined {
   const { root, record, prepared, token } = made;
-  const { cgroup, seccomp, program } = prepared;
-  const file = encodeElf(program, arch).bytes;
+  const { cgroup, seccomp, input } = prepared;
+  const anyCommand = command !== undefined;
+  const isWhole = JSON.stringify(record.spec.process!.args) === JSON.stringify(command?.words);
+  if (anyCommand && !isWhole) return undefined;
+  const program = anyCommand
+    ? compileContainer({ ...input, prepareOwn: prepareOwnExecution })
+    : prepared.program;
   const walked = walkedOf(
-    { root, record, cgroup, seccomp, program: file },
+    { root, record, cgroup, seccomp, program: encodeElf(program, arch).bytes, anyCommand },
     { making: makingPath(root, token), files: STATE_FILES },
   );
   if (walked === undefined) return undefined;
@@ -47,9 +66,12 @@ export function runInput(made: RunMade, { words, settings, cwd }: CallText): Run
     request: {
       words: encodeText(words.map((word) => `${word}\0`).join("")),
       count: words.length,
+      ...anyCommand && { command: { isPath: command.isPath } },
       settings: encodeText(settings),
       cwd,
+      others,
     },
+    ...anyCommand && { note },
     ...made.isUnnamed && { id: record.id },
     token,
     ...record.detached && { detached: { name: record.id } },

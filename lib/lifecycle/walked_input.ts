@@ -20,6 +20,7 @@ import {
   IDENTITY,
   isBind,
   isIdmapped,
+  type RecordFilling,
   STATX_MNT_ID,
   type WalkedContainer,
   type WalkedHost,
@@ -37,6 +38,8 @@ export interface MadeContainer {
   readonly seccomp?: SeccompFilter;
   /** Its program, in an ELF file. */
   readonly program: Uint8Array<ArrayBuffer>;
+  /** Its command is another one each time, which the program is executed with. */
+  readonly anyCommand?: boolean;
 }
 
 /** Options of mounts with which more is looked up than what a path is. */
@@ -75,14 +78,12 @@ export function walkedOf(
   made: MadeContainer,
   { making, files }: Names,
 ): Omit<WalkedContainer, "process"> | undefined {
-  const { root, record, cgroup, seccomp, program } = made;
+  const { root, record, cgroup, seccomp, program, anyCommand = false } = made;
   if (!root.startsWith("/") || !isPlain(made)) return undefined;
   const host = hostOf(record.spec);
   if (host === undefined) return undefined;
   const { id, created } = record;
   const seconds = Date.parse(created) / 1000;
-  const text = formatRecord({ version: VERSION, ...record });
-  const at = text.indexOf(`"created":"${created}"`) + `"created":"`.length;
   return {
     host,
     directory: statePaths(root, id).directory,
@@ -92,15 +93,31 @@ export function walkedOf(
       Number(a === "container.json") - Number(b === "container.json")
     ),
     day: seconds - seconds % DAY,
-    record: [
-      encodeText(text.slice(0, at)),
-      ...timeOf(created),
-      encodeText(text.slice(at + created.length)),
-    ],
+    record: recordOf(record, anyCommand),
     ...seccomp && { filter: filterFile(seccomp) },
     groups: groupsOf(cgroup),
     program,
   };
+}
+
+/** Stands nowhere else in a record. */
+const ANY = "\0any\0";
+
+/** `container.json`. */
+function recordOf(record: MadeContainer["record"], anyCommand: boolean): RecordFilling[] {
+  const { created, spec } = record;
+  const process = { ...spec.process!, ...anyCommand && { args: [ANY] } };
+  const text = formatRecord({ version: VERSION, ...record, spec: { ...spec, process } });
+  const at = text.indexOf(`"created":"${created}"`) + `"created":"`.length;
+  const [before, after] = text.slice(at + created.length).split(
+    `${JSON.stringify([ANY]).slice(0, -1)}`,
+  );
+  return [
+    encodeText(text.slice(0, at)),
+    ...timeOf(created),
+    encodeText(before!),
+    ...after === undefined ? [] : [{ own: "command" } as const, encodeText(after)],
+  ];
 }
 
 /** A time of creation, of the same day. */

@@ -1,6 +1,6 @@
 import { exists, isInitialUserNamespace } from "../../../ffi/mod.ts";
 import { type Effective, settingVariables } from "../../config/mod.ts";
-import type { RunCallWords } from "../../lifecycle/mod.ts";
+import { canWrite, type RunCallWords, type RunCommand } from "../../lifecycle/mod.ts";
 import { availableCapabilities, DEFAULT_CAPABILITIES } from "../../security/mod.ts";
 import type { RunCall } from "../words/mod.ts";
 
@@ -46,6 +46,17 @@ const PLAIN: ReadonlySet<keyof RunCall["options"]> = new Set([
   "workdir",
 ]);
 
+/** The words after the options, where any others would be a command as well. */
+function commandOf(
+  { rootfs, entrypoint }: RunCall["options"],
+  words: readonly string[],
+): RunCommand | undefined {
+  const isPath = rootfs === undefined;
+  const isOne = entrypoint === undefined && canWrite(words) &&
+    (!isPath || words[0]!.startsWith("/"));
+  return isOne ? { words, isPath } : undefined;
+}
+
 function isSaid(value: unknown): boolean {
   return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
 }
@@ -58,7 +69,7 @@ function isSaid(value: unknown): boolean {
  * @returns undefined for a call of which the words do not say all, or without a launcher.
  */
 export function runRequest(
-  { options, globals }: RunCall,
+  { options, globals, positionals }: RunCall,
   config: Effective,
   argv: readonly string[],
   environment: Readonly<Record<string, string>>,
@@ -93,7 +104,9 @@ export function runRequest(
     const value = environment[name];
     return value === undefined ? "" : `x${value}`;
   });
+  const command = commandOf(options, positionals);
   return {
+    ...command && { command },
     words: [`--root=${config.root.value}`, ...argv.slice(argv.indexOf("run"))],
     settings: `${settings.join("|")}\n`,
     cwd: Deno.cwd(),

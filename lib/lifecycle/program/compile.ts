@@ -13,7 +13,7 @@ import { CrateError } from "../../errors.ts";
 import type { Mount, Spec } from "../../spec/mod.ts";
 import { consolePair, openConsole, takeConsole } from "./console.ts";
 import { makeDevices } from "./devices.ts";
-import { prepareExecution } from "./execute.ts";
+import { type Execution, prepareExecution } from "./execute.ts";
 import { becomeRoot, hasUserNamespace, ownProcFiles, setRlimits } from "./identity.ts";
 import { finishProcess } from "./init.ts";
 import { copiedLink } from "./copy_symlink.ts";
@@ -68,13 +68,17 @@ export function compileContainer(input: CompileInput): Program {
   const namespaces = cloneFlags(spec);
   const cgroup = input.cgroup.descriptor;
   const foreign: Foreign = { binds: new Map() };
+  const name = "crate-monitor";
+  let own: Execution | undefined;
   const before = () => {
+    own = input.prepareOwn?.(s, spec.process?.env ?? []);
     if (hasUserNamespace(spec)) openForeign(s, input, foreign);
     openMappedRoot(s, input, foreign);
     joinFirst(s, spec);
   };
   // The monitor is there as long as the container, and would keep them.
   const after = () => {
+    own?.forget?.(name);
     const opened = new Set([...foreign.binds.values(), foreign.root]);
     for (const tree of opened) if (tree !== undefined) s.p.call("close", [valueOf(tree)]);
   };
@@ -86,7 +90,7 @@ export function compileContainer(input: CompileInput): Program {
       s,
       {
         ...parent,
-        name: "crate-monitor",
+        name,
         namespaces,
         cgroup,
         lastDescriptor: Math.max(
@@ -99,7 +103,7 @@ export function compileContainer(input: CompileInput): Program {
         before,
         after,
       },
-      (output) => init(s, input, foreign, output),
+      (output) => init(s, input, foreign, output, own),
     );
   }
   s.writeAsides();
@@ -164,7 +168,13 @@ export function hasEarlyHooks({ hooks }: Spec): boolean {
   );
 }
 
-function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output): void {
+function init(
+  s: Scope,
+  input: CompileInput,
+  foreign: Foreign,
+  output?: Output,
+  own?: Execution,
+): void {
   const { p } = s;
   const { spec, parent } = input;
   const process = spec.process!;
@@ -228,7 +238,7 @@ function init(s: Scope, input: CompileInput, foreign: Foreign, output?: Output):
   setMemory(s, spec.linux ?? {});
   finishProcess(s, {
     process,
-    execution: prepareExecution(s, process),
+    execution: own ?? prepareExecution(s, process),
     cwd,
     seccomp: input.seccomp,
     lastCapability: input.facts.lastCapability,

@@ -1,23 +1,17 @@
 import {
   addressOf,
-  arch,
-  AT_FDCWD,
   type Cell,
   F_GETFD,
   F_SETFD,
   FD_CLOEXEC,
   type Label,
-  mapAgain,
-  MAPPED_FILE,
   MFD_CLOEXEC,
-  O_CLOEXEC,
-  O_NONBLOCK,
-  O_RDONLY,
   placeIn,
   valueOf,
 } from "../../../ffi/mod.ts";
 import { skipOwnWords } from "./own_words.ts";
 import type { Scope } from "./scope.ts";
+import { tryOthers } from "./try_others.ts";
 import type { Word } from "./words.ts";
 
 // What an engine asks for when it creates a container: its own words, as scripts/verbs.sh has them, and the config. Both
@@ -65,7 +59,7 @@ export function readRequest(
   const { p } = s;
   const { length } = bytes;
   const other = s.label("of another kind");
-  tryOthers(s, others, other, ask);
+  tryOthers(s, others, { other, ask, rewind: CONFIG });
   const fd = s.descriptor("request");
   const text = p.variable("request's text", length + 1);
   const last = p.bytes(bytes, "the last request");
@@ -127,32 +121,6 @@ export function readRequest(
       at: first!,
     })),
   };
-}
-
-/** Goes on at the next file's program that is there. */
-function tryOthers(s: Scope, files: readonly string[], other: Label, ask: Label): void {
-  s.aside(() => {
-    const { p } = s;
-    const fd = s.descriptor("another file");
-    const found = s.label("found");
-    p.place(other);
-    p.call("lseek", [CONFIG, 0, 0], { negative: ask });
-    for (const file of files) {
-      const next = s.label("next file");
-      const flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
-      p.call("openat", [AT_FDCWD, p.string(file), flags, 0], {
-        result: fd,
-        negative: next,
-        zero: found,
-        positive: found,
-      });
-      p.place(next);
-    }
-    p.jump(ask);
-    p.place(found);
-    p.call("dup3", [valueOf(fd), MAPPED_FILE, O_CLOEXEC], { negative: ask });
-    p.jump(mapAgain(arch));
-  });
 }
 
 /** Goes on at `ask` for a word with anything else than words have: then the config is as it looks. */

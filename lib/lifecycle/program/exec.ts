@@ -16,7 +16,7 @@ import { consolePair, openConsole, takeConsole } from "./console.ts";
 import { type Execution, prepareExecution } from "./execute.ts";
 import { becomeRoot, setRlimits } from "./identity.ts";
 import { finishProcess } from "./init.ts";
-import type { CgroupJoin, Preserved } from "./input.ts";
+import type { CgroupJoin, PrepareOwn, Preserved } from "./input.ts";
 import { labelWrites, writeBelow } from "./labels.ts";
 import { type Output, supervise } from "./monitor.ts";
 import { makeFilesystem } from "./filesystem.ts";
@@ -32,7 +32,7 @@ export const EXEC_PIDFD = 5;
 export interface ExecInput {
   readonly process: Process;
   /** Where the arguments are not those of `process`, but what the program is started with: `prepareOwnExecution`. */
-  readonly prepareOwn?: (s: Scope, env: readonly string[]) => Execution;
+  readonly prepareOwn?: PrepareOwn;
   /** The `CLONE_NEW…` flags of the namespaces to join. */
   readonly namespaces: number;
   readonly cgroup: CgroupJoin;

@@ -1,5 +1,6 @@
 import type { Cell } from "../../../ffi/mod.ts";
 import type { Mount, Spec } from "../../spec/mod.ts";
+import type { Execution } from "./execute.ts";
 import type { Scope } from "./scope.ts";
 
 /** What the compiler must know of the host: looked up before, so that it is a pure function. */
@@ -83,7 +84,12 @@ export interface CompileInput {
   readonly listener?: number;
   /** How many descriptors are handed on, and the number of the first in the program. */
   readonly preserved?: Preserved;
+  /** Where the arguments are not those of the config, but what the program is started with: `prepareOwnExecution`. */
+  readonly prepareOwn?: PrepareOwn;
 }
+
+/** Writes the steps that take a process's arguments from those of the program. */
+export type PrepareOwn = (s: Scope, env: readonly string[]) => Execution;
 
 /** Writes the steps that mount a root of id-mapped layers; see mapped_overlay.ts. */
 export type MountMapped = (

@@ -39,9 +39,11 @@ export type {
 export * from "./protocol.ts";
 export { type CompiledVerbs, compileVerbs, VERBS, VERBS_KIND, type VerbsInput } from "./verbs.ts";
 export { compileCreateVerb, type CreateInput } from "./create_verb.ts";
-export type { Filling, WalkedContainer } from "./walked_container.ts";
+export type { Filling, RecordFilling, WalkedContainer } from "./walked_container.ts";
 export { compileResident, type Resident, type ResidentInput } from "./resident.ts";
-export { compileRunVerb, type RunInput, type RunRequest } from "./run_verb.ts";
+export { compileRunVerb, type RunInput } from "./run_verb.ts";
+export type { RunRequest } from "./run_request.ts";
+export { canWrite } from "./command_letters.ts";
 export type { CreateGroups } from "./create_groups.ts";
 export type { WalkedHost } from "./check_host.ts";
 export type { CreateRequest, Hole } from "./create_request.ts";

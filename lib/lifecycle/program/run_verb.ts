@@ -4,9 +4,6 @@ import {
   type Cell,
   encodeText,
   EPIPE,
-  F_GETFD,
-  F_SETFD,
-  FD_CLOEXEC,
   type Label,
   MADV_DONTNEED,
   MFD_CLOEXEC,
@@ -14,13 +11,12 @@ import {
   O_CLOEXEC,
   O_RDONLY,
   O_RDWR,
-  type OwnVector,
   placeIn,
   type Program,
   valueOf,
 } from "../../../ffi/mod.ts";
-import { skipOwnWords } from "./own_words.ts";
 import { SETUP_FAILED } from "./protocol.ts";
+import { commandAt, readRunRequest, type RunRequest } from "./run_request.ts";
 import type { Scope } from "./scope.ts";
 import {
   type ClaimedContainer,
@@ -33,19 +29,7 @@ import { startWalked } from "./walked_start.ts";
 import type { Word, Words } from "./words.ts";
 
 // `crate run`, as a program: once crate has been called twice with the same words, the next container differs in its id
-// alone. Whoever asks for that walks what crate itself does: makes it, starts it, and becomes its relay or prints its id.
-
-/** What is asked for, which is the same each time. */
-export interface RunRequest {
-  /** The words from `--root` on, each with a NUL behind it. */
-  readonly words: Uint8Array;
-  /** How many they are. */
-  readonly count: number;
-  /** The settings of the environment, as scripts/verbs.sh has them. */
-  readonly settings: Uint8Array;
-  /** The directory in which it is asked. */
-  readonly cwd: string;
-}
+// alone, or in its command, which is the process's own. Whoever asks for that walks what crate itself does: makes it, starts it, and becomes its relay or prints its id.
 
 /** What a `crate run` depends on: all of the last one's, with its id in it. */
 export interface RunInput extends WalkedContainer {
@@ -61,12 +45,10 @@ export interface RunInput extends WalkedContainer {
   };
   /** Its standard input is this process's. */
   readonly input: boolean;
+  /** The note of calls with any command, whose time tells when one was there last. */
+  readonly note?: string;
 }
 
-/** The descriptor of the settings, from scripts/verbs.sh. */
-const SETTINGS = 4;
-/** How many words of the walking process's come before the request's: the loader and the launcher. */
-const BEFORE = 2;
 /** Whose text is random digits but for the hyphens, and six bits in its middle. random(4) */
 const RANDOM = "/proc/sys/kernel/random/uuid";
 const RANDOM_SIZE = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx\n".length;
@@ -81,44 +63,12 @@ export function compileRunVerb(input: RunInput): Program {
   return compileWalkedContainer(
     input,
     (s, ask) => {
-      readRunRequest(s, input.request, ask);
+      const command = readRunRequest(s, input.request, ask);
       if (input.detached === undefined) relay = prepareRelay(s);
-      return readRandom(s, input, ask);
+      return { ...readRandom(s, input, ask), command };
     },
     (s, container) => run(s, input, container, relay),
   );
-}
-
-/** Goes on at `ask` when it is not this that is asked for. */
-function readRunRequest(s: Scope, { words, count, settings, cwd }: RunRequest, ask: Label): void {
-  const { p } = s;
-  // Else what is opened next would be one of the three.
-  for (const standard of [0, 1, 2]) p.call("fcntl", [standard, F_GETFD, 0], { negative: ask });
-  p.call("fcntl", [SETTINGS, F_SETFD, FD_CLOEXEC], { negative: ask });
-  const read = s.descriptor("size");
-  const exactly = (size: number) => {
-    const as = s.label("as long");
-    p.jumpIfEqual(valueOf(read), size, as);
-    p.jump(ask);
-    p.place(as);
-  };
-  const same = (known: Uint8Array, found: Cell | OwnVector, name: string) => {
-    const label = s.label(`the same ${name}`);
-    p.compare(p.bytes(known, name), found, known.length, label, ask);
-    p.place(label);
-  };
-  same(new Uint8Array(8), { own: "argv", from: BEFORE + count }, "end of the words");
-  same(words, { own: "words", from: skipOwnWords(s, BEFORE) }, "words");
-  const set = p.variable("settings", settings.length + 1);
-  p.call("read", [SETTINGS, set, settings.length + 1], { result: read, negative: ask });
-  exactly(settings.length);
-  same(settings, set, "settings");
-  const directory = encodeText(`${cwd}\0`);
-  const found = p.variable("directory", directory.length);
-  // Its size has the NUL in it; a longer one does not fit. getcwd(2)
-  p.call("getcwd", [found, directory.length], { result: read, negative: ask });
-  exactly(directory.length);
-  same(directory, found, "directory");
 }
 
 /** Digits that nobody else has, in a file. */
@@ -145,7 +95,7 @@ function run(
   relay: ComingRelay | undefined,
 ): void {
   const { p } = s;
-  const { detached } = input;
+  const { detached, request, note } = input;
   const none = s.descriptor("/dev/null");
   const usesNone = detached !== undefined || !input.input;
   if (usesNone) {
@@ -158,9 +108,12 @@ function run(
   const program = p.bytes(input.program, "the program");
   const { started, told } = startWalked(s, input, container, {
     program,
+    ...request.command && { argv: commandAt(request) },
     standard: detached === undefined ? [stdin, 1, 2] : [stdin, stdin, stdin],
   });
   requireMonitor(s, started, told);
+  // What was called last is forgotten last.
+  if (note !== undefined) p.call("utimensat", [AT_FDCWD, p.string(note), 0, 0], { negative: NEXT });
   if (relay !== undefined) {
     dropConstant(s, program);
     becomeRelay(s, started, told, relay);

@@ -50,6 +50,9 @@ type OwnText =
   | "monitor's pid text"
   | "monitor's start text";
 
+/** Part of a container's record: its command may be this one's own. */
+export type RecordFilling = Filling | { readonly own: "command" };
+
 /** What the creation of a container of a kind depends on: all of the last one's, with its words in it. */
 export interface WalkedContainer {
   readonly host: WalkedHost;
@@ -60,7 +63,7 @@ export interface WalkedContainer {
   readonly files: readonly string[];
   /** When its day began, in seconds since 1970. */
   readonly day: number;
-  readonly record: readonly Filling[];
+  readonly record: readonly RecordFilling[];
   readonly filter?: Uint8Array;
   readonly groups: CreateGroups;
   /** The container's program, in an ELF file. */
@@ -87,6 +90,8 @@ export interface ClaimedContainer {
 export interface WordsFile {
   readonly fd: Cell;
   readonly words: readonly Word[];
+  /** The command, as the record has it, where it is this time's own. */
+  readonly command?: Text;
 }
 
 const DAY = 86400;
@@ -108,13 +113,13 @@ export function compileWalkedContainer(
 ): Program {
   return compileWalked((s, ask) => {
     const { p } = s;
-    const { fd: request, words } = read(s, ask);
+    const { fd: request, words, command } = read(s, ask);
     const own = new Words(s, words);
     const [put, filled] = [s.label("put the words"), s.label("filled")];
     p.jump(put);
     p.place(filled);
     raiseDescriptors(s);
-    create(s, makeContainer(s, input, own, ask));
+    create(s, makeContainer(s, input, own, ask, command));
     p.place(put);
     own.put(valueOf(request), ask);
     p.jump(filled);
@@ -127,10 +132,11 @@ export function makeContainer(
   input: WalkedContainer,
   own: Words,
   ask: Label,
+  command?: Text,
 ): ClaimedContainer {
   const time = readClock(s, input, ask);
   checkHost(s, input.host, own, ask);
-  return claimContainer(s, input, own, time, ask);
+  return claimContainer(s, input, own, { time, command }, ask);
 }
 
 /** The time of day; crate is asked when it is another day than that of the program. */
@@ -153,7 +159,7 @@ function claimContainer(
   s: Scope,
   input: WalkedContainer,
   own: Words,
-  time: Cell,
+  { time, command }: { readonly time: Cell; readonly command?: Text },
   ask: Label,
 ): ClaimedContainer {
   const { p } = s;
@@ -177,7 +183,9 @@ function claimContainer(
     p.call("close", [valueOf(file)], { negative: NEXT });
   };
   const clock = { from: placeIn(time, 0), length: CLOCK.length };
-  const record = input.record.map((filling): Piece => "own" in filling ? clock : filling);
+  const record = input.record.map((filling): Piece =>
+    !("own" in filling) ? filling : filling.own === "command" ? command! : clock
+  );
   write("container.json", NEW, record, unnamed);
   p.call("renameat2", [AT_FDCWD, making, AT_FDCWD, directory, RENAME_NOREPLACE], {
     negative: unnamed,

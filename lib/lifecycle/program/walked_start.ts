@@ -31,6 +31,8 @@ import { unlessOrphaned } from "./walked_relay.ts";
 export interface WalkedStart {
   /** Its program's file. */
   readonly program: Cell;
+  /** What the program is executed with; absent: its name. */
+  readonly argv?: Argument;
   /** What its monitor has as 0, 1 and 2. */
   readonly standard: readonly Argument[];
   /** For a process that starts it for its own parent; see startProgram. */
@@ -42,13 +44,13 @@ export function startWalked(
   s: Scope,
   { process }: WalkedContainer,
   { own, clock, directory, write, groups, remove }: ClaimedContainer,
-  { program, standard, forParent }: WalkedStart,
+  { program, argv, standard, forParent }: WalkedStart,
 ): { readonly started: StartedProgram; readonly told: ToldProcess } {
   const { p } = s;
   const [failed, executed] = [s.label("failed"), s.label("executed")];
   const started = startProgram(s, {
     program: (to) => own.write(to, [{ constant: program }], remove),
-    argv: p.pointers([p.string("crate-monitor")], "[crate-monitor]"),
+    argv: argv ?? p.pointers([p.string("crate-monitor")], "[crate-monitor]"),
     standard,
     more: groups,
     failed: remove,

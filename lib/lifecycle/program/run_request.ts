@@ -1,0 +1,107 @@
+import {
+  type Cell,
+  encodeText,
+  F_GETFD,
+  F_SETFD,
+  FD_CLOEXEC,
+  type Label,
+  type OwnVector,
+  valueOf,
+} from "../../../ffi/mod.ts";
+import type { Text } from "./digits.ts";
+import { readOwnCommand } from "./own_command.ts";
+import { skipOwnWords } from "./own_words.ts";
+import type { Scope } from "./scope.ts";
+import { tryOthers } from "./try_others.ts";
+
+/** What is asked for of a `crate run`, which is the same each time. */
+export interface RunRequest {
+  /** The words from `--root` on, each with a NUL behind it: all of them, or up to the command. */
+  readonly words: Uint8Array;
+  /** How many they are. */
+  readonly count: number;
+  /** Absent: there are no others. Else what comes after them is a command, whatever it is. */
+  readonly command?: {
+    /** One that is not absolute would be an image. */
+    readonly isPath: boolean;
+  };
+  /** The settings of the environment, as scripts/verbs.sh has them. */
+  readonly settings: Uint8Array;
+  /** The directory in which it is asked. */
+  readonly cwd: string;
+  /** The files of programs for other requests. */
+  readonly others: readonly string[];
+}
+
+/** The descriptor of the settings, from scripts/verbs.sh. */
+const SETTINGS = 4;
+/** How many words of the walking process's come before the request's: the loader and the launcher. */
+const BEFORE = 2;
+
+/** Where the command is among the process's words. */
+export function commandAt({ count }: RunRequest): OwnVector {
+  return { own: "argv", from: BEFORE + count };
+}
+
+/**
+ * Goes on at another program when it is not this that is asked for, and at `ask` when there is none.
+ *
+ * @returns the command's JSON, where there is one.
+ */
+export function readRunRequest(s: Scope, request: RunRequest, ask: Label): Text | undefined {
+  const { p } = s;
+  const { words, command, settings, cwd, others } = request;
+  const other = s.label("of other words");
+  tryOthers(s, others, { other, ask });
+  // Else what is opened next would be one of the three.
+  for (const standard of [0, 1, 2]) p.call("fcntl", [standard, F_GETFD, 0], { negative: ask });
+  p.call("fcntl", [SETTINGS, F_SETFD, FD_CLOEXEC], { negative: ask });
+  const same = (known: Uint8Array, found: Cell | OwnVector, name: string, otherwise: Label) => {
+    const label = s.label(`the same ${name}`);
+    p.compare(p.bytes(known, name), found, known.length, label, otherwise);
+    p.place(label);
+  };
+  countWords(s, request, other);
+  const at = skipOwnWords(s, BEFORE);
+  same(words, { own: "words", from: at }, "words", other);
+  const read = s.descriptor("size");
+  const exactly = (size: number, otherwise: Label) => {
+    const as = s.label("as long");
+    p.jumpIfEqual(valueOf(read), size, as);
+    p.jump(otherwise);
+    p.place(as);
+  };
+  const directory = encodeText(`${cwd}\0`);
+  const found = p.variable("directory", directory.length);
+  // Its size has the NUL in it; a longer one does not fit. getcwd(2)
+  p.call("getcwd", [found, directory.length], { result: read, negative: other });
+  exactly(directory.length, other);
+  same(directory, found, "directory", other);
+  // They can be read once: from here on there is no other.
+  const set = p.variable("settings", settings.length + 1);
+  p.call("read", [SETTINGS, set, settings.length + 1], { result: read, negative: ask });
+  exactly(settings.length, ask);
+  same(settings, set, "settings", ask);
+  if (command === undefined) return undefined;
+  const from = s.descriptor("command's beginning");
+  p.subtract(from, valueOf(at), -words.length);
+  return readOwnCommand(s, { from, ...command }, ask);
+}
+
+/** Whether there are as many words, or more where a command comes after them. */
+function countWords(s: Scope, { count, command }: RunRequest, other: Label): void {
+  const { p } = s;
+  const none = p.bytes(new Uint8Array(8), "no word");
+  const at = (index: number) => ({ own: "argv", from: BEFORE + index }) as const;
+  if (command === undefined) {
+    const counted = s.label("counted");
+    p.compare(none, at(count), 8, counted, other);
+    p.place(counted);
+    return;
+  }
+  for (let index = 0; index <= count; index++) {
+    const there = s.label("another word");
+    p.compare(none, at(index), 8, other, there);
+    p.place(there);
+  }
+}
