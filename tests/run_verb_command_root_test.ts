@@ -65,8 +65,9 @@ test("the command may be another one each time", async (box) => {
 test("what may be no command, or cannot be written, is crate's", async (box) => {
   const inDirectory = ["run", "--rm", "-r", box.rootfs];
   const inView = ["run", "--rm"];
-  await ready(box, [...inDirectory, "true"]);
+  // Whose words the others' begin with.
   await ready(box, [...inView, "/bin/true"]);
+  await ready(box, [...inDirectory, "true"]);
   assert(await walked(box, [...inDirectory, "true"]));
   assert(await walked(box, [...inView, "/bin/true"]));
   for (
@@ -112,6 +113,13 @@ test(
     sixteen.push("x".repeat(32 + (length(exact) - length(sixteen) - 1) % 16));
     assert.equal(length(sixteen) % 16, length(exact) % 16);
     assert(await walked(box, sixteen));
+    // What is ready stays, though crate itself runs one.
+    const inodes = () => readyIn(box).map((file) => Deno.statSync(file).ino);
+    const before = inodes();
+    for (const words of [exact, wordsFor(0)]) {
+      assert.equal((await box.crate(words, { env: { CRATE_LOG_LEVEL: "info" } })).code, 0);
+    }
+    assert.deepEqual(inodes(), before);
     await nothingLeft(box);
   },
   EVERYWHERE_THE_SAME,

@@ -144,7 +144,7 @@ export async function measureResident(
 ): Promise<Resident[]> {
   const processes = (id: string) => readState(place.mkdir("state-crate"), id)?.process;
   const found = [memoryOf("`crate run -d`: its monitor", [processes(background)!.monitor!.pid])];
-  // The third with the same words is another program.
+  // The third with the same options is another program.
   const relays = ["`crate run`, the first: itself and its monitor", "", "`crate run`: the same"];
   for (const title of relays) {
     const relay = await inForeground(title, place, crate, async (pid) => {

@@ -87,6 +87,7 @@ export async function makeRows(parts: Parts): Promise<Row[]> {
       return timed(name, `\`${name}\``, "crun exec", words(runtime, runtime.exec));
     }),
     ...byDeno(parts),
+    otherCommands(parts),
     firstRun(parts),
     firstCreate(parts),
     ...[crate, ...peers].flatMap((runtime) => verbRows(parts, runtime)),
@@ -102,13 +103,25 @@ function forget(state: string): void {
   }
 }
 
-/** A run with words that crate does not know. */
+/** Runs whose words nobody has said before but for the options. */
+function otherCommands({ place, timer, crate }: Parts): Row {
+  let count = 0;
+  return {
+    key: "crate run, another command",
+    title: "`crate run`, each time with other arguments",
+    comparedTo: "crun run",
+    sample: () =>
+      timer.run({ file: crate.file, args: [...crate.run, `${count++}`], env: place.env }),
+  };
+}
+
+/** A run with options that crate does not know. */
 function firstRun({ place, timer, crate }: Parts): Row {
   const state = place.mkdir("state-first-run");
   const args = ["--root", state, ...crate.run.slice(2)];
   return {
     key: "crate run, the first",
-    title: "`crate run`, the first with these words",
+    title: "`crate run`, the first with these options",
     comparedTo: "crun run",
     sample() {
       forget(state);

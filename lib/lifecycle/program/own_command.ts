@@ -31,31 +31,15 @@ const TOO_MUCH = ',"'.length;
 
 /**
  * Reads the process's own words up to the last one. Goes on at `ask` for a command that is too long, or has a letter that
- * is written in another way; for one that begins with a hyphen, as options do, or with nothing.
+ * is written in another way.
  *
  * @param from where they begin, counted from the first one's beginning.
- * @param isPath the first of them must be absolute.
  * @returns their JSON, without the bracket at its end.
  */
-export function readOwnCommand(
-  s: Scope,
-  { from, isPath }: { readonly from: Cell; readonly isPath: boolean },
-  ask: Label,
-): Text {
+export function readOwnCommand(s: Scope, from: Cell, ask: Label): Text {
   const { p } = s;
   const words = p.variable("command", MAX_COMMAND + 1);
   const size = readWords(s, words, from, ask);
-  const first = p.variable("first letter", 4);
-  p.compute(valueOf(words), 0, 0xff, { result: first });
-  if (isPath) {
-    const absolute = s.label("a path");
-    p.jumpIfEqual(valueOf(first), codeOf("/"), absolute);
-    p.jump(ask);
-    p.place(absolute);
-  } else {
-    for (const letter of ["-", "\0"]) p.jumpIfEqual(valueOf(first), codeOf(letter), ask);
-  }
-
   const [letters, json] = [s.descriptor("letters"), s.descriptor("JSON")];
   for (const file of [letters, json]) {
     p.call("memfd_create", [p.string("command"), MFD_CLOEXEC], { result: file, negative: ask });

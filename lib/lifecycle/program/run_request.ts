@@ -77,15 +77,33 @@ export function readRunRequest(s: Scope, request: RunRequest, ask: Label): Text 
   p.call("getcwd", [found, directory.length], { result: read, negative: other });
   exactly(directory.length, other);
   same(directory, found, "directory", other);
+  const from = s.descriptor("command's beginning");
+  if (command !== undefined) {
+    p.subtract(from, valueOf(at), -words.length);
+    requireCommand(s, from, command.isPath, other);
+  }
   // They can be read once: from here on there is no other.
   const set = p.variable("settings", settings.length + 1);
   p.call("read", [SETTINGS, set, settings.length + 1], { result: read, negative: ask });
   exactly(settings.length, ask);
   same(settings, set, "settings", ask);
-  if (command === undefined) return undefined;
-  const from = s.descriptor("command's beginning");
-  p.subtract(from, valueOf(at), -words.length);
-  return readOwnCommand(s, { from, ...command }, ask);
+  return command && readOwnCommand(s, from, ask);
+}
+
+/** Whether a word is a command, and no option or image. */
+function requireCommand(s: Scope, from: Cell, isPath: boolean, other: Label): void {
+  const { p } = s;
+  const first = { own: "words", from } as const;
+  const command = s.label("a command");
+  if (isPath) {
+    p.compare(p.string("/"), first, 1, command, other);
+  } else {
+    const there = s.label("no empty word");
+    p.compare(p.string(""), first, 1, other, there);
+    p.place(there);
+    p.compare(p.string("-"), first, 1, other, command);
+  }
+  p.place(command);
 }
 
 /** Whether there are as many words, or more where a command comes after them. */
