@@ -1,18 +1,9 @@
 import assert from "node:assert/strict";
 import { exists } from "../ffi/mod.ts";
-import { IMAGE, onTerminal, plain, PodmanEngine, same } from "./support/engines.ts";
+import { CGROUP_FILES, IMAGE, onTerminal, plain, PodmanEngine, same } from "./support/engines.ts";
 import { controllerVersion, EMULATED, test } from "./support/mod.ts";
 
 // podman calls crate where it calls runc, and sees no difference.
-
-const CGROUP_FILES = [
-  "memory/memory.limit_in_bytes",
-  "pids/pids.max",
-  "cpu/cpu.cfs_quota_us",
-  "memory.max",
-  "pids.max",
-  "cpu.max",
-].map((file) => `/sys/fs/cgroup/${file}`);
 
 test("podman run with crate does what it does with runc", async (box) => {
   await using podman = await PodmanEngine.start(box);

@@ -1,4 +1,4 @@
-// Not in the virtual machine: podman waits 20 s for the end of each rootless container here, and longer there
+// In the virtual machine by its name only: podman waits 20 s for the end of each rootless container here, and longer there
 import assert from "node:assert/strict";
 import { IMAGE, plain } from "./support/engines.ts";
 import { makeRootfs } from "./support/rootfs.ts";

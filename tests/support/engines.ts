@@ -9,6 +9,15 @@ import { Terminal } from "./terminal.ts";
 // Engines as their users have them: podman, containerd and Docker, each with a storage of its own, and
 // told by a word which runtime to call. What they do with runc is what they must do with crate.
 
+/** Where a container sees its limits of memory, processes and processors, on v1 or v2. */
+export const CGROUP_FILES = [
+  "memory/memory.limit_in_bytes",
+  "pids/pids.max",
+  "cpu/cpu.cfs_quota_us",
+  "memory.max",
+  "pids.max",
+  "cpu.max",
+].map((file) => `/sys/fs/cgroup/${file}`);
 /** Debian's. */
 export const RUNC = "/usr/sbin/runc";
 /** What the busybox image is called in each engine. */
