@@ -132,11 +132,11 @@ _crate_run() {
   case " $*" in *' --preserve-fds'* | *' --bundle'* | *' -b'* | */fd/*) return ;; esac
   [ -z "$LISTEN_FDS$NODE_CHANNEL_FD$NOTIFY_SOCKET" ] && [ -f "$_crate_launcher" ] || return
   _crate_find_state
-  _crate_file=${_crate_loaders%/verbs} _crate_words=$*
+  _crate_file=${_crate_loaders%/verbs}
   _crate_kinds=$_crate_state/.run-${_crate_file##*/}
-  # As many as lib/lifecycle/offer_run.ts has: which one is told by how long the words are. The first one that is there goes
-  # on at the others.
-  for _crate_kind in $((${#_crate_words} % 16)) any-0 any-1 any-2 any-3 any-4 any-5 any-6 any-7; do
+  # As many as lib/lifecycle/offer_run.ts has: which one is told by how many words there are. The first one that is there
+  # goes on at the others.
+  for _crate_kind in $(($# % 16)) any-0 any-1 any-2 any-3 any-4 any-5 any-6 any-7; do
     _crate_file=$_crate_kinds-$_crate_kind
     [ ! -f "$_crate_file" ] || break
   done

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { exists } from "../ffi/mod.ts";
 import { CGROUP_FILES, IMAGE, onTerminal, plain, PodmanEngine, same } from "./support/engines.ts";
-import { controllerVersion, EMULATED, test } from "./support/mod.ts";
+import { controllerVersion, SHORTENED, test, WHEN_NAMED } from "./support/mod.ts";
 
 // podman calls crate where it calls runc, and sees no difference.
 
@@ -17,7 +17,7 @@ test("podman run with crate does what it does with runc", async (box) => {
   );
   assert.match(limits, /^67108864\n20\n50000( 100000)?\n$/);
   // What groups have no part in is left out where everything takes ten times as long.
-  if (EMULATED) return;
+  if (SHORTENED) return;
   await run([], "echo out; echo err >&2; exit 7");
   await run([], "kill -9 $$");
   await run(
@@ -69,7 +69,7 @@ test("podman's containers in the background, exec and the rest do with crate wha
     };
     // Where everything takes ten times as long, what groups have no part in is left out.
     const sayToo: typeof say = async (...words) => {
-      if (!EMULATED) await say(...words);
+      if (!SHORTENED) await say(...words);
     };
     const script = "trap 'echo term; exit 5' TERM; echo started; while sleep 0.1; do :; done";
     await say("run", "-d", "--name", "web", "--net", "none", IMAGE, "/bin/sh", "-c", script);
@@ -208,4 +208,4 @@ test("podman pods, builds, health checks and terminals go by crate", async (box)
     assert.equal(await onTerminal(line, env), "a terminal\r\n");
     assert.equal((await engine(["rm", "-f", "-t", "0", "tty"])).code, 0);
   }
-}, { skip: EMULATED && "it takes minutes in an emulated machine" });
+}, WHEN_NAMED);

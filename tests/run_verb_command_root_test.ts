@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ANY_SLOTS } from "../lib/lifecycle/mod.ts";
+import { ANY_SLOTS, RUN_SLOTS } from "../lib/lifecycle/mod.ts";
 import { EVERYWHERE_THE_SAME, test, until } from "./support/mod.ts";
 import { nothingLeft, plain, ready, readyIn, walk, walked } from "./support/run_verb.ts";
 import { DONE, itself } from "./support/verbs.ts";
@@ -62,6 +62,33 @@ test("the command may be another one each time", async (box) => {
   await nothingLeft(box);
 }, EVERYWHERE_THE_SAME);
 
+test("a walked command is seen in no process but its own", async (box) => {
+  const before = ["run", "-d", "--rm", "--init", "--name", "web", "-r", box.rootfs];
+  const remove = () => box.ok(["delete", "--force", "web"]);
+  await ready(box, [...before, "sleep", "100"], remove);
+  const words = [...before, "sh", "-c", "PASSWORD=horse; exec sleep 1234"];
+  const seen = [];
+  for (const start of [() => walk(box, words).ended, () => itself(box, words)]) {
+    assert.deepEqual(await start(), { ...DONE, stdout: "web\n" });
+    const lines = await until("sleep", async () => {
+      const all = await box.ok([
+        "exec",
+        "web",
+        "sh",
+        "-c",
+        "cat /proc/1/cmdline /proc/2/cmdline | tr '\\0' ' '",
+      ]);
+      return all.includes("sleep 1234") ? all : undefined;
+    });
+    assert(!lines.includes("horse"), lines);
+    seen.push(lines.replaceAll(/ +/g, " "));
+    const { monitor } = JSON.parse(Deno.readTextFileSync(`${box.root}/web/process.json`));
+    assert.match(Deno.readTextFileSync(`/proc/${monitor.pid}/cmdline`), /^crate-monitor\0+$/);
+    await remove();
+  }
+  assert.equal(seen[0], seen[1]);
+}, EVERYWHERE_THE_SAME);
+
 test("what may be no command, or cannot be written, is crate's", async (box) => {
   const inDirectory = ["run", "--rm", "-r", box.rootfs];
   const inView = ["run", "--rm"];
@@ -108,11 +135,24 @@ test(
     const exact = ["run", "--rm", "-r", box.rootfs, "/bin/echo", "ä"];
     await ready(box, exact);
     assert(await walked(box, exact));
-    const sixteen = ["run", "--rm", "--label", "a=0", "-r", box.rootfs, "echo"];
-    const length = (words: string[]) => new TextEncoder().encode(words.join(" ")).length;
-    sixteen.push("x".repeat(32 + (length(exact) - length(sixteen) - 1) % 16));
-    assert.equal(length(sixteen) % 16, length(exact) % 16);
-    assert(await walked(box, sixteen));
+    const more = ["run", "--rm", "--label", "a=0", "-r", box.rootfs, "echo"];
+    while (more.length % RUN_SLOTS !== exact.length % RUN_SLOTS) more.push("x");
+    assert(await walked(box, more));
+    // Where that has more words than the process's whole stack, too.
+    const long = ["run", "--rm", "-r", box.rootfs, "/bin/echo", ..."x".repeat(2000)];
+    while (long.length % RUN_SLOTS !== more.length % RUN_SLOTS) long.push("x");
+    await ready(box, long);
+    assert(await walked(box, long));
+    for (let i = 0; i < 5; i++) assert(await walked(box, more));
+    // Neither a directory nor a setting of another one is in the way.
+    const words = ["run", "--rm", "-r", box.rootfs, "true"];
+    const ways = [{}, { cwd: "/" }, { env: { CRATE_CGROUP_PIDS_MAX: "7" } }];
+    for (const way of ways) {
+      await ready(box, words, undefined, way);
+    }
+    for (const way of ways) assert(await walked(box, words, way), JSON.stringify(way));
+    assert(!await walked(box, words, { env: { CRATE_CGROUP_PIDS_MAX: "8" } }));
+    assert(!await walked(box, words, { env: { CRATE_IMAGE_ROOT: `/${"x".repeat(5000)}` } }));
     // What is ready stays, though crate itself runs one.
     const inodes = () => readyIn(box).map((file) => Deno.statSync(file).ino);
     const before = inodes();

@@ -287,7 +287,7 @@ test("of what is ready no note says what the words were", async (box) => {
   assert(left.length > 0 && !left.some((text) => text.includes("horse")));
 }, EVERYWHERE_THE_SAME);
 
-test("two calls that are as long take turns in being ready", async (box) => {
+test("two calls of as many words take turns in being ready", async (box) => {
   const [one, two] = ["true one", "true two"].map((script) =>
     wordsOf(box, script, ["--rm", "--entrypoint", ""])
   ) as [string[], string[]];
@@ -307,7 +307,7 @@ test(
     const words = settingVariables().map((name) => `\${${name}+x$${name}}`);
     assert(script.includes(`\n${words.join("|")}\nSETTINGS\n`));
     const any = Array.from({ length: ANY_SLOTS }, (_, i) => ` any-${i}`).join("");
-    assert(script.includes(`{#_crate_words} % ${RUN_SLOTS}))${any};`));
+    assert(script.includes(`$(($# % ${RUN_SLOTS}))${any};`));
     return Promise.resolve();
   },
   EVERYWHERE_THE_SAME,

@@ -1,4 +1,4 @@
-import { close, encodeText } from "../../ffi/mod.ts";
+import { AT_FDCWD, close, encodeText, trySyscall } from "../../ffi/mod.ts";
 import { contentOf, forgetOld, isOfKind, put as putIn, timeOf } from "./offers.ts";
 import { latin1, type RunInput } from "./program/mod.ts";
 import { openDirectory } from "./start.ts";
@@ -12,7 +12,7 @@ import type { RunMade } from "./run_input.ts";
 /** The kind of the files: another one when what is in them, or how programs are encoded, changes. */
 export const RUN_KIND = "crr2";
 
-/** Of how many calls programs are kept: those whose words are as long, but for so many times this, take turns. */
+/** Of how many calls programs are kept: those with as many words, but for so many times this, take turns. */
 export const RUN_SLOTS = 16;
 /** Of how many kinds of calls with any command programs are kept. */
 export const ANY_SLOTS = 8;
@@ -73,9 +73,9 @@ export async function offerRun(root: string, call: RunCallWords): Promise<RunOff
   const prefix = `${NAME}${crate}-`;
   const anyFile = (slot: number) => `${root}/${prefix}any-${slot}`;
   const slot = command && findNote(anyFile, request);
-  // The launcher knows no more of the words than how long they are.
+  // The launcher knows no more of the words than how many they are.
   const name = slot === undefined
-    ? `${prefix}${encodeText(words.slice(WORDS_FROM).join(" ")).length % RUN_SLOTS}`
+    ? `${prefix}${(words.length - WORDS_FROM) % RUN_SLOTS}`
     : `${prefix}any-${slot}`;
   const file = `${root}/${name}`;
   const last = contentOf(`${file}-last`, MAX_NOTE);
@@ -96,7 +96,16 @@ export async function offerRun(root: string, call: RunCallWords): Promise<RunOff
     bytes.set(rest, 1 + request.length);
     put("-last", bytes);
   };
-  if (!isSame) return { look() {}, keep: () => note(SEEN, new Uint8Array()) };
+  if (!isSame) {
+    return {
+      look() {},
+      keep() {
+        // A program whose note is another's nobody would make again.
+        if (slot !== undefined) trySyscall("unlinkat", AT_FDCWD, file, 0);
+        note(SEEN, new Uint8Array());
+      },
+    };
+  }
   const { runInput, runVerb } = await import("./run_input.ts");
   let input: RunInput | undefined;
   return {

@@ -3,7 +3,7 @@ import { exists } from "../../ffi/mod.ts";
 import { groupDirectories } from "./cgroups.ts";
 import { reapOrphans, stateIn } from "./leftovers.ts";
 import { Running, type RunningOptions } from "./running.ts";
-import { type Sandbox, until } from "./sandbox.ts";
+import { COMMAND, type Sandbox, until } from "./sandbox.ts";
 import { at, CRATE_IS_ASKED, makeLauncher } from "./verbs.ts";
 
 // What tests of `crate run` share that the launcher walks.
@@ -27,13 +27,23 @@ export const wordsOf = (box: Sandbox, script: string, options: readonly string[]
 export function walk(
   box: Sandbox,
   words: readonly string[],
-  options: RunningOptions & { cwd?: string } = {},
+  options: WalkOptions = {},
+): Running {
+  return call(box, box.path("launcher"), words, options);
+}
+
+/** How a call is made; absent: in this process's directory. */
+type WalkOptions = RunningOptions & { cwd?: string };
+
+function call(
+  box: Sandbox,
+  program: string,
+  words: readonly string[],
+  { cwd, ...options }: WalkOptions,
 ): Running {
   const { env } = box.commandLine([]);
-  const command = [box.path("launcher"), ...at(box, ...words)];
-  const line = options.cwd === undefined
-    ? command
-    : ["sh", "-c", 'cd "$0" && exec "$@"', options.cwd, ...command];
+  const command = [program, ...at(box, ...words)];
+  const line = cwd === undefined ? command : ["sh", "-c", 'cd "$0" && exec "$@"', cwd, ...command];
   return new Running(line, { ...options, env: { ...env, ...options.env } });
 }
 
@@ -42,11 +52,12 @@ export async function ready(
   box: Sandbox,
   words: readonly string[],
   between: () => Promise<unknown> = () => Promise.resolve(),
+  options: WalkOptions = {},
 ): Promise<void> {
   makeLauncher(box);
   const before = readyIn(box).length;
   for (let i = 0; i < 2; i++) {
-    await box.crate(words);
+    await call(box, COMMAND, words, options).ended;
     await between();
   }
   const after = readyIn(box).length;

@@ -4,7 +4,7 @@ import { CREATE_KIND, EXEC_VERB_KIND, RUN_KIND } from "../../lib/lifecycle/mod.t
 import { VERBS, VERBS_KIND } from "../../lib/lifecycle/program/mod.ts";
 import { reapOrphans } from "./leftovers.ts";
 import { type Result, Running } from "./running.ts";
-import { EMULATED, type Sandbox, until } from "./sandbox.ts";
+import { BUNDLES, EMULATED, type Sandbox, until } from "./sandbox.ts";
 
 // What tests of a created container's verbs share: the launcher, without crate behind it.
 
@@ -28,7 +28,7 @@ export function walker(box: Sandbox): Walk {
 /** The launcher's file: it has loaders of its own, and ends where it would ask crate. */
 export function makeLauncher(box: Sandbox): string {
   // What is ready is so for one crate, which is known by its bundle's name.
-  const made = Deno.readTextFileSync(new URL("../../.cache/bundle/current", import.meta.url));
+  const made = Deno.readTextFileSync(`${BUNDLES}/current`);
   const [, bundle] = /^bundle='(\w+)'$/m.exec(made)!;
   const loaders = box.mkdir(`${bundle}/verbs`);
   for (const name of ["exec", "create", "run"]) box.mkdir(`${bundle}/verbs/${name}`);
@@ -78,8 +78,14 @@ export function* breakSteps(
   const numberOf = (i: number) => view.getInt32(HEADER + i * STEP_SIZE, true);
   const numbers = never.map((name) => syscallNumber(name, arch));
   const calls: number[] = [];
-  // Where it is no system call's, it is one of the interpreter's own, which cannot fail; or the steps have ended.
-  for (let i = 0; numberOf(i) <= 500 && numberOf(i) >= -3; i++) {
+  // Where a step goes on is so many steps away, but for a bit, or a way out of the program; of what stands behind the last
+  // one that is not so.
+  const isStep = (i: number) =>
+    [4, 6].every((at) =>
+      (view.getInt32(HEADER + i * STEP_SIZE + 4 * at, true) & ~1) % STEP_SIZE === 0
+    );
+  // Where it is no system call's, it is one of the interpreter's own, which cannot fail.
+  for (let i = 0; numberOf(i) <= 500 && numberOf(i) >= -3 && isStep(i); i++) {
     if (numberOf(i) >= 0 && !numbers.includes(numberOf(i))) calls.push(i);
   }
   const every = Math.ceil(calls.length / (EMULATED ? 8 : 80));

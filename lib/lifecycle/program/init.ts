@@ -163,7 +163,7 @@ function verifyDirectory(s: Scope, cwd: string): void {
  * `--init`: this process stays the container's first and clones another to go on. It reaps whatever
  * is left to it and forwards every signal it gets, as docker-init does.
  */
-function reap(s: Scope, { process, seccomp }: Finish): void {
+function reap(s: Scope, { process, seccomp, execution }: Finish): void {
   const { p } = s;
   const args = p.struct(clone_args, { exit_signal: SIGCHLD });
   const child = s.descriptor("child");
@@ -176,6 +176,8 @@ function reap(s: Scope, { process, seccomp }: Finish): void {
     result: child,
     zero: go,
   });
+  // It executes nothing, and would show for ever what the other one does.
+  execution.forget?.("crate-monitor");
   // Of all descriptors two are left: the signals, and until nothing can fail any more the report.
   p.call("dup3", [valueOf(signals), CONTROL, O_CLOEXEC], { label: "open signals" });
   p.call("close_range", [0, CONTROL - 1, 0]);

@@ -5,6 +5,9 @@ import {
   F_SETFD,
   FD_CLOEXEC,
   type Label,
+  MFD_CLOEXEC,
+  NEXT,
+  O_CLOEXEC,
   type OwnVector,
   valueOf,
 } from "../../../ffi/mod.ts";
@@ -35,6 +38,8 @@ export interface RunRequest {
 
 /** The descriptor of the settings, from scripts/verbs.sh. */
 const SETTINGS = 4;
+/** In bytes; with more of them crate is asked. */
+const MAX_SETTINGS = 4096;
 /** How many words of the walking process's come before the request's: the loader and the launcher. */
 const BEFORE = 2;
 
@@ -61,9 +66,9 @@ export function readRunRequest(s: Scope, request: RunRequest, ask: Label): Text 
     p.compare(p.bytes(known, name), found, known.length, label, otherwise);
     p.place(label);
   };
-  countWords(s, request, other);
   const at = skipOwnWords(s, BEFORE);
   same(words, { own: "words", from: at }, "words", other);
+  countWords(s, request, other);
   const read = s.descriptor("size");
   const exactly = (size: number, otherwise: Label) => {
     const as = s.label("as long");
@@ -82,11 +87,12 @@ export function readRunRequest(s: Scope, request: RunRequest, ask: Label): Text 
     p.subtract(from, valueOf(at), -words.length);
     requireCommand(s, from, command.isPath, other);
   }
-  // They can be read once: from here on there is no other.
-  const set = p.variable("settings", settings.length + 1);
-  p.call("read", [SETTINGS, set, settings.length + 1], { result: read, negative: ask });
-  exactly(settings.length, ask);
-  same(settings, set, "settings", ask);
+  const set = p.variable("settings", MAX_SETTINGS);
+  const otherSettings = s.label("other settings");
+  p.call("read", [SETTINGS, set, MAX_SETTINGS], { result: read, negative: ask });
+  exactly(settings.length, otherSettings);
+  same(settings, set, "settings", otherSettings);
+  putBack(s, { from: otherSettings, text: set, size: read }, { other, ask });
   return command && readOwnCommand(s, from, ask);
 }
 
@@ -106,7 +112,31 @@ function requireCommand(s: Scope, from: Cell, isPath: boolean, other: Label): vo
   p.place(command);
 }
 
-/** Whether there are as many words, or more where a command comes after them. */
+/** The settings come from a pipe: who reads them puts them into a file for the next one. */
+function putBack(
+  s: Scope,
+  { from, text, size }: { readonly from: Label; readonly text: Cell; readonly size: Cell },
+  { other, ask }: { readonly other: Label; readonly ask: Label },
+): void {
+  s.aside(() => {
+    const { p } = s;
+    const file = s.descriptor("settings' file");
+    p.place(from);
+    // There may be more of them.
+    p.jumpIfEqual(valueOf(size), text.size, ask);
+    p.call("memfd_create", [p.string("settings"), MFD_CLOEXEC], { result: file, negative: ask });
+    p.call("write", [valueOf(file), text, valueOf(size)], { negative: ask });
+    p.call("lseek", [valueOf(file), 0, 0], { negative: ask });
+    p.call("dup3", [valueOf(file), SETTINGS, O_CLOEXEC], { negative: ask });
+    p.call("close", [valueOf(file)], { negative: NEXT });
+    p.jump(other);
+  });
+}
+
+/**
+ * Whether there are as many words, or more where a command comes after them. Those that are known must have been found:
+ * they are the process's own and perhaps its variables, so that there are as many pointers.
+ */
 function countWords(s: Scope, { count, command }: RunRequest, other: Label): void {
   const { p } = s;
   const none = p.bytes(new Uint8Array(8), "no word");

@@ -29,7 +29,8 @@ import { startWalked } from "./walked_start.ts";
 import type { Word, Words } from "./words.ts";
 
 // `crate run`, as a program: once crate has been called twice with the same words, the next container differs in its id
-// alone, or in its command, which is the process's own. Whoever asks for that walks what crate itself does: makes it, starts it, and becomes its relay or prints its id.
+// alone, or in its command, which is the process's own. Whoever asks for that walks what crate itself does: makes it, starts
+// it, and becomes its relay or prints its id.
 
 /** What a `crate run` depends on: all of the last one's, with its id in it. */
 export interface RunInput extends WalkedContainer {
