@@ -108,11 +108,13 @@ async function checks(later: boolean): Promise<void> {
   await check("check", deno("check", "--quiet", "."), later);
 }
 
-async function unit(): Promise<void> {
+/** @param part one of two halves, for two that run at the same time; absent: all. */
+async function unit(part?: 0 | 1): Promise<void> {
   const files = await findFiles((path) =>
     path.endsWith("_test.ts") && !path.endsWith("_root_test.ts") && !path.startsWith("tests/peers/")
   );
-  await tests("unit", test(files), 600);
+  if (part === undefined) await tests("unit", test(files), 600);
+  else await tests(`unit ${part + 1}/2`, test(shares(files, 2)[part]!), 600, part === 1);
 }
 
 async function rootFiles(): Promise<string[]> {
@@ -127,7 +129,7 @@ async function peers(later: boolean): Promise<void> {
 }
 
 const stages = {
-  unit: () => checks(false).then(unit),
+  unit: () => checks(false).then(() => unit()),
   async root() {
     const files = await rootFiles();
     if (!isRoot) return skip("root", "needs root");
@@ -192,12 +194,13 @@ async function main(): Promise<number> {
       Deno.env.set("TEST_CRATE", `${INSTALLED}/bin/crate`);
     }
   }
-  if (word === "all") {
-    // The unit tests and then the root tests run one after the other and take one processor. The other one is for the
-    // checks, the peers, which wait for disks and networks, and then for a virtual machine, which is a process like any
-    // other.
-    const ones = unit().then(stages.root);
-    await Promise.all([ones, checks(true).then(() => peers(true)).then(() => stages.vm(ones))]);
+  if (word === "all" && filter === undefined) {
+    // Half of the unit tests and then the root tests run one after the other and take one processor. The other one is for
+    // the checks, the other half, the peers, which wait for disks and networks, and then for a virtual machine, which is a
+    // process like any other.
+    const ones = unit(0).then(stages.root);
+    const others = checks(true).then(() => unit(1)).then(() => peers(true));
+    await Promise.all([ones, others.then(() => stages.vm(ones))]);
   } else for (const stage of chosen) await stages[stage]();
 
   console.log(`\n${summary.join("\n")}`);

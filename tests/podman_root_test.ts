@@ -107,7 +107,7 @@ test("podman's containers in the background, exec and the rest do with crate wha
     await say("stop", "-t", "5", "web");
     await sayToo("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", "web");
     await sayToo("start", "web");
-    await say("restart", "-t", "5", "web");
+    await sayToo("restart", "-t", "5", "web");
     await say("kill", "-s", "KILL", "web");
     await sayToo("wait", "web");
     await sayToo("ps", "-a", "--format", "{{.Names}} {{.State}}");

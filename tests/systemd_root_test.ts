@@ -11,6 +11,7 @@ import {
   SHORTENED,
   test,
   until,
+  WHEN_NAMED,
 } from "./support/mod.ts";
 import { Systemd, withoutSystemd } from "./support/systemd.ts";
 
@@ -358,7 +359,7 @@ test("podman has its groups made by systemd with crate as with runc", async (box
   const said = seen[0]!.join("\n");
   assert.match(said, /machine\.slice\/machine-libpod_pod_ID\.slice\/libpod-ID\.scope/);
   assert.match(said, /^machine\.slice 20 500ms yes \/machine\.slice\/libpod-ID\.scope$/m);
-}, { skip });
+}, { skip: skip || WHEN_NAMED.skip });
 
 test(
   "a service is started when its container says so, and has its process then",

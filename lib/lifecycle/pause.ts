@@ -1,4 +1,4 @@
-import { isAlive, isMissing, readText, SIGKILL } from "../../ffi/mod.ts";
+import { isAlive, readText, SIGKILL } from "../../ffi/mod.ts";
 import { freeze, isGroupGone, thaw } from "../cgroup/mod.ts";
 import { CrateError } from "../errors.ts";
 import { lockContainer } from "./claim.ts";
@@ -40,12 +40,13 @@ export async function pauseContainer(root: string, id: string): Promise<void> {
 }
 
 /** Whether SIGKILL is on its way to a process. proc(5), /proc/pid/status */
-function isKilled({ pid }: ProcessId): boolean {
+function isKilled(init: ProcessId): boolean {
   let text: string;
   try {
-    text = readText(`/proc/${pid}/status`);
+    text = readText(`/proc/${init.pid}/status`);
   } catch (error) {
-    if (isMissing(error)) return true;
+    // ENOENT, or ESRCH when it ends between open and read.
+    if (!isAlive(init)) return true;
     throw error;
   }
   const pending = text.matchAll(/^(?:SigPnd|ShdPnd):\t([0-9a-f]+)$/gm);
