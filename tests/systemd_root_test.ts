@@ -72,8 +72,10 @@ test("systemd makes of a config for crate what it makes for runc", async (box) =
   const seen: Record<string, unknown>[] = [];
   for (const name of ["runc", "crate"] as const) {
     let made = await systemd.runtime(name, ["create", "--bundle", directory, "a"]);
-    // runc makes the scope's group in each hierarchy itself, and may come before systemd has made the slice's.
-    for (let i = 0; i < 5 && name === "runc" && /mkdir .*no such file/.test(made.stderr); i++) {
+    // runc makes the scope's group in each hierarchy itself, and may come before systemd has made the slice's, or write into
+    // one that systemd has just removed.
+    const raced = /(?:mkdir|openat2) .*no such file/;
+    for (let i = 0; i < 5 && name === "runc" && raced.test(made.stderr); i++) {
       await systemd.runtime(name, ["delete", "--force", "a"]);
       made = await systemd.runtime(name, ["create", "--bundle", directory, "a"]);
     }
