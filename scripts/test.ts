@@ -36,7 +36,7 @@ function add(name: string, result: StageResult): void {
   totals.failed += result.failed;
   totals.skipped += result.skipped;
   const counts = `${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`;
-  summary.push(`${name.padEnd(8)} ${counts} (${result.seconds.toFixed(1)} s)`);
+  summary.push(`${name.padEnd(14)} ${counts} (${result.seconds.toFixed(1)} s)`);
   result.reasons.forEach((reason) => reasons.add(`${name}: ${reason}`));
   if (result.errors !== "") errors.push(`${name}: ${result.errors}`);
 }
@@ -108,13 +108,15 @@ async function checks(later: boolean): Promise<void> {
   await check("check", deno("check", "--quiet", "."), later);
 }
 
-/** @param part one of two halves, for two that run at the same time; absent: all. */
-async function unit(part?: 0 | 1): Promise<void> {
+/** @param part a third, or the other two, for two that run at the same time; absent: all. */
+async function unit(part?: "a third" | "the rest"): Promise<void> {
   const files = await findFiles((path) =>
     path.endsWith("_test.ts") && !path.endsWith("_root_test.ts") && !path.startsWith("tests/peers/")
   );
-  if (part === undefined) await tests("unit", test(files), 600);
-  else await tests(`unit ${part + 1}/2`, test(shares(files, 2)[part]!), 600, part === 1);
+  if (part === undefined) return await tests("unit", test(files), 600);
+  const [third, ...others] = shares(files, 3) as [string[], string[], string[]];
+  const isThird = part === "a third";
+  await tests(`unit, ${part}`, test(isThird ? third : others.flat()), 600, !isThird);
 }
 
 async function rootFiles(): Promise<string[]> {
@@ -195,11 +197,11 @@ async function main(): Promise<number> {
     }
   }
   if (word === "all" && filter === undefined) {
-    // Half of the unit tests and then the root tests run one after the other and take one processor. The other one is for
-    // the checks, the other half, the peers, which wait for disks and networks, and then for a virtual machine, which is a
-    // process like any other.
-    const ones = unit(0).then(stages.root);
-    const others = checks(true).then(() => unit(1)).then(() => peers(true));
+    // A third of the unit tests and then the root tests run one after the other and take one processor. The other one is
+    // for the checks, the other unit tests, the peers, which wait for disks and networks, and then for a virtual machine,
+    // which is a process like any other.
+    const ones = unit("a third").then(stages.root);
+    const others = checks(true).then(() => unit("the rest")).then(() => peers(true));
     await Promise.all([ones, others.then(() => stages.vm(ones))]);
   } else for (const stage of chosen) await stages[stage]();
 
