@@ -7,7 +7,8 @@ import type { RunMade } from "./run_input.ts";
 // The next `crate run` with the same words, ready for the launcher (scripts/verbs.sh) as a program in the state directory,
 // beside the note of the last one: `.run-CRATE-any-0` and so on for those that differ in their commands, `.run-CRATE-0`
 // and so on for those that must not, and each with `-last` the note. What makes it, run_input.ts, is loaded when there is
-// something to make. A note has no words in it, which may be secret; a program has, and is kept for a day.
+// something to make. A note has no words in it, which may be secret; a program has all
+// but the command that may be another, and is kept for a day.
 
 /** The kind of the files: another one when what is in them, or how programs are encoded, changes. */
 export const RUN_KIND = "crr2";

@@ -27,16 +27,16 @@ export async function pauseContainer(root: string, id: string): Promise<void> {
   const location = locationOf(state.record);
   const { init } = state.process!;
   // Who kills takes no lock: it may have been sent SIGKILL a moment before.
-  const ended = new CrateError("STATE", `container not running: "${id}" was killed`);
+  const ended = () => new CrateError("STATE", `container not running: "${id}" was killed`);
   try {
     await freeze(location);
   } catch (error) {
-    throw isGroupGone(error) && !isAlive(init) ? ended : error;
+    throw isGroupGone(error) && !isAlive(init) ? ended() : error;
   }
   if (!isKilled(init)) return;
   // Standing still it would never end.
   await thaw(location);
-  throw ended;
+  throw ended();
 }
 
 /** Whether SIGKILL is on its way to a process. proc(5), /proc/pid/status */

@@ -21,10 +21,13 @@ import type { Scope } from "./scope.ts";
 const WIDEST = 3;
 
 /** How JSON has letters that it does not have as they are; the end of a word is the beginning of the next. RFC 8259, 7 */
-const ESCAPES = [["\0", '","'], ['"', '\\"'], ["\\", "\\\\"], ["\n", "\\n"], [
-  "\t",
-  "\\t",
-]] as const;
+const ESCAPES = [
+  ["\0", '","'],
+  ['"', '\\"'],
+  ["\\", "\\\\"],
+  ["\n", "\\n"],
+  ["\t", "\\t"],
+] as const;
 const [FIRST, LAST] = [" ", "~"];
 /** What comes after the last word's end. */
 const TOO_MUCH = ',"'.length;
