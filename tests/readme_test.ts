@@ -176,8 +176,12 @@ Deno.test("links, files and tasks that the documents name are there", () => {
     for (const [, task] of text.matchAll(/deno task (\w+)/g)) {
       assert.ok(task! in manifest.tasks, `${document}: deno task ${task}`);
     }
-    for (const [, anchor] of text.matchAll(/\]\(#([^)]+)\)/g)) {
-      assert.ok(text.includes(`<a name="${anchor}">`), `${document}: #${anchor}`);
+    const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+      heading!.toLowerCase().replace(/[^\w -]/g, "").replaceAll(" ", "-")
+    );
+    const anchors = [...text.matchAll(/<a name="([^"]+)">/g)].map(([, name]) => name);
+    for (const [, target] of text.matchAll(/\]\(#([^)]+)\)/g)) {
+      assert.ok([...headings, ...anchors].includes(target!), `${document}: #${target}`);
     }
   }
 });
