@@ -1,5 +1,6 @@
 import { AT_FDCWD, close, encodeText, trySyscall } from "../../ffi/mod.ts";
 import { contentOf, forgetOld, isOfKind, put as putIn, timeOf } from "./offers.ts";
+import type { ClaimedNetwork } from "./container.ts";
 import { latin1, type RunInput } from "./program/mod.ts";
 import { openDirectory } from "./start.ts";
 import type { RunMade } from "./run_input.ts";
@@ -11,7 +12,7 @@ import type { RunMade } from "./run_input.ts";
 // but the command that may be another, and is kept for a day.
 
 /** The kind of the files: another one when what is in them, or how programs are encoded, changes. */
-export const RUN_KIND = "crr2";
+export const RUN_KIND = "crr3";
 
 /** Of how many calls programs are kept: those with as many words, but for so many times this, take turns. */
 export const RUN_SLOTS = 16;
@@ -55,7 +56,7 @@ export interface RunOffer {
   /** Looks at what was made, while it is there: before the container runs. @throws {SyscallError} */
   look(made: RunMade): void;
   /** Notes the call; makes the next one ready when the last one was the same. @throws {SyscallError} {CrateError} */
-  keep(): void;
+  keep(): Promise<void>;
 }
 
 /**
@@ -100,7 +101,8 @@ export async function offerRun(root: string, call: RunCallWords): Promise<RunOff
   if (!isSame) {
     return {
       look() {},
-      keep() {
+      // deno-lint-ignore require-await -- the other one does
+      async keep() {
         // A program whose note is another's nobody would make again.
         if (slot !== undefined) trySyscall("unlinkat", AT_FDCWD, file, 0);
         note(SEEN, new Uint8Array());
@@ -109,24 +111,31 @@ export async function offerRun(root: string, call: RunCallWords): Promise<RunOff
   }
   const { runInput, runVerb } = await import("./run_input.ts");
   let input: RunInput | undefined;
+  let claimed: ClaimedNetwork | undefined;
   return {
     look(made) {
+      claimed = made.prepared.options.network;
       const from = slot === undefined ? 0 : slot + 1;
       const others = Array.from({ length: ANY_SLOTS - from }, (_, i) => anyFile(from + i));
       input = runInput(made, { words, command, settings, cwd, others, note: `${file}-last` });
     },
-    keep() {
+    async keep() {
       if (input === undefined) return;
+      const network = await claimed?.ready?.();
+      if (claimed !== undefined && network === undefined) return;
       const { id = "", token, day, groups } = input;
       // But for what comes of chance.
       const host = encodeText(
-        JSON.stringify([day, input.host, groups], toHex).replaceAll(token, "").replaceAll(id, ""),
+        digest(
+          JSON.stringify([day, input.host, groups, network], toHex).replaceAll(token, "")
+            .replaceAll(id, ""),
+        ),
       );
       // Another call's may have come between a program and its note.
       const isReady = last[0] === READY && isAt(last, 1 + request.length + DIGEST_SIZE, host) &&
         isOfKind(file, RUN_KIND) &&
         isAt(last, 1 + request.length, digestOf(contentOf(file, MAX_NOTE) ?? new Uint8Array()));
-      const program = isReady ? undefined : runVerb(input);
+      const program = isReady ? undefined : runVerb({ ...input, ...network && { network } });
       if (program === undefined) return;
       put("", program);
       note(READY, new Uint8Array([...digestOf(program), ...host]));

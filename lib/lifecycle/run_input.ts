@@ -3,6 +3,7 @@ import { RUN_KIND, type RunCommand } from "./offer_run.ts";
 import type { Prepared } from "./container.ts";
 import {
   compileContainer,
+  type CompileInput,
   compileRunVerb,
   type Filling,
   prepareOwnExecution,
@@ -45,19 +46,32 @@ export interface CallText {
  * @throws {SyscallError}
  */
 export function runInput(
-  made: RunMade,
+  run: RunMade,
   { words, command, settings, cwd, others, note }: CallText,
 ): RunInput | undefined {
-  const { root, record, prepared, token } = made;
+  const { root, record, prepared, token } = run;
   const { cgroup, seccomp, input } = prepared;
   const anyCommand = command !== undefined;
   const isWhole = JSON.stringify(record.spec.process!.args) === JSON.stringify(command?.words);
   if (anyCommand && !isWhole) return undefined;
-  const program = anyCommand
-    ? compileContainer({ ...input, prepareOwn: prepareOwnExecution })
+  const { network } = prepared.options;
+  const program = anyCommand || network !== undefined
+    ? compileContainer({
+      ...input,
+      parent: network === undefined ? input.parent : keepingPlace(input.parent),
+      ...anyCommand && { prepareOwn: prepareOwnExecution },
+    })
     : prepared.program;
+  const made = {
+    root,
+    record,
+    cgroup,
+    seccomp,
+    program: encodeElf(program, arch).bytes,
+    anyCommand,
+  };
   const walked = walkedOf(
-    { root, record, cgroup, seccomp, program: encodeElf(program, arch).bytes, anyCommand },
+    { ...made, ...network && { own: network.left.files } },
     { making: makingPath(root, token), files: STATE_FILES },
   );
   if (walked === undefined) return undefined;
@@ -72,12 +86,18 @@ export function runInput(
       others,
     },
     ...anyCommand && { note },
-    ...made.isUnnamed && { id: record.id },
+    ...run.isUnnamed && { id: record.id },
     token,
     ...record.detached && { detached: { name: record.id } },
-    input: made.input,
+    input: run.input,
     process: processOf(record.remove),
   };
+}
+
+/** A monitor that keeps its container's place on a network until it ends itself: its files are gone then. */
+function keepingPlace(parent: CompileInput["parent"]): CompileInput["parent"] {
+  if (parent.start !== undefined || parent.network === undefined) return parent;
+  return { ...parent, network: { ...parent.network, held: 1, lasting: 1 } };
 }
 
 /** `process.json`; see startContainer. */

@@ -40,6 +40,8 @@ export interface MadeContainer {
   readonly program: Uint8Array<ArrayBuffer>;
   /** Its command is another one each time, which the program is executed with. */
   readonly anyCommand?: boolean;
+  /** Files of the host that are made for it alone. */
+  readonly own?: readonly string[];
 }
 
 /** Options of mounts with which more is looked up than what a path is. */
@@ -78,9 +80,9 @@ export function walkedOf(
   made: MadeContainer,
   { making, files }: Names,
 ): Omit<WalkedContainer, "process"> | undefined {
-  const { root, record, cgroup, seccomp, program, anyCommand = false } = made;
+  const { root, record, cgroup, seccomp, program, anyCommand = false, own = [] } = made;
   if (!root.startsWith("/") || !isPlain(made)) return undefined;
-  const host = hostOf(record.spec);
+  const host = hostOf(record.spec, own);
   if (host === undefined) return undefined;
   const { id, created } = record;
   const seconds = Date.parse(created) / 1000;
@@ -146,13 +148,13 @@ function groupsOf(plan: CgroupPlan): CreateGroups {
 }
 
 /** What of the host a config was compiled for; undefined where it is not to be had. */
-function hostOf(spec: Spec): WalkedHost | undefined {
+function hostOf(spec: Spec, own: readonly string[]): WalkedHost | undefined {
   const { v1, v2 } = detectLayout();
   const mounts = [...new Set([...v1.values(), ...v2 === undefined ? [] : [v2.mount]])];
   const directories = [spec.root!.path];
   const files: string[] = [];
   for (const { source, ...mount } of spec.mounts ?? []) {
-    if (!isBind({ source, ...mount })) continue;
+    if (!isBind({ source, ...mount }) || own.includes(source!)) continue;
     (isDirectory(source!) ? directories : files).push(source!);
   }
   const found: { path: string; identity: Uint8Array[] }[] = [];

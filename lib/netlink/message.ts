@@ -1,8 +1,10 @@
 import { Layout } from "../../ffi/mod.ts";
 import { align, Attributes } from "./attributes.ts";
 import {
+  NLM_F_ACK,
   NLM_F_ACK_TLVS,
   NLM_F_CAPPED,
+  NLM_F_REQUEST,
   NLMSGERR_ATTR_MSG,
   NLMSGERR_ATTR_OFFS,
 } from "./constants.ts";
@@ -71,6 +73,22 @@ export function encodeMessages(messages: readonly Outgoing[]): Uint8Array<ArrayB
     at += messageSize(body);
   }
   return bytes;
+}
+
+/** Requests as bytes, numbered from 1: for those who send them without a conversation. */
+export function encodeRequests(
+  requests: readonly Request[],
+  { acknowledged = true } = {},
+): Uint8Array<ArrayBuffer> {
+  const more = NLM_F_REQUEST | (acknowledged ? NLM_F_ACK : 0);
+  return encodeMessages(
+    requests.map(({ type, flags, body }, i) => ({
+      type,
+      flags: flags | more,
+      sequence: i + 1,
+      body,
+    })),
+  );
 }
 
 /**

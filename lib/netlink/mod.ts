@@ -14,9 +14,9 @@
 export * from "./address.ts";
 export { NetlinkError } from "./errors.ts";
 export { NETLINK_NETFILTER, NETLINK_ROUTE } from "./constants.ts";
-export type { Message, Request } from "./message.ts";
+export { encodeRequests, type Message, type Request } from "./message.ts";
 export { type Flow, forgetFlows } from "./conntrack.ts";
 export { NetlinkSocket, type SocketOptions } from "./socket.ts";
 export { inNamespace } from "./namespace.ts";
 export * from "./route/mod.ts";
-export { decodeGeneration, generationRequest } from "./generation.ts";
+export { decodeGeneration, generationAnswer, generationRequest } from "./generation.ts";

@@ -10,9 +10,12 @@ interface Allocation {
   readonly last?: readonly [key: string, address: string];
 }
 
-/** Every address of a network that a container has. */
+/** Every address of a network that a container has, or one of those that are kept for programs. */
 function givenOut(state: NetworkState, network: string): Set<string> {
   const given = new Set<string>();
+  for (const { ip, ip6 } of state.pools?.[network] ?? []) {
+    for (const each of [ip, ip6]) if (each !== undefined) given.add(each);
+  }
   for (const { endpoints } of Object.values(state.attachments)) {
     for (const endpoint of endpoints) {
       if (endpoint.network !== network) continue;
@@ -77,15 +80,46 @@ export interface Addresses {
   readonly mac: string;
   /** The addresses given last, with these. */
   readonly last: NetworkState["last"];
+  /** What is still kept for programs. */
+  readonly pools: NetworkState["pools"];
+}
+
+/** Without what is kept for programs on a network. */
+export function withoutPool(state: NetworkState, network: string): NetworkState {
+  if (state.pools?.[network] === undefined) return state;
+  const { [network]: _, ...pools } = state.pools;
+  return { ...state, pools };
 }
 
 /**
  * Gives out addresses of a network: of each family the next after the one that was given out last, so that
- * one that came back is somebody's again as late as can be.
+ * one that came back is somebody's again as late as can be. What is kept for programs is given out where it is asked for
+ * by name, or there is none left.
  *
  * @throws {CrateError} `INVALID` for wishes that cannot be met; `FAILED` when there is none left.
  */
 export function allocateAddresses(
+  definition: NetworkDefinition,
+  request: EndpointRequest,
+  state: NetworkState,
+): Addresses {
+  const { name } = definition;
+  const pool = state.pools?.[name];
+  if (pool === undefined) return allocateFrom(definition, request, state);
+  const wanted = [request.ip, request.ip6].flatMap((word) => parseAddress(word ?? "") ?? [])
+    .map(formatAddress);
+  const isKept = pool.some(({ ip, ip6 }) => [ip, ip6].some((each) => wanted.includes(each ?? "")));
+  const rest = withoutPool(state, name);
+  if (isKept) return allocateFrom(definition, request, rest);
+  try {
+    return allocateFrom(definition, request, state);
+  } catch (error) {
+    if (!(error instanceof CrateError) || error.code !== "FAILED") throw error;
+    return allocateFrom(definition, request, rest);
+  }
+}
+
+function allocateFrom(
   definition: NetworkDefinition,
   request: EndpointRequest,
   state: NetworkState,
@@ -102,6 +136,7 @@ export function allocateAddresses(
       ? macOf(four.address ?? six.address)
       : formatMac(parseMac(request.mac)),
     last: { ...state.last, ...Object.fromEntries(noted) },
+    pools: state.pools,
   };
 }
 

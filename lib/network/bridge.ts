@@ -11,9 +11,9 @@ import {
   setLink,
 } from "../netlink/mod.ts";
 import { isOwnMac, macOf, parseMac } from "./allocate.ts";
-import { hasAddress6, InterfaceSocket } from "./interface.ts";
+import { InterfaceSocket, lineOfAddress6 } from "./interface.ts";
 import { readSubnet } from "./subnets.ts";
-import { forward, hasSix, writeSetting } from "./sysctl.ts";
+import { forward, hasSix, type Setting, writeSetting } from "./sysctl.ts";
 import type { NetworkDefinition, NetworkState, Subnet } from "./types.ts";
 
 /** The addresses that the host has on a network's bridge. */
@@ -40,20 +40,29 @@ export function readyBridge(definition: NetworkDefinition): number | undefined {
   if (index === undefined || !socket.isUp(name!)) return undefined;
   if (socket.address(name!)?.join(".") !== gateway) return undefined;
   const six = hasSix();
-  if (six && gateway6 !== undefined && !hasAddress6(name!, gateway6)) return undefined;
+  if (six && gateway6 !== undefined && lineOfAddress6(name!, gateway6) === undefined) {
+    return undefined;
+  }
   prepare(definition, six);
   return index;
 }
 
+/** Settings of a bridge. */
+export function bridgeSettings({ interface: name }: NetworkDefinition, six: boolean): Setting[] {
+  return [
+    // Containers are not this host's routers (CVE-2020-13401).
+    ...six ? [[`ipv6/conf/${name}/accept_ra`, "0"] as const] : [],
+    // What comes from the host's own loopback to a published port leaves by the bridge; nothing else gets through to
+    // 127.0.0.0/8 that way: the firewall sees to it.
+    [`ipv4/conf/${name}/route_localnet`, "1"],
+  ];
+}
+
 /** Settings of the host for a bridge. */
-function prepare({ interface: name, internal }: NetworkDefinition, six: boolean): void {
-  // Containers are not this host's routers (CVE-2020-13401).
-  if (six) writeSetting(`ipv6/conf/${name}/accept_ra`, "0");
-  // What comes from the host's own loopback to a published port leaves by the bridge; nothing else gets through to
-  // 127.0.0.0/8 that way: the firewall sees to it.
-  writeSetting(`ipv4/conf/${name}/route_localnet`, "1");
+function prepare(definition: NetworkDefinition, six: boolean): void {
+  for (const [name, value] of bridgeSettings(definition, six)) writeSetting(name, value);
   // An internal network's containers are not sent on anywhere; nor does it make the host a router.
-  if (!internal) forward(six);
+  if (!definition.internal) forward(six);
 }
 
 /**

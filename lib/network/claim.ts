@@ -13,6 +13,7 @@ import { findNetwork, type NetworkDefaults } from "./networks.ts";
 import { ownerOf } from "./owner.ts";
 import { isAny } from "./ports.ts";
 import { reclaim, type Reclaimed, sharesNetwork } from "./reclaim.ts";
+import type { ReadyNetwork } from "./ready_types.ts";
 import { type Reserved, reservePorts } from "./reserve.ts";
 import { resolvFile } from "./resolv.ts";
 import { readNetworkState, withNetworks, writeNetworkState } from "./state.ts";
@@ -45,6 +46,13 @@ export interface NetworkClaim {
    * @throws {CrateError}
    */
   attach(init: ProcessId): Promise<void>;
+  /**
+   * What puts the next container of the kind there without crate, where this one is.
+   *
+   * @returns undefined where there is more to it than a program can do.
+   * @throws {CrateError}
+   */
+  ready(): Promise<ReadyNetwork | undefined>;
   /** Closes the sockets here: the container's monitor has them. */
   letGo(): void;
   /** Gives all back: the container could not be started. */
@@ -121,13 +129,13 @@ function claimLocked(options: ClaimOptions, firewall: Firewall | undefined): Net
     let known: NetworkState = state;
     const endpoints: Endpoint[] = [];
     definitions.forEach((definition, i) => {
-      const { addresses: { last, ...addresses }, after } = allocate(
+      const { addresses: { last, pools, ...addresses }, after } = allocate(
         places,
         definition,
         request.endpoints[i]!,
         known,
       );
-      known = { ...after.state, last };
+      known = { ...after.state, last, pools };
       gone.push(...after.gone);
       endpoints.push({
         network: definition.name,
@@ -282,6 +290,14 @@ class Claim implements NetworkClaim {
       const loaded = await loadFirewall();
       await withNetworks(places, () => this.#enter(socket, init, loaded));
     });
+  }
+
+  async ready(): Promise<ReadyNetwork | undefined> {
+    const { readyNetwork } = await import("./ready.ts");
+    const [definition] = this.#links.definitions;
+    if (definition === undefined) return undefined;
+    const ready = () => readyNetwork(this.#options, this.attachment, definition);
+    return await inWords(() => withNetworks(this.#options.places, ready));
   }
 
   #plugs(): Plug[] {

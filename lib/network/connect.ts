@@ -89,7 +89,7 @@ export async function connectNetwork(options: ConnectOptions): Promise<void> {
       const link = definition.driver === "bridge"
         ? ensureBridge(socket, definition, state)
         : parentOf(definition);
-      const { last, ...addresses } = allocateAddresses(definition, request, state);
+      const { last, pools, ...addresses } = allocateAddresses(definition, request, state);
       const endpoint: Endpoint = {
         network: name,
         interface: freeName(attachment.endpoints),
@@ -106,7 +106,7 @@ export async function connectNetwork(options: ConnectOptions): Promise<void> {
         endpoints: [...attachment.endpoints, endpoint],
         hosts: attachment.hosts + ownLine(attachment, endpoint),
       };
-      const next = { ...state, last, attachments: { ...state.attachments, [id]: changed } };
+      const next = { ...state, last, pools, attachments: { ...state.attachments, [id]: changed } };
       // First that it has the interface: one that nobody knew of could not be taken away again.
       writeNetworkState(places, next);
       try {
@@ -115,7 +115,7 @@ export async function connectNetwork(options: ConnectOptions): Promise<void> {
         writeNetworkState(places, state);
         throw error;
       }
-      settle(socket, places, { ...state, last }, changed, [attachment, ...gone]);
+      settle(socket, places, { ...state, last, pools }, changed, [attachment, ...gone]);
     })
   );
 }

@@ -9,7 +9,3 @@ export const SO_REUSEADDR = 2;
 export const IPPROTO_IPV6 = 41;
 export const IPPROTO_SCTP = 132;
 export const IPV6_V6ONLY = 26;
-
-// linux/sockios.h
-export const SIOCGIFADDR = 0x8915;
-export const SIOCGIFINDEX = 0x8933;

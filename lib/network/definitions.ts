@@ -57,6 +57,9 @@ function checksum(text: string): string {
 const directoryOf = ({ store }: NetworkPlaces) => `${store}/networks`;
 const fileOf = (places: NetworkPlaces, name: string) => `${directoryOf(places)}/${name}${SUFFIX}`;
 
+/** Where it is said what a network is. */
+export const definitionFile = fileOf;
+
 /** A network, undefined when there is none of this name. @throws {CrateError} `FAILED` for a broken file. */
 export function readDefinition(places: NetworkPlaces, name: string): NetworkDefinition | undefined {
   const file = fileOf(places, name);

@@ -15,7 +15,7 @@ import {
 import { parseMac } from "./allocate.ts";
 import { InterfaceSocket } from "./interface.ts";
 import { readSubnet } from "./subnets.ts";
-import { writeNewSetting } from "./sysctl.ts";
+import { type Setting, writeNewSetting } from "./sysctl.ts";
 import type { Endpoint, NetworkDefinition } from "./types.ts";
 
 /** An endpoint and the network that it is on. */
@@ -110,7 +110,7 @@ export function plugIn(
       using interfaces = new InterfaceSocket();
       using inside = RouteSocket.open();
       inside.execute(plugs.flatMap((plug) => {
-        restrict(plug.endpoint);
+        for (const [name, value] of newSettings(plug.endpoint)) writeNewSetting(name, value);
         return settings(plug, interfaces.index(plug.endpoint.interface)!);
       }));
     });
@@ -123,7 +123,11 @@ export function plugIn(
 }
 
 /** One message: both ends of a pair, one in the bridge and one in the container; or a macvlan in it. */
-function interfaceOf({ endpoint, definition }: Plug, namespaceFd: number, on: number): Request {
+export function interfaceOf(
+  { endpoint, definition }: Plug,
+  namespaceFd: number,
+  on: number,
+): Request {
   const { interface: name, hostInterface } = endpoint;
   const address = parseMac(endpoint.mac);
   const mtu = definition.mtu === undefined ? {} : { mtu: definition.mtu };
@@ -149,13 +153,15 @@ function interfaceOf({ endpoint, definition }: Plug, namespaceFd: number, on: nu
 }
 
 /** Neighbours on a network are no routers, and one without IPv6 has no use for link-local addresses. */
-function restrict({ interface: name, ip6 }: Endpoint): void {
-  writeNewSetting(`ipv6/conf/${name}/accept_ra`, "0");
-  if (ip6 === undefined) writeNewSetting(`ipv6/conf/${name}/disable_ipv6`, "1");
+export function newSettings({ interface: name, ip6 }: Endpoint): Setting[] {
+  return [
+    [`ipv6/conf/${name}/accept_ra`, "0"],
+    ...ip6 === undefined ? [[`ipv6/conf/${name}/disable_ipv6`, "1"] as const] : [],
+  ];
 }
 
 /** In the container: up, addresses, the way out. */
-function settings({ endpoint, definition, gateways }: Plug, index: number): Request[] {
+export function settings({ endpoint, definition, gateways }: Plug, index: number): Request[] {
   const requests: Request[] = [setLink({ index, up: true })];
   const routes: Request[] = [];
   for (const { subnet, gateway } of definition.subnets) {

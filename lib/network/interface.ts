@@ -4,14 +4,15 @@ import {
   encodeText,
   IFF_UP,
   readText,
+  SIOCGIFADDR,
   SIOCGIFFLAGS,
+  SIOCGIFINDEX,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   syscall,
   trySyscall,
 } from "../../ffi/mod.ts";
 import { parseAddress } from "../netlink/mod.ts";
-import { SIOCGIFADDR, SIOCGIFINDEX } from "./constants.ts";
 
 // The few questions about interfaces that every start asks, in the shortest form that the kernel takes: an ioctl
 // each, where a message of rtnetlink brings all that is known. netdevice(7)
@@ -28,11 +29,11 @@ function ask(fd: number, request: number, name: string): DataView | undefined {
     : new DataView(bytes.buffer, ANSWER);
 }
 
-/** Whether an interface has an IPv6 address. proc(5), /proc/net/if_inet6 */
-export function hasAddress6(name: string, address: string): boolean {
+/** The line that tells of an IPv6 address of an interface, when it has it. proc(5), /proc/net/if_inet6 */
+export function lineOfAddress6(name: string, address: string): string | undefined {
   const hex = parseAddress(address)!.toHex();
   const addresses = readText("/proc/thread-self/net/if_inet6", 16 << 20);
-  return addresses.split("\n").some((line) => line.startsWith(hex) && line.endsWith(` ${name}`));
+  return addresses.split("\n").find((line) => line.startsWith(hex) && line.endsWith(` ${name}`));
 }
 
 /** Asks about interfaces of the network namespace that the thread is in. */

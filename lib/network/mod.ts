@@ -6,6 +6,7 @@
  */
 export { claimNetworks, type ClaimOptions, type NetworkClaim } from "./claim.ts";
 export type { ConnectOptions } from "./connect.ts";
+export type { ReadyNetwork } from "./ready_types.ts";
 export { type NetworkPlaces, networkPlaces } from "./definitions.ts";
 export { type NetworkFile, networkFiles } from "./files.ts";
 export { ownHosts } from "./hosts.ts";

@@ -1,10 +1,12 @@
 import { RouteSocket } from "../netlink/mod.ts";
+import { withoutPool } from "./allocate.ts";
 import { removeBridge } from "./bridge.ts";
 import { listDefinitions, type NetworkPlaces, removeDefinition } from "./definitions.ts";
 import { inWords } from "./failure.ts";
 import { removeFirewall, syncFirewall } from "./firewall_sync.ts";
 import { createNetwork, type CreateNetworkOptions, membersOf, unusedNetwork } from "./networks.ts";
 import { reclaim } from "./reclaim.ts";
+import { removeSlots } from "./slots.ts";
 import { readNetworkState, withNetworks, writeNetworkState } from "./state.ts";
 import { spreadHosts } from "./spread.ts";
 import type { NetworkDefinition } from "./types.ts";
@@ -40,12 +42,15 @@ function removeUnused(places: NetworkPlaces, unused: readonly NetworkDefinition[
   for (const each of unused) if (each.driver === "bridge") removeBridge(socket, each);
   const names = new Set(unused.map(({ name }) => name));
   const rest = listDefinitions(places).filter(({ name }) => !names.has(name));
-  const state = readNetworkState(places);
+  const state = [...names].reduce(withoutPool, readNetworkState(places));
   const has = rest.some(({ driver }) => driver === "bridge");
   if (!has) removeFirewall(places.table);
   const firewall = has ? syncFirewall(places, state, rest) : undefined;
   writeNetworkState(places, { ...state, firewall });
-  for (const name of names) removeDefinition(places, name);
+  for (const name of names) {
+    removeSlots(places, name);
+    removeDefinition(places, name);
+  }
 }
 
 /**

@@ -8,6 +8,8 @@ import type { NetworkRequest } from "./types.ts";
 const HOST_FILE = "/etc/resolv.conf";
 /** What systemd-resolved asks itself, when the host's file names only its stub. systemd-resolved.service(8) */
 const BEHIND_STUB = "/run/systemd/resolve/resolv.conf";
+/** What a container's file depends on. */
+export const RESOLVER_FILES = [HOST_FILE, BEHIND_STUB] as const;
 const MAX_FILE = 1 << 20;
 /** When the host has none that a container could reach: docker's and podman's choice. */
 const PUBLIC = ["8.8.8.8", "8.8.4.4"];

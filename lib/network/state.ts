@@ -18,6 +18,7 @@ import {
 import { CrateError } from "../errors.ts";
 import { pause } from "../timers.ts";
 import { type NetworkPlaces, VERSION } from "./definitions.ts";
+import { clearSlots, readSlots } from "./slots.ts";
 import type { Attachment, NetworkState } from "./types.ts";
 
 // `state.json`: which container has what; one lock for all of it, held for moments and never over a wait for
@@ -30,6 +31,7 @@ const PATIENCE = 20_000;
 const EMPTY: NetworkState = { version: VERSION, last: {}, attachments: {} };
 
 const fileOf = ({ state }: NetworkPlaces) => `${state}/state.json`;
+const lockOf = ({ state }: NetworkPlaces) => `${state}/lock`;
 
 /** The state as it is now. @throws {CrateError} `FAILED` for a broken file. */
 export function readNetworkState(places: NetworkPlaces): NetworkState {
@@ -44,7 +46,9 @@ export function readNetworkState(places: NetworkPlaces): NetworkState {
   let cause: unknown;
   try {
     const value: NetworkState | null = JSON.parse(text);
-    if (value?.version === VERSION && typeof value.attachments === "object") return value;
+    if (value?.version === VERSION && typeof value.attachments === "object") {
+      return withSlots(places, value);
+    }
   } catch (error) {
     cause = error;
   }
@@ -53,9 +57,32 @@ export function readNetworkState(places: NetworkPlaces): NetworkState {
   });
 }
 
-/** Replaces the state, whole. */
+/** With those that programs have put on networks. */
+function withSlots(places: NetworkPlaces, state: NetworkState): NetworkState {
+  const walked = readSlots(places);
+  if (walked.length === 0) return state;
+  const attachments = { ...state.attachments };
+  const known = new Set(Object.values(attachments).map(({ key }) => key));
+  for (const each of walked) {
+    if (known.has(each.key)) continue;
+    // Of one name there is at most one that lives.
+    const other = attachments[each.id];
+    if (other === undefined || !isHeld(other)) attachments[each.id] = each;
+  }
+  return { ...state, attachments };
+}
+
+/** Replaces the state, whole. It was read under the same lock. */
 export function writeNetworkState(places: NetworkPlaces, state: NetworkState): void {
   replaceFile(fileOf(places), JSON.stringify(state), 0o600);
+  clearSlots(places);
+}
+
+/** Where the state is, and what locks it. */
+export function stateFiles(
+  places: NetworkPlaces,
+): { readonly file: string; readonly lock: string } {
+  return { file: fileOf(places), lock: lockOf(places) };
 }
 
 /** Whether the process for which a container's addresses are kept still runs. */
@@ -74,7 +101,7 @@ export async function withNetworks<T>(places: NetworkPlaces, change: () => T): P
   let fd: number;
   try {
     mkdirAll(directory, 0o700);
-    fd = open(`${directory}/lock`, O_RDWR | O_CREAT, 0o600);
+    fd = open(lockOf(places), O_RDWR | O_CREAT, 0o600);
   } catch (cause) {
     if (!(cause instanceof SyscallError)) throw cause;
     throw new CrateError("FAILED", `cannot write the state of networks: ${cause.message}`, {

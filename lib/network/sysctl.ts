@@ -4,6 +4,14 @@ import { ENOENT, readDirectory, readText, SyscallError, writeFile } from "../../
 
 const NET = "/proc/sys/net";
 
+/** A setting's name, and its value. */
+export type Setting = readonly [name: string, value: string];
+
+/** Where a setting is. */
+export function settingFile(name: string): string {
+  return `${NET}/${name}`;
+}
+
 /** A setting; undefined when this kernel has none, as without IPv6. */
 export function readSetting(name: string): string | undefined {
   try {
@@ -41,11 +49,18 @@ export function hasSix(): boolean {
  * @see https://docs.kernel.org/networking/ip-sysctl.html, "accept_ra"
  */
 export function forward(six: boolean): void {
-  writeSetting("ipv4/ip_forward", "1");
-  if (!six || readSetting("ipv6/conf/all/forwarding") === "1") return;
+  const [four, other] = forwarding(six);
+  writeSetting(...four);
+  if (other === undefined || readSetting(other[0]) === other[1]) return;
   for (const name of readDirectory(`${NET}/ipv6/conf`)) {
     const setting = `ipv6/conf/${name}/accept_ra`;
     if (name !== "all" && readSetting(setting) === "1") writeSetting(setting, "2");
   }
-  writeSetting("ipv6/conf/all/forwarding", "1");
+  writeSetting(...other);
+}
+
+/** How the host is set when it forwards. */
+export function forwarding(six: boolean): readonly [Setting, Setting?] {
+  const four = ["ipv4/ip_forward", "1"] as const;
+  return six ? [four, ["ipv6/conf/all/forwarding", "1"]] : [four];
 }

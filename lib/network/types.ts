@@ -105,7 +105,12 @@ export interface NetworkState {
   readonly last: Readonly<Record<string, string>>;
   readonly attachments: Readonly<Record<string, Attachment>>;
   readonly firewall?: FirewallMark;
+  /** Addresses, by network, that are kept for containers that programs put there. */
+  readonly pools?: Readonly<Record<string, readonly PooledAddress[]>>;
 }
+
+/** Addresses of one container. */
+export type PooledAddress = Pick<Endpoint, "ip" | "ip6" | "mac">;
 
 /** By what it is known that nobody has changed the firewall since crate did. */
 export interface FirewallMark {

@@ -42,7 +42,7 @@ function call(
   { cwd, ...options }: WalkOptions,
 ): Running {
   const { env } = box.commandLine([]);
-  const command = [program, ...at(box, ...words)];
+  const command = [...box.prefix, program, ...at(box, ...words)];
   const line = cwd === undefined ? command : ["sh", "-c", 'cd "$0" && exec "$@"', cwd, ...command];
   return new Running(line, { ...options, env: { ...env, ...options.env } });
 }

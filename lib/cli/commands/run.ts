@@ -118,9 +118,9 @@ async function offerNext(call: RunCall, config: Effective): Promise<RunOffer | u
 }
 
 /** Does what the container's run must not end of. */
-function quietly(what: () => void): void {
+async function quietly(what: () => void | Promise<void>): Promise<void> {
   try {
-    what();
+    await what();
   } catch (error) {
     const why = error instanceof Error ? error.message : error;
     log("debug", `the next call is not ready: ${why}`);
@@ -216,7 +216,8 @@ export default async function run(given: RunCall): Promise<number> {
   const written: string[] = [];
   let foreground = undefined as Foreground | undefined;
   let offer: RunOffer | undefined;
-  const isPlain = mode !== undefined && image === undefined && volumes === undefined;
+  const isPlain = (mode !== undefined || network?.recorded?.kind === "networks") &&
+    image === undefined && volumes === undefined;
   let launched;
   let ready: ReadyEnds | undefined;
   const { directory } = statePaths(config.root.value, id);
@@ -289,7 +290,7 @@ export default async function run(given: RunCall): Promise<number> {
     throw error;
   }
   for (const claim of claims) claim[Symbol.dispose]();
-  quietly(() => offer?.keep());
+  await quietly(() => offer?.keep());
   log("debug", `container ${id} runs as pid ${launched.init.pid}`);
   if (foreground === undefined) {
     print(id);

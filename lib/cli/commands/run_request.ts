@@ -6,6 +6,7 @@ import type { RunCall } from "../words/mod.ts";
 
 /** Options of which the words say all: nothing is read for them, or made, but the container. */
 const PLAIN: ReadonlySet<keyof RunCall["options"]> = new Set([
+  "addHost",
   "annotation",
   "capAdd",
   "capDrop",
@@ -15,6 +16,9 @@ const PLAIN: ReadonlySet<keyof RunCall["options"]> = new Set([
   "cpuShares",
   "cpus",
   "detach",
+  "dns",
+  "dnsOption",
+  "dnsSearch",
   "entrypoint",
   "env",
   "hostname",
@@ -28,6 +32,7 @@ const PLAIN: ReadonlySet<keyof RunCall["options"]> = new Set([
   "mount",
   "name",
   "network",
+  "networkAlias",
   "oomScoreAdj",
   "pid",
   "pidsLimit",

@@ -15,6 +15,7 @@ import {
   type Program,
   valueOf,
 } from "../../../ffi/mod.ts";
+import type { ReadyNetwork } from "../../network/mod.ts";
 import { SETUP_FAILED } from "./protocol.ts";
 import { commandAt, readRunRequest, type RunRequest } from "./run_request.ts";
 import type { Scope } from "./scope.ts";
@@ -24,6 +25,7 @@ import {
   type WalkedContainer,
   type WordsFile,
 } from "./walked_container.ts";
+import { takePlace } from "./walked_network.ts";
 import { becomeRelay, type ComingRelay, prepareRelay, requireMonitor } from "./walked_relay.ts";
 import { startWalked } from "./walked_start.ts";
 import type { Word, Words } from "./words.ts";
@@ -46,6 +48,8 @@ export interface RunInput extends WalkedContainer {
   };
   /** Its standard input is this process's. */
   readonly input: boolean;
+  /** The network that it is on. */
+  readonly network?: ReadyNetwork;
   /** The note of calls with any command, whose time tells when one was there last. */
   readonly note?: string;
 }
@@ -61,19 +65,21 @@ const NOBODY_READS = 141;
 /** The program of a `crate run`; until the user's program is executed, whatever fails is undone and left to crate. */
 export function compileRunVerb(input: RunInput): Program {
   let relay: ComingRelay | undefined;
+  let file: WordsFile | undefined;
   return compileWalkedContainer(
     input,
     (s, ask) => {
       const command = readRunRequest(s, input.request, ask);
       if (input.detached === undefined) relay = prepareRelay(s);
-      return { ...readRandom(s, input, ask), command };
+      file = readRandom(s, input, ask);
+      return { ...file, command };
     },
-    (s, container) => run(s, input, container, relay),
+    (s, container) => run(s, input, container, { relay, file: file! }),
   );
 }
 
 /** Digits that nobody else has, in a file. */
-function readRandom(s: Scope, { id, token }: RunInput, ask: Label): WordsFile {
+function readRandom(s: Scope, { id, token, network }: RunInput, ask: Label): WordsFile {
   const { p } = s;
   const text = p.variable("random digits", RANDOM_SIZE);
   const [from, fd] = [s.descriptor("random"), s.descriptor("random digits' file")];
@@ -86,17 +92,21 @@ function readRandom(s: Scope, { id, token }: RunInput, ask: Label): WordsFile {
   p.call("memfd_create", [p.string("random"), MFD_CLOEXEC], { result: fd, negative: ask });
   p.call("write", [valueOf(fd), text, RANDOM_SIZE], { negative: ask });
   const word = (last: string, at: number): Word => ({ text: last, place: placeIn(text, at), at });
-  return { fd, words: [...id === undefined ? [] : [word(id, ID_AT)], word(token, TOKEN_AT)] };
+  const digits = [token, ...network?.digits ?? []].map((last) => word(last, TOKEN_AT));
+  return { fd, words: [...id === undefined ? [] : [word(id, ID_AT)], ...digits] };
 }
 
 function run(
   s: Scope,
   input: RunInput,
-  container: ClaimedContainer,
-  relay: ComingRelay | undefined,
+  claimed: ClaimedContainer,
+  { relay, file }: { readonly relay?: ComingRelay; readonly file: WordsFile },
 ): void {
   const { p } = s;
-  const { detached, request, note } = input;
+  const { detached, request, note, network } = input;
+  const words = { file: { ...file, size: RANDOM_SIZE }, own: claimed.own };
+  const place = network && takePlace(s, network, words, claimed.remove);
+  const container = { ...claimed, ...place && { remove: place.remove } };
   const none = s.descriptor("/dev/null");
   const usesNone = detached !== undefined || !input.input;
   if (usesNone) {
@@ -110,6 +120,7 @@ function run(
   const { started, told } = startWalked(s, input, container, {
     program,
     ...request.command && { argv: commandAt(request) },
+    ...place && { held: [place.held], attach: place.attach },
     standard: detached === undefined ? [stdin, 1, 2] : [stdin, stdin, stdin],
   });
   requireMonitor(s, started, told);

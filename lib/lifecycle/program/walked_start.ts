@@ -1,6 +1,7 @@
 import {
   type Argument,
   type Cell,
+  type Label,
   NEXT,
   setDisposition,
   SIGCHLD,
@@ -11,6 +12,7 @@ import {
   type ClaimedContainer,
   filler,
   identifyProcess,
+  type Identity,
   REPLACE,
   type WalkedContainer,
 } from "./walked_container.ts";
@@ -35,6 +37,10 @@ export interface WalkedStart {
   readonly argv?: Argument;
   /** What its monitor has as 0, 1 and 2. */
   readonly standard: readonly Argument[];
+  /** Descriptors for its monitor, the last ones. */
+  readonly held?: readonly Argument[];
+  /** Writes steps between its first process's beginning and the user's program. */
+  attach?(init: Identity, failed: Label): void;
   /** For a process that starts it for its own parent; see startProgram. */
   readonly forParent?: ForParent;
 }
@@ -44,7 +50,7 @@ export function startWalked(
   s: Scope,
   { process }: WalkedContainer,
   { own, clock, directory, write, groups, remove }: ClaimedContainer,
-  { program, argv, standard, forParent }: WalkedStart,
+  { program, argv, standard, held = [], attach, forParent }: WalkedStart,
 ): { readonly started: StartedProgram; readonly told: ToldProcess } {
   const { p } = s;
   const [failed, executed] = [s.label("failed"), s.label("executed")];
@@ -52,7 +58,7 @@ export function startWalked(
     program: (to) => own.write(to, [{ constant: program }], remove),
     argv: argv ?? p.pointers([p.string("crate-monitor")], "[crate-monitor]"),
     standard,
-    more: groups,
+    more: [...groups, ...held],
     failed: remove,
     forParent,
   });
@@ -62,6 +68,7 @@ export function startWalked(
   const init = identifyProcess(s, told.pid, failed);
   const monitor = identifyProcess(s, valueOf(started.pid), failed);
   unlessOrphaned(s, started, failed);
+  attach?.(init, failed);
   write("process.json.new", REPLACE, filler(s, clock, init, monitor)(process), failed);
   const [from, to] = [p.string("process.json.new"), p.string("process.json")];
   p.call("renameat2", [valueOf(directory), from, valueOf(directory), to, 0], { negative: failed });
