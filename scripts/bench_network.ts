@@ -40,7 +40,6 @@ function runApart(): never {
 }
 
 function crate(place: Place): readonly [Rival, Rival] {
-  const env = { ...place.env, CRATE_IMAGE_ROOT: place.mkdir("images") };
   const file = installCrate(place.directory);
   // With a user it looks into the root's files, and nothing of it is ready from the last time: the same work for both.
   const words = (network: string, user: readonly string[]) => [
@@ -48,13 +47,15 @@ function crate(place: Place): readonly [Rival, Rival] {
     place.mkdir("state"),
     ...["run", "--rm", "--network", network, ...user, "-r", place.rootfs, "/bin/true"],
   ];
-  const rival = (title: string, user: readonly string[]) => {
+  // Each has networks of its own: what one of them changes is not looked at by the other.
+  const rival = (title: string, images: string, user: readonly string[]) => {
+    const env = { ...place.env, CRATE_IMAGE_ROOT: place.mkdir(images) };
     const command = (network: string) => ({ file, args: words(network, user), env });
     return { title, without: command("none"), with: command("crate0") };
   };
   return [
-    rival("`crate run --user 0`, never ready", ["--user", "0"]),
-    rival("`crate run`, ready without a network", []),
+    rival("`crate run`", "ready", []),
+    rival("`crate run --user 0`, never ready", "images", ["--user", "0"]),
   ] as const;
 }
 
@@ -164,13 +165,17 @@ async function main(): Promise<void> {
   await using ending = new AsyncDisposableStack();
   const place = ending.use(new Place());
   const timer = ending.use(new Timer(place.directory));
-  const [own, ready] = crate(place);
+  const [ready, own] = crate(place);
+  const results = compare(timer, [ready, own]);
+  // Others change the firewall with each container, and then crate looks at all of it again.
   const peers = [podman(place), await docker(place, ending)].filter((peer) => peer !== undefined);
-  const results = compare(timer, [own, ready, ...peers]);
+  for (const [key, value] of compare(timer, peers)) results.set(key, value);
   await addNeighbours(place, ending, own);
   const title = `${own.title}, with ${NEIGHBOURS} neighbours on the network`;
   for (const [key, value] of compare(timer, [{ ...own, title }])) results.set(key, value);
-  console.log(`${ROUNDS} rounds, interleaved; medians in milliseconds.\n`);
+  console.log(
+    `${ROUNDS} rounds, crate's interleaved and then the others'; medians in milliseconds.\n`,
+  );
   console.log("| `/bin/true`, to its end | no network | on a bridge | the network's cost |");
   console.log("| --- | ---: | ---: | ---: |");
   for (const [name, [without, network, cost]] of results) {

@@ -91,7 +91,7 @@ test("a creation that is killed at any moment is cleared away by the next", asyn
   await ready(box, "exec sleep 100");
   const id = idOf("c");
   bundleOf(box, id, "exec sleep 100");
-  const rounds = EMULATED ? 4 : 20;
+  const rounds = EMULATED ? 3 : 12;
   for (let i = 0; i < rounds; i++) {
     const command = [box.path("launcher"), ...at(box, ...wordsOf(box, id))];
     const script =

@@ -44,7 +44,7 @@ test("a script's third container is walked, and is the same", async (box) => {
     const id = `container-${i}`;
     const options = optionsIn(box, {
       id,
-      args: ["-c", `${SHOW}; sleep 0.2; exit 7`],
+      args: ["-c", `${SHOW}; sleep 1; exit 7`],
       cgroupsPath: `${box.cgroupParent}/${id}`,
       memory: 64 << 20,
       pidsLimit: 100,

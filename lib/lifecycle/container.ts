@@ -31,7 +31,7 @@ import { launch, type Launched, type Stdio } from "./start.ts";
 import { equip, giveFiles } from "./equip.ts";
 import { reapEnded } from "./ended.ts";
 import { idmappedMounts, makeIdmaps } from "./idmap.ts";
-import type { ReadyNetwork } from "../network/mod.ts";
+import type { NetworkClaim } from "../network/mod.ts";
 import type { RecordedNetwork } from "./network.ts";
 import type { ProcessId } from "./process_id.ts";
 import { handedOn } from "./handed_on.ts";
@@ -77,8 +77,7 @@ export interface ClaimedNetwork {
   readonly left: { readonly files: readonly string[]; readonly directory: string };
   /** Gives its first process the interfaces. @throws {CrateError} */
   attach(init: ProcessId): Promise<void>;
-  /** What puts the next one of its kind there without crate. @throws {CrateError} */
-  ready?(): Promise<ReadyNetwork | undefined>;
+  readonly ready?: NetworkClaim["ready"];
   /** Its monitor has the descriptors. */
   letGo(): void;
   /** It could not be started; after it was, nothing happens. */

@@ -81,7 +81,7 @@ export interface Addresses {
   /** The addresses given last, with these. */
   readonly last: NetworkState["last"];
   /** What is still kept for programs. */
-  readonly pools: NetworkState["pools"];
+  readonly pools?: NetworkState["pools"];
 }
 
 /** Without what is kept for programs on a network. */
@@ -136,7 +136,7 @@ function allocateFrom(
       ? macOf(four.address ?? six.address)
       : formatMac(parseMac(request.mac)),
     last: { ...state.last, ...Object.fromEntries(noted) },
-    pools: state.pools,
+    ...state.pools !== undefined && { pools: state.pools },
   };
 }
 

@@ -8,7 +8,7 @@ import type { NetworkDefinition, NetworkState, PooledAddress } from "./types.ts"
 /** A smaller network needs all its addresses. */
 const LEAST_ADDRESSES = 200n;
 /** So many are looked at until enough have texts of one length. */
-const TRIES = 64;
+const TRIES = 96;
 
 /**
  * Addresses of a network that are kept for those whom programs put there, as many as there are places, and whose texts are

@@ -173,7 +173,7 @@ function messagesFor(
   { at }: Placeholders,
   index: number,
 ): Pick<ReadyNetwork, "link" | "inside"> {
-  const any: Endpoint = {
+  const blank: Endpoint = {
     ...endpoint,
     mac: ANY_MAC,
     ...endpoint.ip !== undefined && { ip: ANY4 },
@@ -181,7 +181,7 @@ function messagesFor(
   };
   const ways = waysOut([endpoint], [definition]);
   const plug = {
-    endpoint: any,
+    endpoint: blank,
     definition,
     gateways: gatewaysAt(endpoint, ways),
     isPublished: false,

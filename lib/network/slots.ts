@@ -22,7 +22,7 @@ import type { Attachment } from "./types.ts";
 // `state.json`, until that has it: whoever writes `state.json` empties the files.
 
 /** How many containers that programs have started are on a network at once. */
-export const SLOTS = 8;
+export const SLOTS = 16;
 
 /**
  * What a file begins with: how long the container's hosts file is without the lines of others, then the length of the

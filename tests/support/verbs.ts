@@ -88,7 +88,7 @@ export function* breakSteps(
   for (let i = 0; numberOf(i) <= 500 && numberOf(i) >= -3 && isStep(i); i++) {
     if (numberOf(i) >= 0 && !numbers.includes(numberOf(i))) calls.push(i);
   }
-  const every = Math.ceil(calls.length / (EMULATED ? 8 : 80));
+  const every = Math.ceil(calls.length / (EMULATED ? 8 : 40));
   const first = Math.floor(Math.random() * every);
   for (const i of calls.filter((_, at) => at % every === first)) {
     const broken = whole.slice();
