@@ -1,6 +1,7 @@
 // The only place that knows C: system calls, struct layouts, constants, and programs of system calls.
 export * from "./constants.ts";
 export * from "./errno.ts";
+export { type GuardedFile, guardFile } from "./guard.ts";
 export { ResidentProgram } from "./resident.ts";
 export * from "./structs.ts";
 export { type Fields, Layout, type Values } from "./layout.ts";

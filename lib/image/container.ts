@@ -12,7 +12,7 @@ import {
   trySyscall,
 } from "../../ffi/mod.ts";
 import { copyTree } from "./pack/mod.ts";
-import type { Container, ContainerFiles, Image, Store } from "./store/mod.ts";
+import type { Container, ContainerFiles, Image, ReadyFiles, Store } from "./store/mod.ts";
 import { statusOf } from "./unpack/mod.ts";
 
 /** A volume that an image declares, and that a container gets as a directory of its own. */
@@ -35,10 +35,36 @@ export interface ClaimOptions {
   readonly openRoot: () => number;
 }
 
+/** What of the store a container's monitor can give back: as little as it can go wrong with. */
+export interface LeftInStore {
+  /** The note of what it needed, which another one of its name has, too. */
+  readonly pin: string;
+  readonly files: readonly string[];
+  /** Removed in this order where nothing is in them: what it has written is for the next command that changes the store. */
+  readonly directories: readonly string[];
+}
+
+/** The kernel's own below an overlay's work directory. https://docs.kernel.org/filesystems/overlayfs.html, "Volatile mount" */
+const WORK = ["work/work/incompat/volatile", "work/work/incompat", "work/work"];
+const MARK = `${WORK[0]}/dirty`;
+
+function leftOf({ path, upper, work }: ContainerFiles, pin: string): LeftInStore {
+  const kernels = WORK.map((name) => `${path}/${name}`);
+  return {
+    pin,
+    files: [`${path}/owner`, `${path}/${MARK}`],
+    directories: [...kernels, work, upper, path],
+  };
+}
+
 /** Disposing of it leaves all to the container. */
 export interface Claimed extends Disposable {
   /** The container will not be, after all. */
   remove(): void;
+  /** What is left of it in the store when the container is gone. */
+  readonly left?: LeftInStore;
+  /** What a program needs for the next container of the image; undefined where there is more to it. */
+  ready?(): Promise<ReadyFiles | undefined>;
 }
 
 /**
@@ -57,7 +83,8 @@ export async function claimImage(
   try {
     const count = Math.max(0, ...volumes.map(({ number }) => number + 1));
     const { directory } = container;
-    const owned = await files.make({ directory, root: rootOf(layers[0]!), volumes: count });
+    const root = rootOf(layers[0]!);
+    const owned = await files.make({ directory, root, volumes: count });
     try {
       if (volumes.length > 0) await fillVolumes(files, volumes, openRoot);
     } catch (error) {
@@ -72,6 +99,10 @@ export async function claimImage(
       [Symbol.dispose]() {
         pin[Symbol.dispose]();
         owned[Symbol.dispose]();
+      },
+      left: leftOf(files, store.pinPath(container)),
+      ...volumes.length === 0 && {
+        ready: () => store.ready(image, container, { files, layers, root }),
       },
     };
   } catch (error) {

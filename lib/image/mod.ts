@@ -12,7 +12,13 @@ export {
 } from "./names/mod.ts";
 export { type ArchiveFormat } from "./archive/mod.ts";
 export { commitImage, type CommitOptions } from "./commit.ts";
-export { type Claimed, claimImage, copyFromRoot, type Volume } from "./container.ts";
+export {
+  type Claimed,
+  claimImage,
+  copyFromRoot,
+  type LeftInStore,
+  type Volume,
+} from "./container.ts";
 export { importImage, type ImportOptions } from "./import.ts";
 export { fetchMissing } from "./layers.ts";
 export { type Loaded, loadImages } from "./load.ts";
@@ -46,6 +52,7 @@ export {
   type ImageContent,
   type OpenOptions,
   openStore,
+  type ReadyFiles,
   type Removed,
   type Store,
   type UsageRow,

@@ -1,12 +1,8 @@
 import { close, isInitialUserNamespace, randomHex } from "../../ffi/mod.ts";
 import { CrateError } from "../errors.ts";
 import { type IdMaps, type RunOptions, type Spec, validateId, validateSpec } from "../spec/mod.ts";
-import {
-  type ClaimedNetwork,
-  prepareContainer,
-  startContainer,
-  type StartOptions,
-} from "./container.ts";
+import { prepareContainer, startContainer, type StartOptions } from "./container.ts";
+import type { ClaimedNetwork } from "./claimed_network.ts";
 import { waitForExit } from "./ended.ts";
 import { killContainer } from "./kill.ts";
 import { type Requested, requested } from "./network.ts";

@@ -31,9 +31,9 @@ import { launch, type Launched, type Stdio } from "./start.ts";
 import { equip, giveFiles } from "./equip.ts";
 import { reapEnded } from "./ended.ts";
 import { idmappedMounts, makeIdmaps } from "./idmap.ts";
-import type { NetworkClaim } from "../network/mod.ts";
+import type { LeftInStore } from "../image/mod.ts";
+import type { ClaimedNetwork } from "./claimed_network.ts";
 import type { RecordedNetwork } from "./network.ts";
-import type { ProcessId } from "./process_id.ts";
 import { handedOn } from "./handed_on.ts";
 import type { MovedDevices } from "./net_devices.ts";
 import { openPidfdSocket } from "./pidfd_socket.ts";
@@ -63,27 +63,6 @@ import { withGroup } from "./group.ts";
 import type { SeccompFilter } from "../security/mod.ts";
 import { storeFilter } from "./stored_filter.ts";
 
-/** What a container has of networks before it is started: `claimNetworks` gives one. */
-export interface ClaimedNetwork {
-  /** Hold its ports of the host as long as they are open, and what else it needs. */
-  readonly descriptors: readonly number[];
-  /** How many of them, the first, its monitor keeps until it ends itself. */
-  readonly lasting?: number;
-  /** What its monitor does when it has ended. */
-  readonly steps?: readonly LeaveStep[];
-  /** Taken by nftables when it has ended. */
-  readonly atEnd: readonly Uint8Array<ArrayBuffer>[];
-  /** Files of the host that are its own, and their directory. */
-  readonly left: { readonly files: readonly string[]; readonly directory: string };
-  /** Gives its first process the interfaces. @throws {CrateError} */
-  attach(init: ProcessId): Promise<void>;
-  readonly ready?: NetworkClaim["ready"];
-  /** Its monitor has the descriptors. */
-  letGo(): void;
-  /** It could not be started; after it was, nothing happens. */
-  release(): Promise<void>;
-}
-
 /** What a container is started from. */
 export interface StartOptions {
   readonly id: string;
@@ -95,12 +74,14 @@ export interface StartOptions {
   readonly detached: boolean;
   /** Nothing is kept when it ends. */
   readonly remove: boolean;
-  /** Eight digits that nobody else has, for names beside the id; absent: they are made up. */
+  /** Eight digits that are its own, for names beside the id; absent: they are made up. */
   readonly token?: string;
   readonly stdio: Stdio;
   readonly stopSignal?: string;
   readonly stopTimeout?: number;
   readonly network?: ClaimedNetwork;
+  /** What else its monitor removes when it is removed, as far as that is empty. */
+  readonly left?: Pick<LeftInStore, "files" | "directories">;
   /** Files that mounts name and that are not made before it is started. */
   readonly madeLater?: readonly string[];
   /** What to claim when it is started again. */

@@ -4,8 +4,8 @@
  *
  * @module
  */
+export type { ClaimedNetwork } from "./claimed_network.ts";
 export {
-  type ClaimedNetwork,
   prepareContainer,
   type Prepared,
   startContainer,

@@ -10,7 +10,7 @@ export function monitorOptions(
   cgroup: CgroupPlan,
   resctrl: ResctrlPlan | undefined,
 ): MonitorOptions {
-  const { root, id, detached, remove, token, network } = options;
+  const { root, id, detached, remove, token, network, left } = options;
   const notifies = Boolean(options.notifySocket);
   const paths = statePaths(root, id);
   const retired = retiredPath(root, id, token);
@@ -27,11 +27,12 @@ export function monitorOptions(
       ...network?.left.files ?? [],
       ...remove ? STATE_FILES.map((name) => `${retired}/${name}`) : [],
       ...remove && notifies ? [notifySocket(retired)] : [],
+      ...remove ? left?.files ?? [] : [],
     ],
     removeDirectories: [
       ...network === undefined ? [] : [network.left.directory],
       ...remove && notifies ? [notifyDirectory(retired)] : [],
-      ...remove ? [retired] : [],
+      ...remove ? [retired, ...left?.directories ?? []] : [],
     ],
     // A resctrl group is removed as a control group is; one that is kept is for `delete`.
     cgroupDirectories: [

@@ -16,7 +16,7 @@ import type {
   NetworkRequest,
 } from "../network/mod.ts";
 import type { Mount, Spec } from "../spec/mod.ts";
-import type { ClaimedNetwork } from "./container.ts";
+import type { ClaimedNetwork } from "./claimed_network.ts";
 import type { ForeignEnvironment, ForeignRequest, Namespace } from "./foreign/mod.ts";
 import { isAlive } from "./process_id.ts";
 import { type ContainerRecord, readState } from "./state.ts";

@@ -1,6 +1,6 @@
 import { AT_FDCWD, close, encodeText, trySyscall } from "../../ffi/mod.ts";
 import { contentOf, forgetOld, isOfKind, put as putIn, timeOf } from "./offers.ts";
-import type { ClaimedNetwork } from "./container.ts";
+import type { ClaimedNetwork } from "./claimed_network.ts";
 import { latin1, type RunInput } from "./program/mod.ts";
 import { openDirectory } from "./start.ts";
 import type { RunMade } from "./run_input.ts";
@@ -112,9 +112,11 @@ export async function offerRun(root: string, call: RunCallWords): Promise<RunOff
   const { runInput, runVerb } = await import("./run_input.ts");
   let input: RunInput | undefined;
   let claimed: ClaimedNetwork | undefined;
+  let image: RunMade["image"];
   return {
     look(made) {
       claimed = made.prepared.options.network;
+      image = made.image;
       const from = slot === undefined ? 0 : slot + 1;
       const others = Array.from({ length: ANY_SLOTS - from }, (_, i) => anyFile(from + i));
       input = runInput(made, { words, command, settings, cwd, others, note: `${file}-last` });
@@ -122,12 +124,14 @@ export async function offerRun(root: string, call: RunCallWords): Promise<RunOff
     async keep() {
       if (input === undefined) return;
       const network = await claimed?.ready?.();
+      const stored = await image?.ready?.();
       if (claimed !== undefined && network === undefined) return;
+      if (image !== undefined && stored === undefined) return;
       const { id = "", token, day, groups } = input;
       // But for what comes of chance.
       const host = encodeText(
         digest(
-          JSON.stringify([day, input.host, groups, network], toHex).replaceAll(token, "")
+          JSON.stringify([day, input.host, groups, network, stored], toHex).replaceAll(token, "")
             .replaceAll(id, ""),
         ),
       );
@@ -135,11 +139,26 @@ export async function offerRun(root: string, call: RunCallWords): Promise<RunOff
       const isReady = last[0] === READY && isAt(last, 1 + request.length + DIGEST_SIZE, host) &&
         isOfKind(file, RUN_KIND) &&
         isAt(last, 1 + request.length, digestOf(contentOf(file, MAX_NOTE) ?? new Uint8Array()));
-      const program = isReady ? undefined : runVerb({ ...input, ...network && { network } });
+      const program = isReady ? undefined : runVerb(withRest(input, network, stored));
       if (program === undefined) return;
       put("", program);
       note(READY, new Uint8Array([...digestOf(program), ...host]));
     },
+  };
+}
+
+function withRest(
+  input: RunInput,
+  network: RunInput["network"],
+  stored: RunInput["stored"],
+): RunInput {
+  const { host } = input;
+  const directories = [...host.directories, ...stored?.layers ?? []];
+  return {
+    ...input,
+    host: { ...host, directories },
+    ...network && { network },
+    ...stored && { stored },
   };
 }
 

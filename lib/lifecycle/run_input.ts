@@ -1,4 +1,5 @@
 import { arch, encodeElf, encodeMapped, encodeText } from "../../ffi/mod.ts";
+import type { ReadyFiles } from "../image/mod.ts";
 import { RUN_KIND, type RunCommand } from "./offer_run.ts";
 import type { Prepared } from "./container.ts";
 import {
@@ -25,6 +26,8 @@ export interface RunMade {
   readonly token: string;
   /** Its standard input is crate's own. */
   readonly input: boolean;
+  /** What it has of the store of images. */
+  readonly image?: { ready?(): Promise<ReadyFiles | undefined> };
 }
 
 /** A call, as the launcher has it, and where the next one is ready. */

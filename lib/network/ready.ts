@@ -1,12 +1,10 @@
 import {
-  AT_FDCWD,
   encodeText,
+  guardFile,
   IFF_UP,
   SIOCGIFADDR,
   SIOCGIFFLAGS,
   SIOCGIFINDEX,
-  STATX_BASIC_STATS,
-  trySyscall,
 } from "../../ffi/mod.ts";
 import {
   encodeRequests,
@@ -23,7 +21,7 @@ import { networkFiles } from "./files.ts";
 import { isAsItWas } from "./firewall_mark.ts";
 import { hostsFiles, linesFor, ownHosts } from "./hosts.ts";
 import { poolOf } from "./pool.ts";
-import type { Gap, GuardedFile, Neighbour, ReadyNetwork } from "./ready_types.ts";
+import type { Gap, Neighbour, ReadyNetwork } from "./ready_types.ts";
 import { lineOfAddress6 } from "./interface.ts";
 import { sharesNetwork } from "./reclaim.ts";
 import { RESOLVER_FILES, resolvFile } from "./resolv.ts";
@@ -100,7 +98,7 @@ export function readyNetwork(
   return {
     digits: [attachment.key.slice(-DIGITS), endpoint.hostInterface!.slice(-DIGITS)],
     lock,
-    guards: [file, definitionFile(places, definition.name), ...RESOLVER_FILES].map(guard),
+    guards: [file, definitionFile(places, definition.name), ...RESOLVER_FILES].map(guardFile),
     settings: hostSettings(definition),
     bridge,
     namespace: namespaceNumber(before.firewall.namespace),
@@ -255,16 +253,6 @@ function namespaceNumber(link: string): Uint8Array {
 
 function attachmentParts({ holder: _, ...rest }: Attachment): [string, string] {
   return ['{"holder":', `,${JSON.stringify(rest).slice(1)}`];
-}
-
-/** Of `struct statx`: the inode's number and the size; the time of the last change. statx(2) */
-const GUARDED = [{ at: 0x20, size: 16 }, { at: 0x70, size: 12 }] as const;
-
-function guard(path: string): GuardedFile {
-  const status = new Uint8Array(256);
-  if (trySyscall("statx", AT_FDCWD, path, 0, STATX_BASIC_STATS, status) < 0) return { path };
-  const identity = GUARDED.map(({ at, size }) => ({ at, bytes: status.slice(at, at + size) }));
-  return { path, identity };
 }
 
 /** Where bytes stand in others. */

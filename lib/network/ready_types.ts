@@ -1,11 +1,6 @@
-// What a program knows that puts the next container of a kind on the network where the last one was.
+import type { GuardedFile } from "../../ffi/mod.ts";
 
-/** A file of the host, as it was. */
-export interface GuardedFile {
-  readonly path: string;
-  /** What is to stand in what statx(2) tells of it; absent: it was not there. */
-  readonly identity?: readonly { readonly at: number; readonly bytes: Uint8Array }[];
-}
+// What a program knows that puts the next container of a kind on the network where the last one was.
 
 /** Where in bytes something of this time belongs. */
 export interface Gap {

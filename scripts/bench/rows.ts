@@ -88,6 +88,7 @@ export async function makeRows(parts: Parts): Promise<Row[]> {
     }),
     ...byDeno(parts),
     otherCommands(parts),
+    ofImage(parts),
     firstRun(parts),
     firstCreate(parts),
     ...[crate, ...peers].flatMap((runtime) => verbRows(parts, runtime)),
@@ -112,6 +113,34 @@ function otherCommands({ place, timer, crate }: Parts): Row {
     comparedTo: "crun run",
     sample: () =>
       timer.run({ file: crate.file, args: [...crate.run, `${count++}`], env: place.env }),
+  };
+}
+
+/** Runs of an image, which has places for what is mounted as most have. */
+function ofImage({ place, timer, crate: { file } }: Parts): Row {
+  const env = { ...place.env, CRATE_IMAGE_ROOT: place.mkdir("images") };
+  for (const name of ["dev", "proc", "sys"]) place.mkdir(`rootfs/${name}`);
+  const tar = `${place.directory}/image.tar`;
+  const state = ["--root", place.mkdir("state-crate")];
+  const commands = [["tar", "-C", place.rootfs, "-cf", tar, "."], [
+    file,
+    ...state,
+    "import",
+    "-q",
+    tar,
+    "bench",
+  ]];
+  for (const [program, ...args] of commands) {
+    const { success, stderr } = new Deno.Command(program!, { args, env, stdin: "null" })
+      .outputSync();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+  }
+  const command = { file, args: [...state, "run", "--rm", "bench", "/bin/true"], env };
+  return {
+    key: "crate run, an image",
+    title: "`crate run` of an image",
+    comparedTo: "crun run",
+    sample: () => timer.run(command),
   };
 }
 

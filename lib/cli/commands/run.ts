@@ -29,7 +29,7 @@ import { groupOptions, handOn } from "../engine.ts";
 import { readConfig } from "../globals.ts";
 import { log } from "../log.ts";
 import type { Effective } from "../../config/mod.ts";
-import type { Claimed } from "../../image/mod.ts";
+import type { Claimed, ExecutionConfig } from "../../image/mod.ts";
 import { print } from "../print.ts";
 import type { RunCall } from "../words/mod.ts";
 import { plainMode } from "./run_mode.ts";
@@ -104,11 +104,15 @@ function hasVolumes({ volume, mount }: RunCall["options"]): boolean {
 }
 
 /** What makes the next call with the same words ready. */
-async function offerNext(call: RunCall, config: Effective): Promise<RunOffer | undefined> {
+async function offerNext(
+  call: RunCall,
+  config: Effective,
+  image: ExecutionConfig | undefined,
+): Promise<RunOffer | undefined> {
   const { runRequest } = await import("./run_request.ts");
   const { offerRun } = await import("../../lifecycle/mod.ts");
   try {
-    const request = runRequest(call, config, Deno.args, Deno.env.toObject());
+    const request = runRequest(call, config, Deno.args, Deno.env.toObject(), image);
     return request && await offerRun(config.root.value, request);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
@@ -217,7 +221,7 @@ export default async function run(given: RunCall): Promise<number> {
   let foreground = undefined as Foreground | undefined;
   let offer: RunOffer | undefined;
   const isPlain = (mode !== undefined || network?.recorded?.kind === "networks") &&
-    image === undefined && volumes === undefined;
+    volumes === undefined;
   let launched;
   let ready: ReadyEnds | undefined;
   const { directory } = statePaths(config.root.value, id);
@@ -229,10 +233,16 @@ export default async function run(given: RunCall): Promise<number> {
   };
   try {
     if (!options.explain) networks = await network?.claim();
-    if (image !== undefined) claims.push(await image.claim({ id, directory }, spec));
+    const ofImage = await image?.claim({ id, directory }, spec);
+    if (ofImage !== undefined) claims.push(ofImage);
     if (volumes !== undefined) claims.push(await volumes.claim(directory, spec, image?.openRoot));
+    const left = ofImage?.left;
     const prepared = await prepareContainer({
       id,
+      left: left && {
+        files: [...left.files, ...options.name === undefined ? [left.pin] : []],
+        directories: left.directories,
+      },
       token,
       root: config.root.value,
       spec,
@@ -269,7 +279,7 @@ export default async function run(given: RunCall): Promise<number> {
       tty: tty && !detach,
       notifies: !detach && !!prepared.options.notifySocket,
     });
-    offer = isPlain && !deletes ? await offerNext(given, config) : undefined;
+    offer = isPlain && !deletes ? await offerNext(given, config, image?.config) : undefined;
     ({ launched, ready } = await startContainer(prepared, ({ init }, record) => {
       if (pidFile !== undefined) {
         write("--pid-file", pidFile, () => replaceFile(pidFile, String(init.pid)));
@@ -277,7 +287,9 @@ export default async function run(given: RunCall): Promise<number> {
       }
       const root = config.root.value;
       const isUnnamed = options.name === undefined;
-      quietly(() => offer?.look({ root, prepared, record, isUnnamed, token, input }));
+      quietly(() =>
+        offer?.look({ root, prepared, record, isUnnamed, token, input, image: ofImage })
+      );
       if (detach) return;
       const notifies = prepared.options.notifySocket ? init : undefined;
       foreground = prepareForeground(parts, { tty, input, notifies });

@@ -2,6 +2,7 @@ import { exists, isInitialUserNamespace } from "../../../ffi/mod.ts";
 import { type Effective, settingVariables } from "../../config/mod.ts";
 import { canWrite, type RunCallWords, type RunCommand } from "../../lifecycle/mod.ts";
 import { availableCapabilities, DEFAULT_CAPABILITIES } from "../../security/mod.ts";
+import type { ExecutionConfig } from "../../image/mod.ts";
 import type { RunCall } from "../words/mod.ts";
 
 /** Options of which the words say all: nothing is read for them, or made, but the container. */
@@ -51,14 +52,16 @@ const PLAIN: ReadonlySet<keyof RunCall["options"]> = new Set([
   "workdir",
 ]);
 
-/** The words after the options, where any others would be a command as well. */
+/** The words after the options, or after the image, where any others would be a command as well. */
 function commandOf(
-  { rootfs, entrypoint }: RunCall["options"],
-  words: readonly string[],
+  { options: { rootfs, entrypoint }, positionals }: RunCall,
+  image: ExecutionConfig | undefined,
 ): RunCommand | undefined {
-  const isPath = rootfs === undefined;
-  const isOne = entrypoint === undefined && canWrite(words) &&
-    (!isPath || words[0]!.startsWith("/"));
+  // What an image executes in any case comes before them.
+  if (entrypoint !== undefined || (image?.Entrypoint?.length ?? 0) > 0) return undefined;
+  const words = image === undefined ? positionals : positionals.slice(1);
+  const isPath = rootfs === undefined && image === undefined;
+  const isOne = words.length > 0 && canWrite(words) && (!isPath || words[0]!.startsWith("/"));
   return isOne ? { words, isPath } : undefined;
 }
 
@@ -71,14 +74,17 @@ function isSaid(value: unknown): boolean {
  *
  * @param argv all words.
  * @param environment where settings may come from.
+ * @param image what its config says, for a container of one.
  * @returns undefined for a call of which the words do not say all, or without a launcher.
  */
 export function runRequest(
-  { options, globals, positionals }: RunCall,
+  call: RunCall,
   config: Effective,
   argv: readonly string[],
   environment: Readonly<Record<string, string>>,
+  image: ExecutionConfig | undefined,
 ): RunCallWords | undefined {
+  const { options, globals } = call;
   const folder = import.meta.dirname;
   const { root, ...others } = globals;
   if (Object.values(others).some(isSaid) || root !== undefined && !root.startsWith("/")) {
@@ -109,7 +115,7 @@ export function runRequest(
     const value = environment[name];
     return value === undefined ? "" : `x${value}`;
   });
-  const command = commandOf(options, positionals);
+  const command = commandOf(call, image);
   return {
     ...command && { command },
     words: [`--root=${config.root.value}`, ...argv.slice(argv.indexOf("run"))],

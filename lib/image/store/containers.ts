@@ -32,6 +32,8 @@ const MAX_RECORD = 64 << 20;
 
 /** Where a container of an image writes to. Nothing of it is there before {@linkcode ContainerFiles.make}. */
 export interface ContainerFiles {
+  /** All of it is below this directory, which is called what nobody knew before. */
+  readonly path: string;
   readonly upper: string;
   readonly work: string;
   /** The directory of a volume, by its number. */
@@ -62,6 +64,7 @@ export interface OwnedFiles extends Disposable {
 export function containerFiles(paths: Paths): ContainerFiles {
   const path = `${paths.containers}/${randomHex(8)}`;
   const files: ContainerFiles = {
+    path,
     upper: `${path}/upper`,
     work: `${path}/work`,
     volume: (number) => `${path}/volumes/${number}`,

@@ -10,7 +10,7 @@ import type { Digest } from "../types.ts";
 //   crate/locks/<alg>-<hex>    a layer that is being unpacked; locked while somebody does
 //   crate/layers/<alg>-<hex>   an unpacked layer's record, by its diffID: where, how large
 //   crate/l/<short>        its tree. Names are short, since an overlay of 128 layers names 128
-//   crate/pins/<sha256>    what a container needs, by its state directory
+//   crate/pins/<sha256>-<id>   what a container needs, by its state directory
 //   crate/containers/<random>  what a container writes: its overlay's upper and work, its volumes
 //   crate/volumes/<name>   a volume; see volumes.ts
 //   crate/reserve          some room, so that on a full disk something can still be removed

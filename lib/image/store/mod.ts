@@ -1,6 +1,7 @@
 // The image store: an OCI image layout on disk, and beside it what makes it crate's own (unpacked layers,
 // what is on its way, what is in use). See layout.ts for where things lie, lock.ts for who waits for whom.
 export type { ContainerFiles } from "./containers.ts";
+export type { ReadyFiles } from "./ready.ts";
 export type { Collected } from "./garbage.ts";
 export { contentOf, type Image, type ImageContent } from "./images.ts";
 export type { HistoryLine, ImageInspection } from "./inspect.ts";

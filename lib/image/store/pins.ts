@@ -51,9 +51,19 @@ export interface Pin extends Disposable {
   remove(): void;
 }
 
-/** A container has one pin, whichever image it was last of. */
-function pinPath(paths: Paths, directory: string): string {
-  return `${paths.pins}/${digestHex(digestOf(encodeText(directory)))}`;
+/** Longer ids have no room in the name of a file. */
+const MAX_ID = 128;
+
+/**
+ * A container has one pin, whichever image it was last of: by its id, and by a digest of where its state directory is, which
+ * is the same for others.
+ */
+export function pinPath(paths: Paths, directory: string): string {
+  const at = directory.lastIndexOf("/");
+  const id = directory.slice(at + 1);
+  const hex = (text: string) => digestHex(digestOf(encodeText(text)));
+  if (id.length > MAX_ID) return `${paths.pins}/${hex(directory)}`;
+  return `${paths.pins}/${hex(directory.slice(0, at))}-${id}`;
 }
 
 /**

@@ -13,7 +13,8 @@ import { canonicalName, findImage, type Found, tryFind } from "./lookup.ts";
 import { putName } from "./names.ts";
 import { prepare } from "./open.ts";
 import { openPartial, type Partial } from "./partial.ts";
-import { type Pin, pin, readPins, unpin } from "./pins.ts";
+import { type Pin, pin, pinPath, type PinRecord, readPins, unpin } from "./pins.ts";
+import type { ReadyFiles, readyFiles } from "./ready.ts";
 import { pruneImages, type Removed, removeImage, removeName } from "./remove.ts";
 import { type StoreSink, storeSink, storeSource } from "./sink.ts";
 import {
@@ -239,17 +240,29 @@ export class Store {
    *
    * @throws {CrateError} `NOT_FOUND` when a layer is missing: another command has removed it meanwhile.
    */
-  pin(image: Image, { id, directory }: Container): Promise<Pin> {
-    const { manifest, configDescriptor, layers, chainIds } = contentOf(image);
-    const documents = [image.descriptor, manifest, configDescriptor, ...layers];
-    const digests = [...new Set([...documents.map(({ digest }) => digest), ...chainIds])];
-    return pin(this.#paths, { container: id, directory, image: image.id, digests }, () => {
-      for (const chainId of chainIds) {
+  pin(image: Image, container: Container): Promise<Pin> {
+    return pin(this.#paths, pinRecord(image, container), () => {
+      for (const chainId of contentOf(image).chainIds) {
         if (this.layer(chainId) === undefined) {
           throw new CrateError("NOT_FOUND", `layer ${chainId} of ${image.id} is not in the store`);
         }
       }
     });
+  }
+
+  /** What the next container of an image needs of the store, where one has it. */
+  async ready(
+    image: Image,
+    container: Container,
+    made: Parameters<typeof readyFiles>[2],
+  ): Promise<ReadyFiles | undefined> {
+    const { readyFiles } = await import("./ready.ts");
+    return readyFiles(this.#paths, pinRecord(image, container), made);
+  }
+
+  /** Where a container's pin is. */
+  pinPath({ directory }: Container): string {
+    return pinPath(this.#paths, directory);
   }
 
   /** Directories for what a container of an image will write. */
@@ -318,4 +331,11 @@ export class Store {
   unpin(directory: string): void {
     unpin(this.#paths, directory);
   }
+}
+
+function pinRecord(image: Image, { id, directory }: Container): PinRecord {
+  const { manifest, configDescriptor, layers, chainIds } = contentOf(image);
+  const documents = [image.descriptor, manifest, configDescriptor, ...layers];
+  const digests = [...new Set([...documents.map(({ digest }) => digest), ...chainIds])];
+  return { container: id, directory, image: image.id, digests };
 }

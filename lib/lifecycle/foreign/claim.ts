@@ -1,7 +1,7 @@
 import { close, createFile } from "../../../ffi/mod.ts";
 import { ownerOf, ownHosts, reservePorts, resolvFile } from "../../network/mod.ts";
 import type { Lock } from "../claim.ts";
-import type { ClaimedNetwork } from "../container.ts";
+import type { ClaimedNetwork } from "../claimed_network.ts";
 import type { LeaveStep } from "../program/mod.ts";
 import {
   ETC,

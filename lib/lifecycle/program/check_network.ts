@@ -6,6 +6,7 @@ import {
   AT_FDCWD,
   type Cell,
   encodeText,
+  type GuardedFile,
   type Label,
   MSG_DONTWAIT,
   NETLINK_NETFILTER,
@@ -34,24 +35,28 @@ const ANSWER_SIZE = 1024;
 
 /** Goes on at `other` when anything is not as it was: networks and who is on them, the bridge, the firewall, settings. */
 export function checkNetwork(s: Scope, network: ReadyNetwork, other: Label): void {
+  checkFiles(s, network.guards, other);
+  const at = statx_layout.offset("stx_ino");
+  const identity = [{ at, bytes: network.namespace }];
+  checkFiles(s, [{ path: "/proc/self/ns/net", identity }], other);
+  for (const { path, text } of network.settings) checkSetting(s, path, text, other);
+  checkBridge(s, network, other);
+  checkFirewall(s, network, other);
+}
+
+/** Goes on at `other` when a file is not as it was. */
+export function checkFiles(s: Scope, guards: readonly GuardedFile[], other: Label): void {
   const { p } = s;
   const status = p.variable("status", STATX_SIZE);
-  const look = (path: string, missing: Label) =>
-    p.call("statx", [AT_FDCWD, p.string(path), 0, STATX_BASIC_STATS, status], {
-      negative: missing,
-    });
-  for (const { path, identity } of network.guards) {
+  for (const { path, identity } of guards) {
     const absent = s.label("not there");
-    look(path, identity === undefined ? absent : other);
+    p.call("statx", [AT_FDCWD, p.string(path), 0, STATX_BASIC_STATS, status], {
+      negative: identity === undefined ? absent : other,
+    });
     if (identity === undefined) p.jump(other);
     else for (const { at, bytes } of identity) same(s, addressOf(status, at), bytes, other);
     p.place(absent);
   }
-  look("/proc/self/ns/net", other);
-  same(s, addressOf(status, statx_layout.offset("stx_ino")), network.namespace, other);
-  for (const { path, text } of network.settings) checkSetting(s, path, text, other);
-  checkBridge(s, network, other);
-  checkFirewall(s, network, other);
 }
 
 /** Goes on at the next step when the same bytes stand there. */

@@ -15,6 +15,7 @@ import {
   type Program,
   valueOf,
 } from "../../../ffi/mod.ts";
+import type { ReadyFiles } from "../../image/mod.ts";
 import type { ReadyNetwork } from "../../network/mod.ts";
 import { SETUP_FAILED } from "./protocol.ts";
 import { commandAt, readRunRequest, type RunRequest } from "./run_request.ts";
@@ -25,6 +26,7 @@ import {
   type WalkedContainer,
   type WordsFile,
 } from "./walked_container.ts";
+import { makeFiles } from "./walked_files.ts";
 import { takePlace } from "./walked_network.ts";
 import { becomeRelay, type ComingRelay, prepareRelay, requireMonitor } from "./walked_relay.ts";
 import { startWalked } from "./walked_start.ts";
@@ -50,6 +52,8 @@ export interface RunInput extends WalkedContainer {
   readonly input: boolean;
   /** The network that it is on. */
   readonly network?: ReadyNetwork;
+  /** Its place in the store of images. */
+  readonly stored?: ReadyFiles;
   /** The note of calls with any command, whose time tells when one was there last. */
   readonly note?: string;
 }
@@ -65,7 +69,7 @@ const NOBODY_READS = 141;
 /** The program of a `crate run`; until the user's program is executed, whatever fails is undone and left to crate. */
 export function compileRunVerb(input: RunInput): Program {
   let relay: ComingRelay | undefined;
-  let file: WordsFile | undefined;
+  let file: RandomFile | undefined;
   return compileWalkedContainer(
     input,
     (s, ask) => {
@@ -78,8 +82,11 @@ export function compileRunVerb(input: RunInput): Program {
   );
 }
 
+/** The words of this time, in a file of so many bytes. */
+type RandomFile = WordsFile & { readonly size: number };
+
 /** Digits that nobody else has, in a file. */
-function readRandom(s: Scope, { id, token, network }: RunInput, ask: Label): WordsFile {
+function readRandom(s: Scope, { id, token, network, stored }: RunInput, ask: Label): RandomFile {
   const { p } = s;
   const text = p.variable("random digits", RANDOM_SIZE);
   const [from, fd] = [s.descriptor("random"), s.descriptor("random digits' file")];
@@ -93,20 +100,30 @@ function readRandom(s: Scope, { id, token, network }: RunInput, ask: Label): Wor
   p.call("write", [valueOf(fd), text, RANDOM_SIZE], { negative: ask });
   const word = (last: string, at: number): Word => ({ text: last, place: placeIn(text, at), at });
   const digits = [token, ...network?.digits ?? []].map((last) => word(last, TOKEN_AT));
-  return { fd, words: [...id === undefined ? [] : [word(id, ID_AT)], ...digits] };
+  const words = [...id === undefined ? [] : [word(id, ID_AT)], ...digits];
+  if (stored === undefined) return { fd, words, size: RANDOM_SIZE };
+  // Those of the id and of the token once more, without anything between them.
+  const more = p.variable("more digits", stored.digits.length);
+  for (const at of [TOKEN_AT, ID_AT]) {
+    p.call("write", [valueOf(fd), addressOf(text, at), more.size / 2], { negative: ask });
+  }
+  p.call("pread64", [valueOf(fd), more, more.size, RANDOM_SIZE], { negative: ask });
+  words.push({ text: stored.digits, place: placeIn(more, 0), at: RANDOM_SIZE });
+  return { fd, words, size: RANDOM_SIZE + more.size };
 }
 
 function run(
   s: Scope,
   input: RunInput,
   claimed: ClaimedContainer,
-  { relay, file }: { readonly relay?: ComingRelay; readonly file: WordsFile },
+  { relay, file }: { readonly relay?: ComingRelay; readonly file: RandomFile },
 ): void {
   const { p } = s;
-  const { detached, request, note, network } = input;
-  const words = { file: { ...file, size: RANDOM_SIZE }, own: claimed.own };
-  const place = network && takePlace(s, network, words, claimed.remove);
-  const container = { ...claimed, ...place && { remove: place.remove } };
+  const { detached, request, note, network, stored } = input;
+  const { own } = claimed;
+  const made = stored === undefined ? claimed.remove : makeFiles(s, stored, own, claimed.remove);
+  const place = network && takePlace(s, network, { file, own }, made);
+  const container = { ...claimed, remove: place?.remove ?? made };
   const none = s.descriptor("/dev/null");
   const usesNone = detached !== undefined || !input.input;
   if (usesNone) {
