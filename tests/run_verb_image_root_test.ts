@@ -18,7 +18,7 @@ import {
 // A `crate run` of an image that the launcher walks: the same as crate's own, and what it needs of the store stays there.
 
 /** What most images have: places for what is mounted. */
-const PLACES = { "dev/.keep": "", "proc/.keep": "", "sys/.keep": "" };
+const PLACES = { "dev/.keep": "", "proc/.keep": "", "sys/.keep": "", "mark": "" };
 const LINKS = Object.fromEntries(
   ["touch", "cut", "grep", "sort"].map((name) => [`bin/${name}`, "->busybox"]),
 );

@@ -54,7 +54,6 @@ import {
   compileContainer,
   type CompileInput,
   hasListener,
-  type LeaveStep,
   loadMappedOverlay,
   mappedOverlay,
 } from "./program/mod.ts";
