@@ -121,7 +121,7 @@ async function offerNext(
   }
 }
 
-/** Does what the container's run must not end of. */
+/** Does what the container's run must not end of; up to its first wait at once. */
 async function quietly(what: () => void | Promise<void>): Promise<void> {
   try {
     await what();
