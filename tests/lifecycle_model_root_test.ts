@@ -9,7 +9,7 @@ import { EMULATED, reapOrphans, Running, type Sandbox, test } from "./support/mo
 const WORKER = new URL("./support/_model_worker.ts", import.meta.url).pathname;
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 const WORKERS = 4;
-const SEQUENCES = EMULATED ? 6 : 100;
+const SEQUENCES = EMULATED ? 6 : 250;
 
 async function work(
   box: Sandbox,
@@ -66,7 +66,7 @@ test("whatever is done with a container in whatever order, the state machine say
 });
 
 test("many processes at one container get in each other's way with clear answers only", async (box) => {
-  const shared = { id: "one", shared: true, sequences: 1, operations: EMULATED ? 25 : 100 };
+  const shared = { id: "one", shared: true, sequences: 1, operations: EMULATED ? 25 : 250 };
   const counts = await work(box, Array.from({ length: WORKERS }, () => shared));
   assert(counts["create ok"]! > 0, JSON.stringify(counts));
   // So few operations as in an emulated machine may come in no order that starts anything.

@@ -69,9 +69,9 @@ function zombies(): number {
   return descendants().filter(({ state }) => state === "Z").length;
 }
 
-test("hundreds of containers in a row leave a script as it was", async (box) => {
+test("a thousand containers in a row leave a script as it was", async (box) => {
   const warm = scaled(100);
-  const count = scaled(500);
+  const count = scaled(1_000);
   let before: string[] = [];
   let begin: Memory | undefined;
   await warmUp(box);

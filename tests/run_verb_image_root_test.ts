@@ -143,7 +143,7 @@ test("where the store is not as it was, crate is asked", async (box) => {
   const words = ["run", "--rm", "plain", "true"];
   const store = `${box.imageRoot}/crate`;
   const again = async () => {
-    await ready(box, words);
+    await box.ok(words);
     assert(await walked(box, words));
   };
   const changes = [
@@ -151,7 +151,7 @@ test("where the store is not as it was, crate is asked", async (box) => {
     () => box.ok(["rmi", "more"]),
     () => Promise.resolve(Deno.writeTextFileSync(`${store}/version`, "1\n")),
   ];
-  await again();
+  await ready(box, words);
   for (const [i, change] of changes.entries()) {
     await change();
     assert(!await walked(box, words), `change ${i}`);
