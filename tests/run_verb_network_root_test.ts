@@ -140,6 +140,20 @@ networkTest("who is walked finds others by name, and is found", async ({ box, ho
 });
 
 networkTest(
+  "calls of several kinds are ready beside each other, and beside crate's own",
+  async ({ box }) => {
+    const kinds = [[], ["--read-only"], ["--hostname", "me"]].map((options) =>
+      runOf(box, "cat /etc/hosts | tail -n 1", ...options)
+    );
+    for (const words of kinds) await ready(box, words);
+    for (let i = 0; i < 3; i++) {
+      for (const words of kinds) assert(await walked(box, words), words.join(" "));
+      assert.equal((await itself(box, kinds[0]!)).code, 0);
+    }
+  },
+);
+
+networkTest(
   "many at once have an address each, those without a place by crate",
   async ({ box }) => {
     const words = runOf(box, "ip -4 -o address show eth0 | cut -d' ' -f7; sleep 1");
@@ -185,7 +199,8 @@ networkTest(
       },
       () => box.ok(["network", "rm", "other"]),
       () => box.ok(["network", "rm", "crate0"]),
-      () => Promise.resolve(Deno.removeSync(`${state}/state.json`)),
+      () => Promise.resolve(Deno.removeSync(`${state}/walked/crate0-same`)),
+      () => Promise.resolve(Deno.removeSync(`${state}/walked/crate0-others`)),
       () => Promise.resolve(Deno.removeSync(`${state}/walked/crate0-3`)),
       // Another one's directory is in the way of none.
       () => Promise.resolve(Deno.removeSync(`${state}/lock`)),

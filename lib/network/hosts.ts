@@ -81,7 +81,7 @@ function namesOn(id: string, { aliases }: Endpoint): string {
 }
 
 /** The lines by which a container finds another on some networks. */
-function linesOn(networks: readonly string[], other: Attachment): string {
+export function linesOn(networks: readonly string[], other: Attachment): string {
   let lines = "";
   for (const endpoint of other.endpoints) {
     if (!networks.includes(endpoint.network)) continue;

@@ -1,5 +1,6 @@
 import {
   encodeText,
+  exists,
   guardFile,
   IFF_UP,
   SIOCGIFADDR,
@@ -20,21 +21,18 @@ import { gatewaysAt, interfaceOf, newSettings, settings, waysOut } from "./endpo
 import { networkFiles } from "./files.ts";
 import { isAsItWas } from "./firewall_mark.ts";
 import { hostsFiles, linesFor, ownHosts } from "./hosts.ts";
+import { OTHERS } from "./others.ts";
 import { poolOf } from "./pool.ts";
-import type { Gap, Neighbour, ReadyNetwork } from "./ready_types.ts";
+import type { Gap, ReadyNetwork } from "./ready_types.ts";
 import { lineOfAddress6 } from "./interface.ts";
-import { sharesNetwork } from "./reclaim.ts";
 import { RESOLVER_FILES, resolvFile } from "./resolv.ts";
-import { makeSlots, SLOT } from "./slots.ts";
-import { readNetworkState, stateFiles, writeNetworkState } from "./state.ts";
+import { makeSlots, othersFile, placeHead, sameFile, SLOT } from "./slots.ts";
+import { lockFile, readNetworkState, writeNetworkState } from "./state.ts";
 import { forwarding, hasSix, readSetting, settingFile } from "./sysctl.ts";
 import type { Attachment, Endpoint, NetworkDefinition, PooledAddress } from "./types.ts";
 
 // What is made ready for the next container of a kind: as `claimNetworks` and its `attach` do it, with all that does not
 // change each time found out before. program/walked_network.ts does it.
-
-/** More neighbours than so many are told of each other by crate itself. */
-const MAX_NEIGHBOURS = 8;
 
 /** Addresses that are nobody's, in messages where those of a place belong: RFC 5737, RFC 3849. */
 const [ANY4, ANY6, ANY_MAC] = [
@@ -63,17 +61,17 @@ export function readyNetwork(
     definition.subnets.some(({ gateway }) => !gateway.includes(":")) &&
     [wanted?.ip, wanted?.ip6, wanted?.mac].every((each) => each === undefined);
   if (!isPlain) return undefined;
-  const names = new Set([definition.name]);
   const before = readNetworkState(places);
   if (before.attachments[attachment.id]?.key !== attachment.key) return undefined;
-  const neighbours = Object.values(before.attachments).filter((each) => sharesNetwork(names, each));
   const bridge = bridgeOf(definition);
-  if (bridge === undefined || neighbours.length > MAX_NEIGHBOURS) return undefined;
+  if (bridge === undefined) return undefined;
   if (before.firewall === undefined || !isAsItWas(before.firewall, [definition])) return undefined;
   const { pool, state } = poolOf(definition, before);
   if (pool === undefined) return undefined;
-  // Also where nothing has changed: what programs have put there is in it then.
-  writeNetworkState(places, state);
+  const slots = makeSlots(places, definition.name);
+  if (state !== before || !exists(sameFile(places, definition.name))) {
+    writeNetworkState(places, state);
+  }
   const own = placeholders(pool[0]!, endpoint);
   const next: Attachment = {
     ...attachment,
@@ -91,14 +89,17 @@ export function readyNetwork(
     path: source,
     text: texts[i]!,
   }));
-  const fits = encodeText(files[0]!.path).length < SLOT.lines - SLOT.path &&
-    encodeText(lines).length <= SLOT.attachment - SLOT.lines;
-  if (!fits) return undefined;
-  const { file, lock } = stateFiles(places);
+  const head = placeHead({ base: encodeText(texts[0]!).length, path: files[0]!.path, lines });
+  const same = guardFile(sameFile(places, definition.name));
+  // There are too many others, or too long names.
+  if (head === undefined || same.identity === undefined) return undefined;
   return {
     digits: [attachment.key.slice(-DIGITS), endpoint.hostInterface!.slice(-DIGITS)],
-    lock,
-    guards: [file, definitionFile(places, definition.name), ...RESOLVER_FILES].map(guardFile),
+    lock: lockFile(places),
+    guards: [
+      same,
+      ...[definitionFile(places, definition.name), ...RESOLVER_FILES].map(guardFile),
+    ],
     settings: hostSettings(definition),
     bridge,
     namespace: namespaceNumber(before.firewall.namespace),
@@ -106,17 +107,13 @@ export function readyNetwork(
       request: encodeRequests([generationRequest()], { acknowledged: false }),
       ...generationAnswer(before.firewall.generation),
     },
-    slots: makeSlots(places, definition.name),
+    slots,
     slot: SLOT,
+    others: { file: othersFile(places, definition.name), count: OTHERS },
     pool: pool.map(own.bytes),
     words: own.words,
     directory: files[0]!.path.slice(0, files[0]!.path.lastIndexOf("/")),
     files,
-    neighbours: neighbours.map((each): Neighbour => ({
-      path: networkFiles(places, each.key)[0]!.source,
-      base: encodeText(hostsFiles(empty)(each)).length,
-      lines: linesFor(next, each),
-    })),
     lines,
     attachment: attachmentParts(next),
     ...messagesFor(definition, endpoint, own, bridge.answers[0]!.value),

@@ -10,16 +10,6 @@ export interface Gap {
   readonly size: number;
 }
 
-/** Another container on the network. */
-export interface Neighbour {
-  /** Its hosts file, which is gone when it has ended. */
-  readonly path: string;
-  /** How much of that is its own. */
-  readonly base: number;
-  /** The lines by which others find it. */
-  readonly lines: string;
-}
-
 /** All that is asked and told for one container on one network, with this time's own left out. */
 export interface ReadyNetwork {
   /** Digits that were the last one's alone, in its names: each time there are others. */
@@ -59,7 +49,8 @@ export interface ReadyNetwork {
   readonly directory: string;
   /** Its files in there. The first is for names, the others' too. */
   readonly files: readonly { readonly path: string; readonly text: string }[];
-  readonly neighbours: readonly Neighbour[];
+  /** The file of who else is on the network, each as a place begins, and how many they may be. */
+  readonly others: { readonly file: string; readonly count: number };
   /** The lines by which others find it. */
   readonly lines: string;
   /** What is said of it, before and after the process that holds it. */

@@ -18,7 +18,8 @@ import {
 import { CrateError } from "../errors.ts";
 import { pause } from "../timers.ts";
 import { type NetworkPlaces, VERSION } from "./definitions.ts";
-import { clearSlots, readSlots } from "./slots.ts";
+import { tellPrograms } from "./others.ts";
+import { clearSlots, networksKnown, readSlots } from "./slots.ts";
 import type { Attachment, NetworkState } from "./types.ts";
 
 // `state.json`: which container has what; one lock for all of it, held for moments and never over a wait for
@@ -40,7 +41,7 @@ export function readNetworkState(places: NetworkPlaces): NetworkState {
   try {
     text = readText(file, MAX_FILE);
   } catch (error) {
-    if (error instanceof SyscallError && error.errno === ENOENT) return EMPTY;
+    if (error instanceof SyscallError && error.errno === ENOENT) return withSlots(places, EMPTY);
     throw error;
   }
   let cause: unknown;
@@ -75,15 +76,14 @@ function withSlots(places: NetworkPlaces, state: NetworkState): NetworkState {
 /** Replaces the state, whole. It was read under the same lock. */
 export function writeNetworkState(places: NetworkPlaces, state: NetworkState): void {
   replaceFile(fileOf(places), JSON.stringify(state), 0o600);
+  if (state.pools !== undefined || networksKnown(places).length > 0) {
+    tellPrograms(places, state, isHeld);
+  }
   clearSlots(places);
 }
 
-/** Where the state is, and what locks it. */
-export function stateFiles(
-  places: NetworkPlaces,
-): { readonly file: string; readonly lock: string } {
-  return { file: fileOf(places), lock: lockOf(places) };
-}
+/** What locks the state. */
+export const lockFile = lockOf;
 
 /** Whether the process for which a container's addresses are kept still runs. */
 export function isHeld({ holder }: Attachment): boolean {

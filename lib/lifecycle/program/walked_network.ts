@@ -12,6 +12,7 @@ import {
   NEXT,
   O_CLOEXEC,
   O_PATH,
+  O_RDONLY,
   O_RDWR,
   O_WRONLY,
   placeIn,
@@ -80,11 +81,12 @@ export function takePlace(
   checkNetwork(s, network, unlock);
   p.call("memfd_create", [p.string("lines"), MFD_CLOEXEC], { result: lines, negative: unlock });
   const addresses = p.variable("addresses of the place", pool[0]!.length);
+  const head = p.variable("a place's beginning", network.slot.attachment);
   const others: Others = {
     lines,
     files: [
-      ...findNeighbours(s, network, lines, unlock),
-      ...findPlace(s, network, { lock, lines, place }, { file, addresses }, unlock),
+      ...findOthers(s, network, { lines, head }, unlock),
+      ...findPlace(s, network, { lock, lines, place, head }, { file, addresses }, unlock),
     ],
   };
   const texts = new Words(s, [
@@ -165,27 +167,52 @@ function lockNetworks(s: Scope, file: string, lock: Cell, before: Label): void {
   p.place(locked);
 }
 
-/** Those who were on the network when this was made ready: where their files are, they still are. */
-function findNeighbours(
+/** Those whom crate has put on the network, as it has last written them down. */
+function findOthers(
   s: Scope,
-  { neighbours }: ReadyNetwork,
-  lines: Cell,
+  { others, slot }: ReadyNetwork,
+  { lines, head }: { readonly lines: Cell; readonly head: Cell },
   failed: Label,
 ): Others["files"] {
   const { p } = s;
-  return neighbours.map(({ path, base, lines: text }) => {
-    const fd = s.descriptor("neighbour's hosts file");
-    const gone = s.label("neighbour gone");
-    const bytes = encodeText(text);
-    p.call("openat", [AT_FDCWD, p.string(path), O_WRONLY | O_CLOEXEC, 0], {
-      result: fd,
-      negative: gone,
-    });
-    p.call("write", [valueOf(lines), p.bytes(bytes, text.trimEnd()), bytes.length], {
+  const [file, read] = [s.descriptor("others"), s.descriptor("its size")];
+  p.call("openat", [AT_FDCWD, p.string(others.file), O_RDONLY | O_CLOEXEC, 0], {
+    result: file,
+    negative: failed,
+  });
+  const found = Array.from({ length: others.count }, (_, i) => {
+    const done = s.label("seen");
+    const [hosts, base] = [s.descriptor("its hosts file"), p.variable("its base", 4)];
+    p.set(hosts, -1);
+    p.call("pread64", [valueOf(file), head, slot.attachment, i * slot.attachment], {
+      result: read,
       negative: failed,
     });
-    p.place(gone);
-    return { fd, base };
+    p.compute(valueOf(read), slot.attachment, -1, { negative: done });
+    noteOther(s, slot, { head, lines, hosts, base }, done, failed);
+    p.place(done);
+    return { fd: hosts, base: valueOf(base) };
+  });
+  p.call("close", [valueOf(file)], { negative: NEXT });
+  return found;
+}
+
+/** Opens the hosts file of one whose beginning of a place is in a cell, and adds its lines to all; it may have ended. */
+function noteOther(
+  s: Scope,
+  slot: ReadyNetwork["slot"],
+  { head, lines, hosts, base }: Readonly<Record<"head" | "lines" | "hosts" | "base", Cell>>,
+  ended: Label,
+  failed: Label,
+): void {
+  const { p } = s;
+  p.call("openat", [AT_FDCWD, addressOf(head, slot.path), O_WRONLY | O_CLOEXEC, 0], {
+    result: hosts,
+    negative: ended,
+  });
+  p.set(base, valueOf(head, slot.base));
+  p.call("write", [valueOf(lines), addressOf(head, slot.lines), valueOf(head, slot.length)], {
+    negative: failed,
   });
 }
 
@@ -196,7 +223,7 @@ function findNeighbours(
 function findPlace(
   s: Scope,
   { slots, slot, pool }: ReadyNetwork,
-  { lock, lines, place }: Readonly<Record<"lock" | "lines" | "place", Cell>>,
+  { lock, lines, place, head }: Readonly<Record<"lock" | "lines" | "place" | "head", Cell>>,
   { file, addresses }: {
     readonly file: WordsFile & { readonly size: number };
     readonly addresses: Cell;
@@ -211,7 +238,6 @@ function findPlace(
   p.call("pread64", [valueOf(lock), turn, 1, 0], { negative: failed });
   p.compute(valueOf(turn), -1, slots.length - 1, { result: next, negative: NEXT });
   p.call("pwrite64", [valueOf(lock), next, 1, 0], { negative: failed });
-  const head = p.variable("place's beginning", slot.attachment);
   const path = addressOf(head, slot.path);
   const found = slots.map((name, i) => {
     const [fd, read, hosts] = [
@@ -257,11 +283,7 @@ function findPlace(
     p.call("close", [valueOf(fd)], { negative: NEXT });
     // Nothing is in it when it is told elsewhere.
     p.compute(valueOf(read), slot.attachment, -1, { negative: done });
-    p.call("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], { result: hosts, negative: done });
-    p.set(own, valueOf(head, slot.base));
-    p.call("write", [valueOf(lines), addressOf(head, slot.lines), valueOf(head, slot.length)], {
-      negative: failed,
-    });
+    noteOther(s, slot, { head, lines, hosts, base: own }, done, failed);
     p.place(done);
     return { fd: hosts, base: valueOf(own) };
   });
