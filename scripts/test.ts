@@ -155,7 +155,7 @@ const stages = {
     // An emulated machine uses one processor of this one. Many short-lived ones take their share of the
     // files from a queue, so that none is left with the slow tests when the others are done.
     const { paths, options } = selection(files);
-    const groups = shares(paths, Math.min(3, paths.length));
+    const groups = shares(paths, Math.min(4, paths.length));
     const atOnce = Math.min(2, navigator.hardwareConcurrency, groups.length);
     const seconds = 1500;
     const queue = groups.entries();

@@ -45,8 +45,8 @@ networkTest("a run on a network is walked for the third time, and is the same", 
   await box.ok(["network", "create", "four"]);
   const kinds = [
     [],
-    ["--network", "four"],
     [
+      ...["--network", "four"],
       ...["--hostname", "me", "--add-host", "db:192.0.2.7", "--add-host", "up:host-gateway"],
       ...["--dns", "192.0.2.8", "--dns-search", "example.org", "--network-alias", "also"],
     ],
@@ -54,6 +54,7 @@ networkTest("a run on a network is walked for the third time, and is the same", 
   for (const options of kinds) {
     const words = runOf(box, SHOW, ...options);
     await ready(box, words);
+    await nothingLeft(box);
     const network = options.includes("four") ? "four" : "crate0";
     const seen: string[] = [];
     for (const start of [() => walk(box, words).ended, () => itself(box, words)]) {
