@@ -260,7 +260,9 @@ function reports(report: number, monitorPid: number): boolean {
   polled.set(pollfd.pack({ fd: report, events: POLLIN }), 0);
   polled.set(pollfd.pack({ fd: monitor, events: POLLIN }), size);
   try {
-    while (trySyscall("ppoll", polled, 2, null, null, 8) === -EINTR);
+    let result: number;
+    do result = trySyscall("ppoll", polled, 2, null, null, 8); while (result === -EINTR);
+    if (result < 0) throw new SyscallError("ppoll", -result, "the report");
   } finally {
     close(monitor);
   }
