@@ -13,7 +13,6 @@ import {
 } from "./support/create_verb.ts";
 import {
   delay,
-  EMULATED,
   EVERYWHERE_THE_SAME,
   groupDirectories,
   reapOrphans,
@@ -91,13 +90,13 @@ test("a creation that is killed at any moment is cleared away by the next", asyn
   await ready(box, "exec sleep 100");
   const id = idOf("c");
   bundleOf(box, id, "exec sleep 100");
-  const rounds = EMULATED ? 3 : 12;
+  const rounds = 12;
   for (let i = 0; i < rounds; i++) {
     const command = [box.path("launcher"), ...at(box, ...wordsOf(box, id))];
     const script =
       '"$@" </dev/null >/dev/null 2>&1 & sleep "$TIME"; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; true';
     const env = {
-      TIME: String((i / rounds) * (EMULATED ? 0.3 : 0.012)),
+      TIME: String((i / rounds) * 0.012),
       XDG_CONFIG_HOME: box.path("none"),
     };
     await new Running(["bash", "-c", script, "bash", ...command], { env }).ended;
@@ -113,7 +112,7 @@ test("a creation that is killed at any moment is cleared away by the next", asyn
     await box.ok(["delete", "--force", id]);
     reapOrphans();
   }
-});
+}, EVERYWHERE_THE_SAME);
 
 test("many at once are created, and one of a name", async (box) => {
   await ready(box, "exec sleep 100");

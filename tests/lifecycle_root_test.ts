@@ -27,7 +27,7 @@ test("stop kills what does not end in time: -t, or --stop-timeout", async (box) 
     assert.equal(JSON.parse(await box.ok(["list", "--format", "json"]))[0].exitCode, 137);
     await box.ok(["delete", id]);
   }
-});
+}, EVERYWHERE_THE_SAME);
 
 test("--stop-signal is what stop sends; stop --signal goes before it", async (box) => {
   const script = 'for s in HUP INT TERM; do trap "echo got $s; exit" $s; done; echo up; ' +

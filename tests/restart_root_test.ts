@@ -82,6 +82,7 @@ test(
     await box.ok(["wait", "one"]);
     await box.ok(["delete", "one"]);
   },
+  EVERYWHERE_THE_SAME,
 );
 
 test("start of a container that runs already changes nothing, and is no error", async (box) => {

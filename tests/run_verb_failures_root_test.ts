@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import {
   delay,
-  EMULATED,
   EVERYWHERE_THE_SAME,
   reapOrphans,
   Running,
@@ -68,50 +67,54 @@ test(
   EVERYWHERE_THE_SAME,
 );
 
-test("a walked run that is killed at any moment is cleared away by the next command", async (box) => {
-  const calls = [
-    wordsOf(box, "exec sleep 100"),
-    wordsOf(box, "exec sleep 100", ["-d", "--name", "web"]),
-  ];
-  for (const words of calls) {
-    const isDetached = words.includes("-d");
-    for (let i = 0; i < 2; i++) {
-      const own = box.start(words);
-      const id = await until(
-        "it runs",
-        () => stateIn(box.root).find((name) => !name.startsWith(".")),
-      );
-      await box.running(id);
-      await box.ok(["delete", "--force", id]);
-      await own.ended;
-    }
-    await nothingLeft(box);
-    const rounds = EMULATED ? 2 : 10;
-    for (let i = 0; i < rounds; i++) {
-      const command = [box.path("launcher"), ...at(box, ...words)];
-      const script =
-        '"$@" </dev/null >/dev/null 2>&1 & sleep "$TIME"; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; true';
-      const env = {
-        ...box.commandLine([]).env,
-        TIME: String((i / rounds) * (EMULATED ? 0.3 : 0.02)),
-      };
-      await new Running(["bash", "-c", script, "bash", ...command], { env }).ended;
-      await delay(1);
-      reapOrphans();
-      await box.ok(["list"]);
-      if (isDetached) await box.crate(["delete", "--force", "web"]);
-      else {
-        // Without whoever has called it a container ends.
-        await until("nothing runs", async () => {
-          reapOrphans();
-          const listed = await box.ok(["list", "-q"]);
-          for (const id of listed.split("\n").filter(Boolean)) {
-            await box.crate(["delete", "--force", id]);
-          }
-          return listed === "";
-        });
+test(
+  "a walked run that is killed at any moment is cleared away by the next command",
+  async (box) => {
+    const calls = [
+      wordsOf(box, "exec sleep 100"),
+      wordsOf(box, "exec sleep 100", ["-d", "--name", "web"]),
+    ];
+    for (const words of calls) {
+      const isDetached = words.includes("-d");
+      for (let i = 0; i < 2; i++) {
+        const own = box.start(words);
+        const id = await until(
+          "it runs",
+          () => stateIn(box.root).find((name) => !name.startsWith(".")),
+        );
+        await box.running(id);
+        await box.ok(["delete", "--force", id]);
+        await own.ended;
       }
       await nothingLeft(box);
+      const rounds = 10;
+      for (let i = 0; i < rounds; i++) {
+        const command = [box.path("launcher"), ...at(box, ...words)];
+        const script =
+          '"$@" </dev/null >/dev/null 2>&1 & sleep "$TIME"; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; true';
+        const env = {
+          ...box.commandLine([]).env,
+          TIME: String((i / rounds) * 0.02),
+        };
+        await new Running(["bash", "-c", script, "bash", ...command], { env }).ended;
+        await delay(1);
+        reapOrphans();
+        await box.ok(["list"]);
+        if (isDetached) await box.crate(["delete", "--force", "web"]);
+        else {
+          // Without whoever has called it a container ends.
+          await until("nothing runs", async () => {
+            reapOrphans();
+            const listed = await box.ok(["list", "-q"]);
+            for (const id of listed.split("\n").filter(Boolean)) {
+              await box.crate(["delete", "--force", id]);
+            }
+            return listed === "";
+          });
+        }
+        await nothingLeft(box);
+      }
     }
-  }
-});
+  },
+  EVERYWHERE_THE_SAME,
+);

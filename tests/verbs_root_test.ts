@@ -113,7 +113,7 @@ test("a start that fails is told as crate tells it, and once", async (box) => {
   });
   assert.deepEqual(told, expected);
   assert.deepEqual(await start(() => box.crate(["start", "bad"])), expected, "the launcher");
-});
+}, EVERYWHERE_THE_SAME);
 
 test("what is more than the usual is left to crate, and changes nothing", async (box) => {
   const walk = walker(box);
