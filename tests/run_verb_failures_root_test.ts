@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
-import {
-  delay,
-  EVERYWHERE_THE_SAME,
-  reapOrphans,
-  Running,
-  stateIn,
-  test,
-  until,
-} from "./support/mod.ts";
-import { nothingLeft, ready, readyIn, walk, wordsOf } from "./support/run_verb.ts";
-import { at, breakSteps, CRATE_IS_ASKED } from "./support/verbs.ts";
+import { EVERYWHERE_THE_SAME, reapOrphans, stateIn, test, until } from "./support/mod.ts";
+import { killedAfter, nothingLeft, ready, readyIn, walk, wordsOf } from "./support/run_verb.ts";
+import { breakSteps, CRATE_IS_ASKED } from "./support/verbs.ts";
 
 // A `crate run` that the launcher walks and that does not succeed, at whatever step: crate is asked, and finds nothing of
 // it; or the container has run.
@@ -89,15 +81,7 @@ test(
       await nothingLeft(box);
       const rounds = 10;
       for (let i = 0; i < rounds; i++) {
-        const command = [box.path("launcher"), ...at(box, ...words)];
-        const script =
-          '"$@" </dev/null >/dev/null 2>&1 & sleep "$TIME"; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; true';
-        const env = {
-          ...box.commandLine([]).env,
-          TIME: String((i / rounds) * 0.02),
-        };
-        await new Running(["bash", "-c", script, "bash", ...command], { env }).ended;
-        await delay(1);
+        await killedAfter(box, words, (i / rounds) * 0.02);
         reapOrphans();
         await box.ok(["list"]);
         if (isDetached) await box.crate(["delete", "--force", "web"]);

@@ -2,18 +2,18 @@
 import assert from "node:assert/strict";
 import { close, LOCK_EX, O_RDWR, open, syscall } from "../ffi/mod.ts";
 import { BUSYBOX, makeImage, type TestConfig, type TestLayer } from "./support/image.ts";
-import { delay, reapOrphans, Running, type Sandbox, stateIn, test, until } from "./support/mod.ts";
+import { reapOrphans, type Sandbox, stateIn, test, until } from "./support/mod.ts";
 import { execute } from "./support/registry.ts";
-import { nothingLeft, plain, ready, readyIn, walk, walked } from "./support/run_verb.ts";
 import {
-  ASKED,
-  at,
-  breakSteps,
-  CRATE_IS_ASKED,
-  DONE,
-  itself,
-  makeLauncher,
-} from "./support/verbs.ts";
+  killedAfter,
+  nothingLeft,
+  plain,
+  ready,
+  readyIn,
+  walk,
+  walked,
+} from "./support/run_verb.ts";
+import { ASKED, breakSteps, CRATE_IS_ASKED, DONE, itself, makeLauncher } from "./support/verbs.ts";
 
 // A `crate run` of an image that the launcher walks: the same as crate's own, and what it needs of the store stays there.
 
@@ -230,12 +230,7 @@ test("a walked run of an image that is killed at any moment gives all back", asy
   }
   const rounds = 12;
   for (let i = 0; i < rounds; i++) {
-    const command = [box.path("launcher"), ...at(box, ...words)];
-    const script =
-      '"$@" </dev/null >/dev/null 2>&1 & sleep "$TIME"; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; true';
-    const env = { ...box.commandLine([]).env, TIME: String((i / rounds) * 0.02) };
-    await new Running(["bash", "-c", script, "bash", ...command], { env }).ended;
-    await delay(1);
+    await killedAfter(box, words, (i / rounds) * 0.02);
   }
   await until("nothing runs", async () => {
     reapOrphans();

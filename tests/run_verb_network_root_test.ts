@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readDirectory } from "../ffi/mod.ts";
 import { networkPlaces } from "../lib/network/mod.ts";
-import { delay, reapOrphans, Running, type Sandbox, stateIn, until } from "./support/mod.ts";
+import { reapOrphans, type Sandbox, stateIn, until } from "./support/mod.ts";
 import {
   addressesOf,
   assertPluggedIn,
@@ -11,16 +11,16 @@ import {
   networkTest,
   serving,
 } from "./support/network.ts";
-import { nothingLeft, plain, ready, readyIn, walk, walked } from "./support/run_verb.ts";
 import {
-  ASKED,
-  at,
-  breakSteps,
-  CRATE_IS_ASKED,
-  DONE,
-  itself,
-  makeLauncher,
-} from "./support/verbs.ts";
+  killedAfter,
+  nothingLeft,
+  plain,
+  ready,
+  readyIn,
+  walk,
+  walked,
+} from "./support/run_verb.ts";
+import { ASKED, breakSteps, CRATE_IS_ASKED, DONE, itself, makeLauncher } from "./support/verbs.ts";
 
 // A `crate run` on a network that the launcher walks: the same as crate's own, and to others on the network, too.
 
@@ -225,6 +225,15 @@ networkTest(
   },
 );
 
+networkTest("who is asked has the caller's standard input", async ({ box, host }) => {
+  const words = runOf(box, "cat");
+  await ready(box, words);
+  const inputs = ["walked", "asked"].map((input) => ({ ...DONE, stdout: input }));
+  assert.deepEqual(await box.crate(words, { input: "walked" }), inputs[0]);
+  await host.ok("nft add table inet another");
+  assert.deepEqual(await box.crate(words, { input: "asked" }), inputs[1]);
+});
+
 networkTest(
   "a network that is small, or not a bridge of one kind, is crate's",
   async ({ box }) => {
@@ -304,12 +313,7 @@ networkTest(
     makeLauncher(box);
     const rounds = 12;
     for (let i = 0; i < rounds; i++) {
-      const command = [...box.prefix, box.path("launcher"), ...at(box, ...words)];
-      const script =
-        '"$@" </dev/null >/dev/null 2>&1 & sleep "$TIME"; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; true';
-      const env = { ...box.commandLine([]).env, TIME: String((i / rounds) * 0.03) };
-      await new Running(["bash", "-c", script, "bash", ...command], { env }).ended;
-      await delay(1);
+      await killedAfter(box, words, (i / rounds) * 0.03);
     }
     await until("nothing else runs", async () => {
       reapOrphans();

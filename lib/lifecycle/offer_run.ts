@@ -56,7 +56,7 @@ export interface RunOffer {
   /** Looks at what was made, while it is there: before the container runs. @throws {SyscallError} */
   look(made: RunMade): void;
   /** Notes the call; makes the next one ready when the last one was the same. @throws {SyscallError} {CrateError} */
-  keep(): Promise<void>;
+  keep(): void | Promise<void>;
 }
 
 /**
@@ -101,8 +101,7 @@ export async function offerRun(root: string, call: RunCallWords): Promise<RunOff
   if (!isSame) {
     return {
       look() {},
-      // deno-lint-ignore require-await -- the other one does
-      async keep() {
+      keep() {
         // A program whose note is another's nobody would make again.
         if (slot !== undefined) trySyscall("unlinkat", AT_FDCWD, file, 0);
         note(SEEN, new Uint8Array());

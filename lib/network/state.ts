@@ -75,10 +75,11 @@ function withSlots(places: NetworkPlaces, state: NetworkState): NetworkState {
 
 /** Replaces the state, whole. It was read under the same lock. */
 export function writeNetworkState(places: NetworkPlaces, state: NetworkState): void {
-  replaceFile(fileOf(places), JSON.stringify(state), 0o600);
+  // First: an address that is no longer kept for programs may be somebody's as soon as the state says so.
   if (state.pools !== undefined || networksKnown(places).length > 0) {
     tellPrograms(places, state, isHeld);
   }
+  replaceFile(fileOf(places), JSON.stringify(state), 0o600);
   clearSlots(places);
 }
 

@@ -3,7 +3,7 @@ import { exists } from "../../ffi/mod.ts";
 import { groupDirectories } from "./cgroups.ts";
 import { reapOrphans, stateIn } from "./leftovers.ts";
 import { Running, type RunningOptions } from "./running.ts";
-import { COMMAND, type Sandbox, until } from "./sandbox.ts";
+import { COMMAND, delay, type Sandbox, until } from "./sandbox.ts";
 import { at, CRATE_IS_ASKED, makeLauncher } from "./verbs.ts";
 
 // What tests of `crate run` share that the launcher walks.
@@ -62,6 +62,20 @@ export async function ready(
   }
   const after = readyIn(box).length;
   assert(after > 0 && after >= before, words.join(" "));
+}
+
+/** Kills the launcher, and what it has become, so many seconds after its beginning. */
+export async function killedAfter(
+  box: Sandbox,
+  words: readonly string[],
+  seconds: number,
+): Promise<void> {
+  const command = [...box.prefix, box.path("launcher"), ...at(box, ...words)];
+  const script =
+    '"$@" </dev/null >/dev/null 2>&1 & sleep "$TIME"; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; true';
+  const env = { ...box.commandLine([]).env, TIME: String(seconds) };
+  await new Running(["bash", "-c", script, "bash", ...command], { env }).ended;
+  await delay(1);
 }
 
 /** The files of calls that are ready. */

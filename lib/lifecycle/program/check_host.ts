@@ -1,6 +1,8 @@
 import {
   addressOf,
+  type Argument,
   AT_FDCWD,
+  type GuardedFile,
   type Label,
   NEXT,
   O_CLOEXEC,
@@ -42,14 +44,9 @@ export function checkHost(s: Scope, host: WalkedHost, own: Words, ask: Label): v
   const kind = p.variable("kind", 4);
   const mode = () =>
     p.compute(valueOf(status, statx_layout.offset("stx_mode")), 0, S_IFMT, { result: kind });
-  const same = (from: number, bytes: Uint8Array) => {
-    const label = s.label("the same");
-    p.compare(addressOf(status, from), p.bytes(bytes), bytes.length, label, ask);
-    p.place(label);
-  };
   for (const { path, identity } of host.mounts) {
     look(path, STATX_BASIC_STATS | STATX_MNT_ID);
-    IDENTITY.forEach(({ from }, i) => same(from, identity[i]!));
+    IDENTITY.forEach(({ from }, i) => same(s, addressOf(status, from), identity[i]!, ask));
   }
   for (const path of host.directories) {
     const is = s.label("a directory");
@@ -72,7 +69,29 @@ export function checkHost(s: Scope, host: WalkedHost, own: Words, ask: Label): v
   p.jumpIfEqual(valueOf(kind), S_IFCHR, is);
   p.jump(ask);
   p.place(is);
-  same(RDEV, new Uint8Array([1, 0, 0, 0, 3, 0, 0, 0]));
+  same(s, addressOf(status, RDEV), new Uint8Array([1, 0, 0, 0, 3, 0, 0, 0]), ask);
+}
+
+/** Goes on at `other` when a file is not as it was. */
+export function checkFiles(s: Scope, guards: readonly GuardedFile[], other: Label): void {
+  const { p } = s;
+  const status = p.variable("status", STATX_SIZE);
+  for (const { path, identity } of guards) {
+    const absent = s.label("not there");
+    p.call("statx", [AT_FDCWD, p.string(path), 0, STATX_BASIC_STATS, status], {
+      negative: identity === undefined ? absent : other,
+    });
+    if (identity === undefined) p.jump(other);
+    else for (const { at, bytes } of identity) same(s, addressOf(status, at), bytes, other);
+    p.place(absent);
+  }
+}
+
+/** Goes on at the next step when the same bytes stand there. */
+export function same(s: Scope, found: Argument, bytes: Uint8Array, other: Label): void {
+  const label = s.label("the same");
+  s.p.compare(found, s.p.bytes(bytes), bytes.length, label, other);
+  s.p.place(label);
 }
 
 /** What /proc/swaps begins with, and is where there is none. proc(5) */

@@ -2,11 +2,9 @@ import {
   addressOf,
   AF_INET,
   AF_NETLINK,
-  type Argument,
   AT_FDCWD,
   type Cell,
   encodeText,
-  type GuardedFile,
   type Label,
   MSG_DONTWAIT,
   NETLINK_NETFILTER,
@@ -16,17 +14,16 @@ import {
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_RAW,
-  STATX_BASIC_STATS,
   statx_layout,
   valueOf,
 } from "../../../ffi/mod.ts";
 import type { ReadyNetwork } from "../../network/mod.ts";
+import { checkFiles, same } from "./check_host.ts";
 import { findLine, readBytes } from "./lines.ts";
 import type { Scope } from "./scope.ts";
 
 // What of the host's networks something was made ready for, looked at again by the program that it became.
 
-const STATX_SIZE = 256;
 /** struct ifreq: the name in 16 bytes, then the answer. netdevice(7) */
 const IFREQ_SIZE = 40;
 const NAME_SIZE = 16;
@@ -42,28 +39,6 @@ export function checkNetwork(s: Scope, network: ReadyNetwork, other: Label): voi
   for (const { path, text } of network.settings) checkSetting(s, path, text, other);
   checkBridge(s, network, other);
   checkFirewall(s, network, other);
-}
-
-/** Goes on at `other` when a file is not as it was. */
-export function checkFiles(s: Scope, guards: readonly GuardedFile[], other: Label): void {
-  const { p } = s;
-  const status = p.variable("status", STATX_SIZE);
-  for (const { path, identity } of guards) {
-    const absent = s.label("not there");
-    p.call("statx", [AT_FDCWD, p.string(path), 0, STATX_BASIC_STATS, status], {
-      negative: identity === undefined ? absent : other,
-    });
-    if (identity === undefined) p.jump(other);
-    else for (const { at, bytes } of identity) same(s, addressOf(status, at), bytes, other);
-    p.place(absent);
-  }
-}
-
-/** Goes on at the next step when the same bytes stand there. */
-function same(s: Scope, found: Argument, bytes: Uint8Array, other: Label): void {
-  const label = s.label("the same");
-  s.p.compare(found, s.p.bytes(bytes), bytes.length, label, other);
-  s.p.place(label);
 }
 
 function checkSetting(s: Scope, path: string, text: string, other: Label): void {

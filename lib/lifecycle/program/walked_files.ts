@@ -13,7 +13,7 @@ import {
   valueOf,
 } from "../../../ffi/mod.ts";
 import type { ReadyFiles } from "../../image/mod.ts";
-import { checkFiles } from "./check_network.ts";
+import { checkFiles } from "./check_host.ts";
 import type { Scope } from "./scope.ts";
 import { NEW } from "./walked_container.ts";
 import type { Words } from "./words.ts";

@@ -76,7 +76,8 @@ export function takePlace(
     s.label(name)
   ) as [Label, Label, Label];
   const lines = s.descriptor("others' lines");
-  p.set(place, -1);
+  // What is not open yet is not closed: that would be the caller's standard input.
+  for (const fd of [place, lines]) p.set(fd, -1);
   lockNetworks(s, network.lock, lock, before);
   checkNetwork(s, network, unlock);
   p.call("memfd_create", [p.string("lines"), MFD_CLOEXEC], { result: lines, negative: unlock });
@@ -134,7 +135,10 @@ export function takePlace(
       note(init, failed);
       p.set(isAttached, 1);
       tellOthers(s, network, { others, own, texts }, failed);
-      for (const fd of [lines, lock]) p.call("close", [valueOf(fd)], { negative: NEXT });
+      for (const fd of [lines, lock]) {
+        p.call("close", [valueOf(fd)], { negative: NEXT });
+        p.set(fd, -1);
+      }
     },
   };
 }
@@ -359,7 +363,7 @@ function tellOthers(
   for (const { fd, base } of others.files) {
     const next = s.label("next neighbour");
     p.compute(valueOf(fd), 0, -1, { negative: next });
-    p.call("pwrite64", [valueOf(fd), all, valueOf(size), base], { negative: NEXT });
+    p.call("pwrite64", [valueOf(fd), all, valueOf(size), base], { negative: next });
     p.subtract(end, 0, valueOf(size));
     p.subtract(end, base, valueOf(end));
     p.call("ftruncate", [valueOf(fd), valueOf(end)], { negative: NEXT });
