@@ -225,6 +225,22 @@ networkTest(
   },
 );
 
+networkTest("an address is somebody's again late, on whatever network", async ({ box }) => {
+  await box.ok(["network", "create", "--subnet", "10.77.0.0/24", "less"]);
+  for (const [network, count] of [["crate0", 8 * PLACES], ["less", PLACES]] as const) {
+    const words = runOf(box, "ip -4 -o address show eth0", "--network", network);
+    await ready(box, words);
+    const seen = new Set<string>();
+    for (let i = 0; i < count; i++) {
+      const { code, stdout } = await walk(box, words).ended;
+      assert.equal(code, 0, `${network} ${i}`);
+      seen.add(/ 10(\.\d+){3}\//.exec(stdout)![0]);
+    }
+    // What is in use for a moment longer is passed over.
+    assert(seen.size > count * 0.8, `${seen.size} of ${count}`);
+  }
+});
+
 networkTest("who is asked has the caller's standard input", async ({ box, host }) => {
   const words = runOf(box, "cat");
   await ready(box, words);

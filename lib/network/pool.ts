@@ -7,12 +7,15 @@ import type { NetworkDefinition, NetworkState, PooledAddress } from "./types.ts"
 
 /** A smaller network needs all its addresses. */
 const LEAST_ADDRESSES = 200n;
-/** So many are looked at until enough have texts of one length. */
-const TRIES = 96;
+/** So many times as many are kept of a network that has plenty, so that one is somebody's again late. A power of two. */
+const TURNS = 8;
+const PLENTY = 4000n;
+/** So many times as many are looked at until enough have texts of one length. */
+const TRIES = 6;
 
 /**
- * Addresses of a network that are kept for those whom programs put there, as many as there are places, and whose texts are
- * all as long: a program puts one in place of another.
+ * Addresses of a network that are kept for those whom programs put there: for each place one or several, as many for each,
+ * in turn. Their texts are all as long: a program puts one in place of another.
  *
  * @returns the state with them; no addresses where the network is too small, or full.
  */
@@ -24,21 +27,23 @@ export function poolOf(
   const ranges = subnets.map(({ subnet }) => readSubnet(subnet, `network ${name}:`));
   const fits = (address: string | undefined) =>
     address === undefined || ranges.some((range) => contains(range, parseAddress(address)!));
+  const smallest = ranges.map(lastOffset).reduce((a, b) => a < b ? a : b, PLENTY);
+  const count = smallest < PLENTY ? SLOTS : SLOTS * TURNS;
   const known = state.pools?.[name];
-  if (known?.length === SLOTS && known.every(({ ip, ip6 }) => fits(ip) && fits(ip6))) {
+  if (known?.length === count && known.every(({ ip, ip6 }) => fits(ip) && fits(ip6))) {
     return { pool: known, state };
   }
-  if (ranges.some((range) => lastOffset(range) < LEAST_ADDRESSES)) return { state };
+  if (smallest < LEAST_ADDRESSES) return { state };
   const bySize = new Map<string, PooledAddress[]>();
   let next = withoutPool(state, name);
   try {
-    for (let tries = 0; tries < TRIES; tries++) {
+    for (let tries = 0; tries < TRIES * count; tries++) {
       const { last, pools, ...address } = allocateAddresses(definition, { network: name }, next);
       next = { ...next, last, pools };
       const size = `${address.ip?.length} ${address.ip6?.length}`;
       const found = [...bySize.get(size) ?? [], address];
       bySize.set(size, found);
-      if (found.length === SLOTS) {
+      if (found.length === count) {
         return { pool: found, state: { ...next, pools: { ...pools, [name]: found } } };
       }
     }

@@ -42,7 +42,7 @@ export interface ReadyNetwork {
   /** The files of places on the network, and where what is in them; see slots.ts. */
   readonly slots: readonly string[];
   readonly slot: Readonly<Record<"base" | "length" | "path" | "lines" | "attachment", number>>;
-  /** What goes with each of them: texts, then bytes; all are as long. */
+  /** What goes with each of them in turn, and then with each again: texts, then bytes; all are as long. */
   readonly pool: readonly Uint8Array[];
   /** What stands in texts for those of a place. */
   readonly words: readonly { readonly text: string; readonly from: number }[];

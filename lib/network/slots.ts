@@ -23,7 +23,7 @@ import type { Attachment } from "./types.ts";
 // `state.json`, until that has it: whoever writes `state.json` empties the files. What such a program must know of
 // `state.json` is in `NETWORK-others` and `NETWORK-same` (others.ts).
 
-/** How many containers that programs have started are on a network at once. */
+/** How many containers that programs have started are on a network at once. A power of two. */
 export const SLOTS = 16;
 
 /**

@@ -240,8 +240,20 @@ function findPlace(
   const known = p.bytes(new Uint8Array(pool.flatMap((each) => [...each])), "addresses");
   const size = addresses.size;
   p.call("pread64", [valueOf(lock), turn, 1, 0], { negative: failed });
-  p.compute(valueOf(turn), -1, slots.length - 1, { result: next, negative: NEXT });
+  // Other networks count there, too.
+  p.compute(valueOf(turn), 0, pool.length - 1, { result: turn, negative: NEXT });
+  p.compute(valueOf(turn), -1, pool.length - 1, { result: next, negative: NEXT });
   p.call("pwrite64", [valueOf(lock), next, 1, 0], { negative: failed });
+  // Whose turn it is, and from which of the pool's rounds it has its addresses.
+  const spot = p.variable("its place", 4);
+  const [rounds, round, first] = [s.label("rounds"), s.label("round"), p.variable("round", 4)];
+  p.compute(valueOf(turn), 0, slots.length - 1, { result: spot, negative: NEXT });
+  p.set(first, addressOf(known));
+  p.place(rounds);
+  p.compute(valueOf(turn), slots.length, -1, { result: turn, negative: round });
+  p.subtract(first, valueOf(first), -size * slots.length);
+  p.jump(rounds);
+  p.place(round);
   const path = addressOf(head, slot.path);
   const found = slots.map((name, i) => {
     const [fd, read, hosts] = [
@@ -273,14 +285,14 @@ function findPlace(
     });
     p.place(empty);
     p.set(hosts, -1);
-    p.jumpIfEqual(valueOf(turn), i, take);
+    p.jumpIfEqual(valueOf(spot), i, take);
     p.compute(valueOf(place), 0, -1, { negative: take });
     p.call("close", [valueOf(fd)], { negative: NEXT });
     p.jump(done);
     p.place(take);
     p.call("close", [valueOf(place)], { negative: NEXT });
     p.set(place, valueOf(fd));
-    p.set(base, addressOf(known, i * size));
+    p.subtract(base, valueOf(first), -i * size);
     p.jump(done);
     p.place(taken);
     p.call("pread64", [valueOf(fd), head, slot.attachment, 0], { result: read, negative: failed });
