@@ -57,7 +57,7 @@ function selection(files: string[]): { paths: string[]; options: string[] } {
 
 /** How many other tests one takes as long as, for those that take their time in an emulated machine. */
 const HEAVY: readonly (readonly [RegExp, number])[] = [
-  [/docker/, 2], // of which one is done
+  [/docker/, 3], // of which one or two are done
   [/podman|containerd|engines_criu/, 8],
   [/systemd_root/, 4],
 ];
@@ -108,15 +108,11 @@ async function checks(later: boolean): Promise<void> {
   await check("check", deno("check", "--quiet", "."), later);
 }
 
-/** @param part a third, or the other two, for two that run at the same time; absent: all. */
-async function unit(part?: "a third" | "the rest"): Promise<void> {
+async function unit(later = false): Promise<void> {
   const files = await findFiles((path) =>
     path.endsWith("_test.ts") && !path.endsWith("_root_test.ts") && !path.startsWith("tests/peers/")
   );
-  if (part === undefined) return await tests("unit", test(files), 600);
-  const [third, ...others] = shares(files, 3) as [string[], string[], string[]];
-  const isThird = part === "a third";
-  await tests(`unit, ${part}`, test(isThird ? third : others.flat()), 600, !isThird);
+  await tests("unit", test(files), 600, later);
 }
 
 async function rootFiles(): Promise<string[]> {
@@ -158,12 +154,14 @@ const stages = {
     const groups = shares(paths, Math.min(4, paths.length));
     const atOnce = Math.min(2, navigator.hardwareConcurrency, groups.length);
     const seconds = 1500;
+    // What takes minutes there takes turns, a day each.
+    const turn = Deno.env.get("TEST_TURN") ?? Math.floor(Date.now() / 86_400_000);
     const queue = groups.entries();
     const machine = async (start: Promise<unknown>) => {
       await start;
       for (const [index, group] of queue) {
         const env = [`TEST_SCALE=${EMULATED}`, `TEST_CRATE=${INSTALLED}/bin/crate`];
-        if (filter === undefined) env.push("TEST_SHORT=1");
+        if (filter === undefined) env.push(`TEST_TURN=${turn}`);
         const inside = ["env", ...env, ...denoTest({ paths: group, options })];
         const command = ["scripts/vm", "--timeout", String(seconds), ...inside];
         const limits = { seconds: seconds + 60, counts: true, later: true };
@@ -197,11 +195,10 @@ async function main(): Promise<number> {
     }
   }
   if (word === "all" && filter === undefined) {
-    // A third of the unit tests and then the root tests run one after the other and take one processor. The other one is
-    // for the checks, the other unit tests, the peers, which wait for disks and networks, and then for a virtual machine,
-    // which is a process like any other.
-    const ones = unit("a third").then(stages.root);
-    const others = checks(true).then(() => unit("the rest")).then(() => peers(true));
+    // The root tests run one after the other and take one processor. The other one is for the checks, the unit tests,
+    // the peers, which wait for disks and networks, and then for a virtual machine, which is a process like any other.
+    const ones = stages.root();
+    const others = checks(true).then(() => unit(true)).then(() => peers(true));
     await Promise.all([ones, others.then(() => stages.vm(ones))]);
   } else for (const stage of chosen) await stages[stage]();
 

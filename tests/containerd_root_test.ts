@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ContainerdEngine, IMAGE, same } from "./support/engines.ts";
-import { test } from "./support/mod.ts";
+import { isTurn, test } from "./support/mod.ts";
 
 // containerd's shim calls crate where it calls runc, and sees no difference.
 
@@ -21,12 +21,14 @@ test("ctr run with crate does what it does with runc", async (box) => {
     );
   assert.equal(await run([], "echo hi"), "hi\n");
   await run([], "echo out; echo err >&2; exit 6");
-  await run(["--env", "A=b", "--cwd", "/tmp", "--user", "5:6"], "echo $A; pwd; id -u");
-  await run(["--read-only"], "echo x > /file");
   await run(
     ["--memory-limit", "67108864"],
     "cat /sys/fs/cgroup/memory*/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; true",
   );
+  // What groups have no part in is done in turn where everything takes ten times as long.
+  if (!isTurn(7)) return;
+  await run(["--env", "A=b", "--cwd", "/tmp", "--user", "5:6"], "echo $A; pwd; id -u");
+  await run(["--read-only"], "echo x > /file");
   await run(["--seccomp"], "grep Seccomp: /proc/self/status");
   for (const program of ["nope", "/etc/passwd"]) await same(both, "--rm", IMAGE, "one", program);
 });

@@ -9,7 +9,7 @@ import { EMULATED, reapOrphans, Running, type Sandbox, test } from "./support/mo
 const WORKER = new URL("./support/_model_worker.ts", import.meta.url).pathname;
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 const WORKERS = 4;
-const SEQUENCES = EMULATED ? 6 : 250;
+const SEQUENCES = EMULATED ? 4 : 250;
 
 async function work(
   box: Sandbox,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { IMAGE, plain } from "./support/engines.ts";
 import { makeRootfs } from "./support/rootfs.ts";
-import { Running, test, WHEN_NAMED } from "./support/mod.ts";
+import { inTurn, Running, test } from "./support/mod.ts";
 import { asUser } from "./support/user.ts";
 
 // podman of an ordinary user, who is root in a user namespace and nowhere else, calls crate.
@@ -36,4 +36,4 @@ kill $(cat "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid")`;
   const [, crate, runc] = plain(await asUser(box, script)).split(/=== \w+\n/);
   assert.equal(crate, runc);
   assert.match(crate!, /^0\n\s+0\s+4711\s+1\n\s+1\s+300000\s+65536\n= 3\n/);
-}, WHEN_NAMED);
+}, inTurn(7));

@@ -4,15 +4,7 @@ import { makeBundle } from "./support/bundle.ts";
 import type { Spec } from "../lib/spec/mod.ts";
 import { IMAGE, plain, PodmanEngine } from "./support/engines.ts";
 import { COMMAND } from "./support/sandbox.ts";
-import {
-  EVERYWHERE_THE_SAME,
-  Running,
-  type Sandbox,
-  SHORTENED,
-  test,
-  until,
-  WHEN_NAMED,
-} from "./support/mod.ts";
+import { EVERYWHERE_THE_SAME, inTurn, Running, type Sandbox, test, until } from "./support/mod.ts";
 import { Systemd, withoutSystemd } from "./support/systemd.ts";
 
 // systemd makes the groups of crate's containers as it makes those of runc's.
@@ -313,9 +305,7 @@ test("podman has its groups made by systemd with crate as with runc", async (box
   await using systemd = await Systemd.start(box);
   await using podman = await PodmanEngine.start(box, (words) => systemd.inside(words));
   const seen: string[][] = [];
-  // podman takes minutes in an emulated machine; what systemd makes for runc there is another test's.
-  const runtimes = SHORTENED ? ["crate"] as const : ["crate", "runc"] as const;
-  for (const runtime of runtimes) {
+  for (const runtime of ["crate", "runc"] as const) {
     const engine = podman.engine(runtime);
     const said: string[] = [];
     const say = async (...words: string[]) => {
@@ -327,7 +317,7 @@ test("podman has its groups made by systemd with crate as with runc", async (box
     const none = ["--net", "none"];
     const files = ["memory.max", "pids.max", "cpu.max", "*/memory.limit_in_bytes", "*/pids.max"];
     const cat = `cd /sys/fs/cgroup; cat ${files.join(" ")} 2>/dev/null; true`;
-    if (!SHORTENED) await say("run", "--rm", ...none, ...limits, IMAGE, "/bin/sh", "-c", cat);
+    await say("run", "--rm", ...none, ...limits, IMAGE, "/bin/sh", "-c", cat);
     const script = "trap 'exit 5' TERM; while sleep 0.1; do :; done";
     const words = ["--name", "web", ...none, ...limits, IMAGE, "/bin/sh", "-c", script];
     await say("run", "-d", ...words);
@@ -338,15 +328,12 @@ test("podman has its groups made by systemd with crate as with runc", async (box
     );
     said.push(plain([Slice, TasksMax, CPUQuotaPerSecUSec, Delegate, ControlGroup].join(" ")));
     await say("inspect", "--format", "{{.State.CgroupPath}}", "web");
-    // Each takes many seconds in an emulated machine, twice.
-    if (!SHORTENED) {
-      await say("exec", "web", "/bin/sh", "-c", "echo inside; exit 9");
-      await say("pause", "web");
-      await say("unpause", "web");
-    }
+    await say("exec", "web", "/bin/sh", "-c", "echo inside; exit 9");
+    await say("pause", "web");
+    await say("unpause", "web");
     await say("stop", "-t", "5", "web");
     await say("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", "web");
-    if (!SHORTENED) await say("start", "web");
+    await say("start", "web");
     await say("rm", "-f", "-t", "0", "web");
     const infra = ["--infra-image", IMAGE, "--infra-command", "/bin/sleep 100"];
     await say("pod", "create", "--name", "pod", "--net", "none", ...infra);
@@ -361,7 +348,7 @@ test("podman has its groups made by systemd with crate as with runc", async (box
   const said = seen[0]!.join("\n");
   assert.match(said, /machine\.slice\/machine-libpod_pod_ID\.slice\/libpod-ID\.scope/);
   assert.match(said, /^machine\.slice 20 500ms yes \/machine\.slice\/libpod-ID\.scope$/m);
-}, { skip: skip || WHEN_NAMED.skip });
+}, { skip: skip || inTurn(8).skip });
 
 test(
   "a service is started when its container says so, and has its process then",

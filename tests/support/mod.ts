@@ -9,10 +9,9 @@ export {
   EMULATED,
   EVERYWHERE_THE_SAME,
   Sandbox,
-  SHORTENED,
   test,
   type TestOptions,
   until,
-  WHEN_NAMED,
 } from "./sandbox.ts";
 export { Terminal } from "./terminal.ts";
+export { inTurn, isTurn } from "./turns.ts";

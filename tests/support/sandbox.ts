@@ -174,8 +174,6 @@ export function delay(time: number): Promise<void> {
 
 /** In an emulated machine everything takes its time. */
 export const EMULATED = Deno.env.has("TEST_SCALE");
-/** It does not do what takes minutes there, unless it is told which tests to do. */
-export const SHORTENED = Deno.env.has("TEST_SHORT");
 // Nobody waits for as long when all is well, and a machine may be slow.
 const PATIENCE = 60_000;
 const DEADLINE = 480_000;
@@ -230,11 +228,6 @@ export interface TestOptions {
 /** For a test of what no kernel and no cgroups change. */
 export const EVERYWHERE_THE_SAME: TestOptions = {
   skip: EMULATED && "it is the same on every kernel, and takes seconds in an emulated machine",
-};
-
-/** For a test that takes minutes in an emulated machine. */
-export const WHEN_NAMED: TestOptions = {
-  skip: SHORTENED && "it takes minutes in an emulated machine: scripts/test vm NAME does it",
 };
 
 /** A test with a sandbox of its own; where it cannot run it says so and is ignored. */
