@@ -257,8 +257,9 @@ function reports(report: number, monitorPid: number): boolean {
   const monitor = syscall("pidfd_open", monitorPid, 0);
   const { size } = pollfd;
   const polled = new Uint8Array(2 * size);
-  polled.set(pollfd.pack({ fd: report, events: POLLIN }), 0);
-  polled.set(pollfd.pack({ fd: monitor, events: POLLIN }), size);
+  // In this order: the kernel looks at one after the other, and who has ended meanwhile has reported before.
+  polled.set(pollfd.pack({ fd: monitor, events: POLLIN }), 0);
+  polled.set(pollfd.pack({ fd: report, events: POLLIN }), size);
   try {
     let result: number;
     do result = trySyscall("ppoll", polled, 2, null, null, 8); while (result === -EINTR);
@@ -266,7 +267,7 @@ function reports(report: number, monitorPid: number): boolean {
   } finally {
     close(monitor);
   }
-  return pollfd.get(polled, "revents") !== 0;
+  return pollfd.get(polled.subarray(size), "revents") !== 0;
 }
 
 /** Waits for a monitor that is about to end. */

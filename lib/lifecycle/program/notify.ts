@@ -103,8 +103,9 @@ export function compileNotifier(pid: number): Program {
   const readiness = new Readiness(s, { from: NOTIFY_FROM, to: NOTIFY_TO, pid });
   const size = pollfd.size;
   const initial = new Uint8Array(2 * size);
-  initial.set(pollfd.pack({ fd: NOTIFY_FROM, events: POLLIN }), 0);
-  initial.set(pollfd.pack({ fd: NOTIFY_PIDFD, events: POLLIN }), size);
+  // In this order: the kernel looks at one after the other, and who has ended meanwhile has spoken before.
+  initial.set(pollfd.pack({ fd: NOTIFY_PIDFD, events: POLLIN }), 0);
+  initial.set(pollfd.pack({ fd: NOTIFY_FROM, events: POLLIN }), size);
   const polled = p.variable("pollfds", initial.length, initial);
   const wait = p.label("wait");
   const message = p.label("message");
@@ -112,8 +113,8 @@ export function compileNotifier(pid: number): Program {
   const over = p.label("over");
   p.place(wait);
   p.call("ppoll", [polled, 2, 0, 0, 8], { negative: wait });
-  p.compute(valueOf(polled, 4), 0, 0x7fff0000, { positive: message });
-  p.compute(valueOf(polled, size + 4), 0, 0x7fff0000, { positive: over, zero: wait });
+  p.compute(valueOf(polled, size + 4), 0, 0x7fff0000, { positive: message });
+  p.compute(valueOf(polled, 4), 0, 0x7fff0000, { positive: over, zero: wait });
   p.place(message);
   readiness.forward(ready, wait);
   p.place(ready);

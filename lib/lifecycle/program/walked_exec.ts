@@ -264,12 +264,13 @@ export function awaitProcess(
   initial.set(pollfd.pack({ events: POLLIN }), 0);
   initial.set(pollfd.pack({ events: POLLIN }), size);
   const polled = p.variable("program's pollfds", initial.length, initial);
-  p.set(placeIn(polled, 0), valueOf(report));
-  p.set(placeIn(polled, size), valueOf(pidfd));
+  // In this order: the kernel looks at one after the other, and who has ended meanwhile has told before.
+  p.set(placeIn(polled, 0), valueOf(pidfd));
+  p.set(placeIn(polled, size), valueOf(report));
   const [poll, told] = [s.label("wait for its pid"), s.label("told")];
   p.place(poll);
   p.call("ppoll", [polled, 2, 0, 0, 8], { negative: poll });
-  p.compute(valueOf(polled, 4), 0, 0x7fff0000, { positive: told });
+  p.compute(valueOf(polled, size + 4), 0, 0x7fff0000, { positive: told });
   p.jump(failed); // it was killed, and its child keeps the report open
   p.place(told);
   const record = p.variable("record", RECORD_SIZE);
