@@ -44,6 +44,8 @@ test("whatever is done with a container in whatever order, the state machine say
   const counts = await work(box, Array.from({ length: WORKERS }, () => ({})));
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   assert.equal(total, WORKERS * SEQUENCES * 20);
+  // So few operations as in an emulated machine need not bring about each of these.
+  if (EMULATED) return;
   for (
     const operation of ["create", "start", "kill", "delete", "pause", "resume", "exec", "update"]
   ) {
