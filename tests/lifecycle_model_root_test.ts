@@ -40,31 +40,26 @@ async function work(
   return sum;
 }
 
+/** What must come about: by crate itself, by the launcher, and refused. */
+const TO_COME = [
+  ...["create", "start", "kill", "delete", "pause", "resume", "exec", "update"]
+    .map((operation) => `${operation} ok`),
+  ...["start", "kill", "delete"].map((operation) => `walked ${operation} ok`),
+  ...["create !EXISTS", "start !STATE", "kill !STATE", "delete !STATE", "exec !STATE"],
+];
+/** So few operations as in an emulated machine may not bring about all of it at once. */
+const ROUNDS = EMULATED ? 6 : 1;
+
 test("whatever is done with a container in whatever order, the state machine says what comes of it", async (box) => {
-  const counts = await work(box, Array.from({ length: WORKERS }, () => ({})));
-  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  assert.equal(total, WORKERS * SEQUENCES * 20);
-  // So few operations as in an emulated machine need not bring about each of these.
-  if (EMULATED) return;
-  for (
-    const operation of ["create", "start", "kill", "delete", "pause", "resume", "exec", "update"]
-  ) {
-    assert(counts[`${operation} ok`]! > 0, `${operation} came about: ${JSON.stringify(counts)}`);
+  const all = new Set<string>();
+  const missing = () => TO_COME.filter((name) => !all.has(name));
+  for (let round = 0; round < ROUNDS && missing().length > 0; round++) {
+    const counts = await work(box, Array.from({ length: WORKERS }, () => ({})));
+    const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    assert.equal(total, WORKERS * SEQUENCES * 20);
+    Object.keys(counts).forEach((name) => all.add(name));
   }
-  for (const operation of ["start", "kill", "delete"]) {
-    assert(counts[`walked ${operation} ok`]! > 0, `the launcher's ${operation} came about`);
-  }
-  for (
-    const refusal of [
-      "create !EXISTS",
-      "start !STATE",
-      "kill !STATE",
-      "delete !STATE",
-      "exec !STATE",
-    ]
-  ) {
-    assert(counts[refusal]! > 0, `${refusal} came about`);
-  }
+  assert.deepEqual(missing(), [], "came about");
 });
 
 test("many processes at one container get in each other's way with clear answers only", async (box) => {

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
-import { EVERYWHERE_THE_SAME, reapOrphans, stateIn, test, until } from "./support/mod.ts";
-import { killedAfter, nothingLeft, ready, readyIn, walk, wordsOf } from "./support/run_verb.ts";
+import { EVERYWHERE_THE_SAME, reapOrphans, test } from "./support/mod.ts";
+import {
+  deleteOthers,
+  killedAfter,
+  nothingLeft,
+  ready,
+  readyIn,
+  readyOfRunning,
+  walk,
+  wordsOf,
+} from "./support/run_verb.ts";
 import { breakSteps, CRATE_IS_ASKED } from "./support/verbs.ts";
 
 // A `crate run` that the launcher walks and that does not succeed, at whatever step: crate is asked, and finds nothing of
@@ -68,16 +77,7 @@ test(
     ];
     for (const words of calls) {
       const isDetached = words.includes("-d");
-      for (let i = 0; i < 2; i++) {
-        const own = box.start(words);
-        const id = await until(
-          "it runs",
-          () => stateIn(box.root).find((name) => !name.startsWith(".")),
-        );
-        await box.running(id);
-        await box.ok(["delete", "--force", id]);
-        await own.ended;
-      }
+      await readyOfRunning(box, words);
       await nothingLeft(box);
       const rounds = 10;
       for (let i = 0; i < rounds; i++) {
@@ -85,17 +85,7 @@ test(
         reapOrphans();
         await box.ok(["list"]);
         if (isDetached) await box.crate(["delete", "--force", "web"]);
-        else {
-          // Without whoever has called it a container ends.
-          await until("nothing runs", async () => {
-            reapOrphans();
-            const listed = await box.ok(["list", "-q"]);
-            for (const id of listed.split("\n").filter(Boolean)) {
-              await box.crate(["delete", "--force", id]);
-            }
-            return listed === "";
-          });
-        }
+        else await deleteOthers(box);
         await nothingLeft(box);
       }
     }

@@ -2,18 +2,20 @@
 import assert from "node:assert/strict";
 import { close, LOCK_EX, O_RDWR, open, syscall } from "../ffi/mod.ts";
 import { BUSYBOX, makeImage, type TestConfig, type TestLayer } from "./support/image.ts";
-import { reapOrphans, type Sandbox, stateIn, test, until } from "./support/mod.ts";
+import { type Sandbox, stateIn, test, until } from "./support/mod.ts";
 import { execute } from "./support/registry.ts";
 import {
+  deleteOthers,
   killedAfter,
   nothingLeft,
   plain,
   ready,
   readyIn,
+  readyOfRunning,
   walk,
   walked,
 } from "./support/run_verb.ts";
-import { ASKED, breakSteps, CRATE_IS_ASKED, DONE, itself, makeLauncher } from "./support/verbs.ts";
+import { ASKED, breakSteps, CRATE_IS_ASKED, DONE, itself } from "./support/verbs.ts";
 
 // A `crate run` of an image that the launcher walks: the same as crate's own, and what it needs of the store stays there.
 
@@ -216,28 +218,13 @@ test("whatever step of a walked run of an image fails, nothing of it is left", a
 
 test("a walked run of an image that is killed at any moment gives all back", async (box) => {
   await withImage(box, "plain");
-  makeLauncher(box);
   const words = ["run", "--rm", "plain", "sleep", "100"];
-  for (let i = 0; i < 2; i++) {
-    const own = box.start(words);
-    const id = await until(
-      "it runs",
-      () => stateIn(box.root).find((name) => !name.startsWith(".")),
-    );
-    await box.running(id);
-    await box.ok(["delete", "--force", id]);
-    await own.ended;
-  }
+  await readyOfRunning(box, words);
   const rounds = 12;
   for (let i = 0; i < rounds; i++) {
     await killedAfter(box, words, (i / rounds) * 0.02);
   }
-  await until("nothing runs", async () => {
-    reapOrphans();
-    const ids = (await box.ok(["list", "-q"])).split("\n").filter(Boolean);
-    if (ids.length > 0) await box.crate(["delete", "--force", ...ids]);
-    return ids.length === 0;
-  });
+  await deleteOthers(box);
   await nothingLeft(box);
   await box.ok(["prune"]);
   for (const folder of ["containers", "pins", "tmp"] as const) {

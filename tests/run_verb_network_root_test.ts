@@ -12,11 +12,13 @@ import {
   serving,
 } from "./support/network.ts";
 import {
+  deleteOthers,
   killedAfter,
   nothingLeft,
   plain,
   ready,
   readyIn,
+  readyOfRunning,
   walk,
   walked,
 } from "./support/run_verb.ts";
@@ -316,31 +318,12 @@ networkTest(
   async ({ box, host }) => {
     await serving(box, "--name", "web");
     const words = runOf(box, "exec sleep 100");
-    for (let i = 0; i < 2; i++) {
-      const own = box.start(words);
-      const id = await until(
-        "it runs",
-        () => stateIn(box.root).find((name) => !name.startsWith(".") && name !== "web"),
-      );
-      await box.running(id);
-      await box.ok(["delete", "--force", id]);
-      await own.ended;
-    }
-    makeLauncher(box);
+    await readyOfRunning(box, words, ["web"]);
     const rounds = 12;
     for (let i = 0; i < rounds; i++) {
       await killedAfter(box, words, (i / rounds) * 0.03);
     }
-    await until("nothing else runs", async () => {
-      reapOrphans();
-      const ids = (await box.ok(["list", "-q"])).split("\n").filter((id) =>
-        id !== "web" && id !== ""
-      );
-      if (ids.length > 0) {
-        await box.crate(["delete", "--force", ...ids]);
-      }
-      return ids.length === 0;
-    });
+    await deleteOthers(box, ["web"]);
     await onlyWeb(box);
     await assertPluggedIn(host, 1);
   },

@@ -64,6 +64,34 @@ export async function ready(
   assert(after > 0 && after >= before, words.join(" "));
 }
 
+/** As `ready`, of a container that runs until it is deleted; `kept` are there already. */
+export async function readyOfRunning(
+  box: Sandbox,
+  words: readonly string[],
+  kept: readonly string[] = [],
+): Promise<void> {
+  makeLauncher(box);
+  for (let i = 0; i < 2; i++) {
+    const own = box.start(words);
+    const isOurs = (name: string) => !name.startsWith(".") && !kept.includes(name);
+    const id = await until("it runs", () => stateIn(box.root).find(isOurs));
+    await box.running(id);
+    await box.ok(["delete", "--force", id]);
+    await own.ended;
+  }
+}
+
+/** Deletes all containers but those that are kept, until crate lists no other. */
+export async function deleteOthers(box: Sandbox, kept: readonly string[] = []): Promise<void> {
+  await until("no other is listed", async () => {
+    reapOrphans();
+    const listed = (await box.ok(["list", "-q"])).split("\n").filter(Boolean);
+    const others = listed.filter((id) => !kept.includes(id));
+    if (others.length > 0) await box.crate(["delete", "--force", ...others]);
+    return others.length === 0;
+  });
+}
+
 /** Kills the launcher, and what it has become, so many seconds after its beginning. */
 export async function killedAfter(
   box: Sandbox,
