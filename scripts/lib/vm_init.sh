@@ -33,6 +33,9 @@ ln -sf /proc/self/fd/2 /new/dev/stderr
 mount -t tmpfs -o nosuid,nodev,mode=755 run /new/run
 # Root filesystems of tests lie here: as on a disk, devices and setuid programs count.
 mount -t tmpfs -o mode=1777 tmp /new/tmp
+# What this machine's podman and skopeo write meanwhile would be read half written.
+mkdir -p /new/var/lib/containers
+mount -t tmpfs -o mode=755 containers /new/var/lib/containers
 
 # The checkout or Deno may lie under a folder that is now empty.
 for path in $keep; do
